@@ -1,0 +1,53 @@
+# Every target calls a script; what is there already is left alone, so each can be run again at any time.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SILENT:
+.PHONY: help setup venv engine stack lab-host lab demo test test-unit lint lab-reset lab-down clean
+
+help: ## this list
+	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
+	echo
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	echo
+	echo "Afterwards '. ./activate' puts pulumi on PATH, and 'pulumi preview', 'pulumi up' ... work on the stack lab."
+
+setup: venv engine stack lab-host ## set up what is missing: venv, engine, stack, podman and the lab's images
+
+venv: ## the virtual environment .venv, from requirements-dev.txt
+	toolchain/venv
+
+engine: ## the Pulumi engine: from PATH, from Pulumi's installer or built from Go modules
+	toolchain/engine >/dev/null
+
+stack: venv engine
+	toolchain/stack
+
+lab-host:
+	lab/setup-host
+
+lab: setup ## start the lab's nodes
+	lab/up
+
+demo: setup ## the whole of it: start the lab, pulumi up, boot an instance, show both tables
+	lab/demo
+
+test: lab lint ## every test, those on the lab included
+	. ./activate && exec pytest tests
+
+test-unit: venv ## the tests that need no engine and no lab
+	.venv/bin/pytest tests/unit
+
+lint: venv ## rules, format and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --strict nova_infra
+
+lab-reset: setup ## put fresh nodes in place, with the same keys
+	lab/reset
+
+lab-down: ## remove all that the lab made
+	lab/down
+
+clean: ## remove what was made in the checkout; the lab and the cache stay (make lab-down)
+	rm -rf .venv .venv.log toolchain/.engine-path *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find nova_infra tests lab -name __pycache__ -prune -exec rm -rf {} +
