@@ -1,0 +1,84 @@
+"""./activate, as the shells that people use source it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout that is set up, with an engine of its own."""
+    made = tmp_path / "with spaces"
+    for folder in (".venv/bin", "toolchain", "engine"):
+        (made / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "activate", made)
+    (made / ".venv" / "made-from").touch()
+    (made / "toolchain" / ".engine-path").write_text(f"{made}/engine\n")
+    (made / "engine" / "pulumi").touch(0o755)
+    return made
+
+
+def sourced(checkout: Path, shell: str = "sh", **more: str) -> tuple[dict[str, str], str]:
+    """The environment after sourcing the file, and what was said."""
+    run = subprocess.run(
+        [shutil.which(shell) or shell, "-euc", ". ./activate; . ./activate; env"],
+        cwd=checkout,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(checkout.parent)} | more,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line), run.stderr
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_pulumi_python_and_the_labs_stack_are_at_hand(checkout: Path, shell: str) -> None:
+    found, said = sourced(checkout, shell)
+    assert said == ""
+    assert found["PATH"] == f"{checkout}/.venv/bin:{checkout}/engine:/usr/bin:/bin"
+    assert found["PULUMI_BACKEND_URL"] == f"file://{checkout}/.lab/pulumi"
+    assert (checkout / ".lab" / "pulumi").is_dir()
+    assert (found["PULUMI_STACK"], found["PULUMI_CONFIG_PASSPHRASE"]) == ("lab", "nova-lab")
+    assert "PULUMI_OPTION_CONFIG_FILE" not in found
+    assert not [name for name in found if name.startswith("_nova")]
+
+
+def test_what_the_user_has_set_stays(checkout: Path) -> None:
+    own = {"PULUMI_BACKEND_URL": "file:///elsewhere", "PULUMI_STACK": "staging"}
+    found, _ = sourced(checkout, **own, PULUMI_CONFIG_PASSPHRASE_FILE="/secret")
+    assert found.items() >= own.items()
+    assert "PULUMI_CONFIG_PASSPHRASE" not in found
+    assert not (checkout / ".lab").exists()
+
+
+@pytest.mark.parametrize(("current", "expected"), [("https://elsewhere", None), ("", "lab"), ("lab", "lab")])
+def test_a_login_elsewhere_stays(checkout: Path, current: str, expected: str | None) -> None:
+    lab = f"file://{checkout}/.lab/pulumi"
+    credentials = checkout.parent / ".pulumi" / "credentials.json"
+    credentials.parent.mkdir()
+    credentials.write_text(f'{{\n    "current": "{lab if current == "lab" else current}"\n}}')
+    found, _ = sourced(checkout)
+    assert found.get("PULUMI_BACKEND_URL") == (lab if expected else None)
+
+
+def test_a_lab_with_other_addresses_brings_its_own_settings(checkout: Path) -> None:
+    (checkout / ".lab").mkdir()
+    (checkout / ".lab" / "Pulumi.lab.yaml").touch()
+    found, _ = sourced(checkout)
+    settings = found["PULUMI_OPTION_CONFIG_FILE"]
+    assert settings == f"{checkout}/.lab/Pulumi.lab.yaml"
+    (checkout / ".lab" / "Pulumi.lab.yaml").unlink()
+    found, _ = sourced(checkout, PULUMI_OPTION_CONFIG_FILE=settings)
+    assert "PULUMI_OPTION_CONFIG_FILE" not in found
+
+
+@pytest.mark.parametrize("missing", [".venv/made-from", "toolchain/.engine-path", "engine/pulumi"])
+def test_before_the_set_up_it_says_what_to_do(checkout: Path, missing: str) -> None:
+    (checkout / missing).unlink()
+    _, said = sourced(checkout)
+    assert "run 'make setup'" in said.splitlines()[0]
