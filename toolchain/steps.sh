@@ -37,6 +37,11 @@ run_logged() {
     return "$code"
 }
 
+# last_line LOG: the last one that says something.
+last_line() {
+    grep '[^[:space:]]' "$1" | tail -n 1
+}
+
 # stop_running: ends what run_logged started; for a trap on EXIT.
 stop_running() {
     if [ -n "$running" ]; then
