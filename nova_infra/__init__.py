@@ -1,0 +1,43 @@
+"""OpenStack Nova (Juno, Ubuntu 14.04) on machines reachable by SSH, as Pulumi resources."""
+
+from .deployment import NovaDeployment
+from .errors import NovaInfraError
+from .provider import ControllerArgs, DatabaseServerArgs, IdentityArgs, Provider, SSHArgs
+from .resources.compute_node import ComputeNode, ComputeNodeArgs
+from .resources.controller_node import ControllerNode, ControllerNodeArgs
+from .resources.database import Database, DatabaseArgs
+from .resources.endpoint import Endpoint, EndpointArgs
+from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
+from .resources.node_packages import NodePackages, NodePackagesArgs
+from .resources.service import Service, ServiceArgs
+from .resources.service_check import ServiceCheck, ServiceCheckArgs
+from .settings import Settings
+from .settings import load as load_settings
+
+__all__ = [
+    "ComputeNode",
+    "ComputeNodeArgs",
+    "ControllerArgs",
+    "ControllerNode",
+    "ControllerNodeArgs",
+    "Database",
+    "DatabaseArgs",
+    "DatabaseServerArgs",
+    "Endpoint",
+    "EndpointArgs",
+    "IdentityArgs",
+    "KeystoneUser",
+    "KeystoneUserArgs",
+    "NodePackages",
+    "NodePackagesArgs",
+    "NovaDeployment",
+    "NovaInfraError",
+    "Provider",
+    "SSHArgs",
+    "Service",
+    "ServiceArgs",
+    "ServiceCheck",
+    "ServiceCheckArgs",
+    "Settings",
+    "load_settings",
+]

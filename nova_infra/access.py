@@ -1,0 +1,126 @@
+"""What a provider process makes of its configuration: connections to machines, clients of the servers behind them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from .compute import Compute
+from .identity import Identity
+from .mysql import Server
+from .remote.connection import Address, Connection, Login, connect
+from .remote.http import session_through
+from .remote.script import call, decoded
+
+PREFIX = "access:"
+DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
+NOTE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """Reads the configuration of nova_infra.Provider: texts under `access:...`."""
+
+    get: Callable[[str], str]
+
+    @cached_property
+    def login(self) -> Login:
+        """Who we are on the machines."""
+        return Login(
+            private_key=self.get("ssh_private_key"),
+            private_key_file=self.get("ssh_private_key_file"),
+            private_key_password=self.get("ssh_private_key_password"),
+            password=self.get("ssh_password"),
+            sudo_password=self.get("ssh_sudo_password"),
+            known_hosts_file=self.get("ssh_known_hosts_file"),
+            verify_host_keys=self.get("ssh_verify_host_keys") != "False",
+        )
+
+    def node(self, name: str, connection: Mapping[str, Any]) -> Connection:
+        """The connection to a node; `connection` is `{host, port, user, host_key}`."""
+        address = Address(connection["host"], int(connection["port"]), connection["user"], connection["host_key"])
+        return connect(name, address, self.login)
+
+    @cached_property
+    def controller(self) -> Connection | None:
+        """The machine behind which the servers are, or None when they are reached directly."""
+        if not self.get("controller_host"):
+            return None
+        address = Address(
+            self.get("controller_host"),
+            int(self.get("controller_port") or 22),
+            self.get("controller_user"),
+            self.get("controller_host_key"),
+        )
+        return connect(self.get("controller_name"), address, self.login)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Keystone, as the administrator."""
+        return Identity(
+            self.get("identity_url"),
+            self.get("identity_username"),
+            self.get("identity_password"),
+            self.get("identity_tenant"),
+            session_through(self.controller),
+        )
+
+    @cached_property
+    def compute(self) -> Compute:
+        """The compute API, as Keystone's administrator."""
+        return Compute(self.identity.session, self.get("identity_region"))
+
+    @cached_property
+    def database(self) -> Server:
+        """MariaDB, as the account that may create schemas and users."""
+        controller, host, port = self.controller, self.get("database_host"), int(self.get("database_port") or 3306)
+        path = self.get("database_socket") or DATABASE_SOCKET
+        name = f"{host}:{port}" if host else f"{controller.name}:{path}" if controller else path
+
+        def dial() -> socket.socket:
+            if controller is not None:
+                return controller.reach_tcp(host, port) if host else controller.reach_unix(path)
+            if host:
+                return socket.create_connection((host, port), timeout=30)
+            direct = socket.socket(socket.AF_UNIX)
+            direct.connect(path)
+            return direct
+
+        return Server(name, self.get("database_user"), self.get("database_password"), dial)
+
+    @property
+    def fingerprint_key(self) -> str:
+        """A key that only who has the credentials knows, for fingerprints of values that the stack does not name."""
+        return "".join([self.get("identity_password"), self.get("database_password"), self.get("ssh_private_key")])
+
+    # ------------------------------------------------------------ what was there before
+
+    def note_first(self, name: str, content: str) -> str:
+        """Notes on the controller what a resource found before its first create, unless it is noted already.
+
+        Returns what the note says. It outlives a run that dies, so that a record we made then is not taken for somebody else's.
+        Without a controller there is no note, and what was found now counts.
+        """
+        if self.controller is None:
+            return content
+        doing = f"noting what was there ({name})"
+        answer = self.controller.run(
+            [call("write_first_note", _file_name(name), content)], doing=doing, deadline=NOTE_SECONDS
+        )
+        noted = answer.first("note")[1]
+        return content if noted == "-" else decoded(noted)
+
+    def forget_note(self, name: str) -> None:
+        """Removes the note after the resource is gone."""
+        if self.controller is not None:
+            doing = f"removing the note {name}"
+            self.controller.run([call("remove_notes", _file_name(name))], doing=doing, deadline=NOTE_SECONDS)
+
+
+def _file_name(note: str) -> str:
+    # Names of users and schemas are data: one may hold a slash.
+    return quote(note, safe="")

@@ -1,0 +1,194 @@
+"""NovaDeployment: the installation guide's chapter, composed of resources. Reads like its table of contents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from .options import node_options
+from .provider import (
+    ControllerArgs,
+    DatabaseServerArgs,
+    IdentityArgs,
+    Provider,
+    SSHArgs,
+    shard_of,
+    shards,
+)
+from .releases import Role, release
+from .resources.compute_node import ComputeNode, ComputeNodeArgs
+from .resources.controller_node import ControllerNode, ControllerNodeArgs
+from .resources.database import Database, DatabaseArgs
+from .resources.endpoint import Endpoint, EndpointArgs
+from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
+from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
+from .resources.service import Service, ServiceArgs
+from .resources.service_check import ServiceCheck, ServiceCheckArgs
+from .settings import Controller, Node, Settings
+
+
+class NovaDeployment(pulumi.ComponentResource):
+    """OpenStack Nova on the machines that the settings name.
+
+    deployment = nova_infra.NovaDeployment("nova", nova_infra.load_settings(pulumi.Config()))
+    pulumi.export("services", deployment.service_list)
+    """
+
+    service_list: pulumi.Output[str]
+    """The table of services, as the last check saw it."""
+    image_list: pulumi.Output[str]
+    """The table of images, as the last check saw it."""
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("nova:index:NovaDeployment", name, {}, opts)
+        self._settings = settings
+        self._release = release(settings.release)
+        self._shards = [self._access(f"{name}-{number}") for number in shards(settings.concurrency)]
+
+        packages = {node.name: self._packages(node) for node in settings.nodes()}
+        database = self._database()
+        user = self._user()
+        service = self._service()
+        endpoint = self._endpoint(service)
+
+        controllers: list[pulumi.Resource] = []
+        for controller in settings.controllers:
+            needs = [packages[controller.name], database, user, endpoint, *controllers[:1]]
+            controllers.append(self._controller(controller, needs))
+        computes = [self._compute(node, [packages[node.name], *controllers]) for node in settings.computes]
+
+        check = self._check([*controllers, *computes])
+        self.service_list = check.service_list
+        self.image_list = check.image_list
+        self.register_outputs({"service_list": self.service_list, "image_list": self.image_list})
+
+    # ------------------------------------------------------------ how machines and servers are reached
+
+    def _access(self, name: str) -> Provider:
+        settings = self._settings
+        gateway = settings.controllers[0]
+        secret = settings.secrets.get
+        return Provider(
+            name,
+            ssh=SSHArgs(
+                private_key=secret("sshPrivateKey", ""),
+                private_key_file=settings.ssh.private_key_file,
+                private_key_password=secret("sshPrivateKeyPassword", ""),
+                password=secret("sshPassword", ""),
+                sudo_password=secret("sudoPassword", ""),
+                known_hosts_file=settings.ssh.known_hosts_file,
+                verify_host_keys=settings.ssh.verify_host_keys,
+            ),
+            controller=ControllerArgs(name=gateway.name, **self._connection(gateway)),
+            identity=IdentityArgs(
+                url=settings.identity.admin_url,
+                username=settings.identity.admin_user,
+                password=settings.secrets["adminPassword"],
+                tenant=settings.identity.admin_tenant,
+                region=settings.region,
+            ),
+            database=DatabaseServerArgs(
+                user=settings.database.admin_user,
+                password=settings.secrets["databaseAdminPassword"],
+                socket=settings.database.socket,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _connection(self, node: Node) -> dict[str, Any]:
+        return {
+            "host": node.host or node.address,
+            "port": node.port,
+            "user": node.user or self._settings.ssh.user,
+            "host_key": node.host_key,
+        }
+
+    def _options(self, node: str = "", *needs: pulumi.Resource) -> pulumi.ResourceOptions:
+        provider = self._shards[shard_of(node, self._settings.concurrency)]
+        return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=list(needs))
+
+    # ------------------------------------------------------------ prerequisites: database and identity
+
+    def _database(self) -> Database:
+        database = self._settings.database
+        args = DatabaseArgs(
+            name=database.name,
+            user=database.user,
+            password=self._secret("novaDatabasePassword"),
+            on_delete=database.on_delete,
+        )
+        return Database("database", args, self._options())
+
+    def _user(self) -> KeystoneUser:
+        identity = self._settings.identity
+        args = KeystoneUserArgs(
+            name=identity.user,
+            password=self._secret("novaPassword"),
+            tenant=identity.service_tenant,
+            roles=[identity.role],
+        )
+        return KeystoneUser("user", args, self._options())
+
+    def _service(self) -> Service:
+        service = self._settings.service
+        return Service("service", ServiceArgs(service.name, service.type, service.description), self._options())
+
+    def _endpoint(self, service: Service) -> Endpoint:
+        endpoint = self._settings.endpoint
+        args = EndpointArgs(
+            region=self._settings.region,
+            service_type=self._settings.service.type,
+            service_name=self._settings.service.name,
+            public_url=endpoint.public_url,
+            internal_url=endpoint.internal_url,
+            admin_url=endpoint.admin_url,
+        )
+        return Endpoint("endpoint", args, self._options("", service))
+
+    # ------------------------------------------------------------ nodes
+
+    def _role(self, node: Node) -> Role:
+        return self._release.controller if isinstance(node, Controller) else self._release.compute
+
+    def _packages(self, node: Node) -> NodePackages:
+        layers = self._settings.packages
+        extra = layers.controller if isinstance(node, Controller) else layers.compute
+        packages = {**dict.fromkeys(self._role(node).packages, PRESENT), **extra}
+        args = NodePackagesArgs(node.name, self._connection(node), packages)
+        return NodePackages(f"{node.name}-packages", args, self._options(node.name))
+
+    def _controller(self, node: Controller, needs: list[pulumi.Resource]) -> ControllerNode:
+        args = ControllerNodeArgs(
+            node=node.name,
+            connection=self._connection(node),
+            options=node_options(self._settings, node, self._role(node)),
+            services=node.services,
+            # The schema is one: the first controller keeps it up to date, the others wait for that.
+            sync_database=node == self._settings.controllers[0],
+            release=self._release.name,
+        )
+        return ControllerNode(node.name, args, self._options(node.name, *needs))
+
+    def _compute(self, node: Node, needs: list[pulumi.Resource]) -> ComputeNode:
+        args = ComputeNodeArgs(
+            node=node.name,
+            connection=self._connection(node),
+            options=node_options(self._settings, node, self._role(node)),
+            release=self._release.name,
+        )
+        return ComputeNode(node.name, args, self._options(node.name, *needs))
+
+    # ------------------------------------------------------------ the last check
+
+    def _check(self, nodes: list[pulumi.Resource]) -> ServiceCheck:
+        listed = self._release.listed_services
+        services = {node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()}
+        return ServiceCheck("check", ServiceCheckArgs(services), self._options("", *nodes))
+
+    def _services(self, node: Node) -> list[str]:
+        chosen = node.services if isinstance(node, Controller) else []
+        return list(chosen or self._role(node).services)
+
+    def _secret(self, key: str) -> pulumi.Output[str]:
+        return pulumi.Output.secret(self._settings.secrets[key])

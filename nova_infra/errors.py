@@ -1,0 +1,75 @@
+"""What can go wrong, as one tree of exceptions.
+
+Every message is one sentence or a few: the resource, the host, the step, what the other side said, what to do.
+Providers raise these `from None`, so that the engine shows the sentence and no traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class NovaInfraError(Exception):
+    """The root: whatever this package raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the input: the key (`nova:computes[1].address`) and a sentence about it."""
+
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}"
+
+
+class InvalidSettings(NovaInfraError):  # noqa: N818 - the input is invalid; nothing failed yet
+    """The stack's configuration cannot be used. Carries all problems at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"the configuration has {count} problem{'s' if count > 1 else ''}:\n{lines}")
+
+
+class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value
+    """A value that the file format cannot carry (oslo.config has no way to write it)."""
+
+
+class UnreadableFile(NovaInfraError):  # noqa: N818 - a property of the file
+    """A configuration file or template that does not parse. Names the file and the line."""
+
+
+class RemoteError(NovaInfraError):
+    """A machine or server could not be reached, refused, or failed at a step."""
+
+
+class ConnectionFailed(RemoteError):  # noqa: N818
+    """No SSH connection: no route, wrong host key, no login, no sudo."""
+
+
+class StepFailed(RemoteError):  # noqa: N818
+    """A step on a machine ended with an error. Names the step and quotes what the machine said."""
+
+
+class DeadlineExceeded(RemoteError):  # noqa: N818
+    """A step or a wait took longer than its limit. Says what was waited for and what was last seen."""
+
+
+class IdentityError(RemoteError):
+    """Keystone refused, could not be reached, or lacks a tenant or role that is needed."""
+
+
+class DatabaseError(RemoteError):
+    """MariaDB refused or could not be reached."""
+
+
+class ComputeError(RemoteError):
+    """The compute API refused or could not be reached."""
+
+
+class Refused(NovaInfraError):  # noqa: N818 - we refuse
+    """We refuse, because something would be lost. Says the way to do it on purpose."""

@@ -1,0 +1,226 @@
+"""Keystone: users, roles, services and endpoints, behind one small interface.
+
+The v2.0 API is what Juno's guide uses. It cannot update a service or an endpoint and does not keep names unique, so whoever
+creates must look first (OS-KSADM and OS-KSCRUD extensions, Juno).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keystoneauth1.exceptions
+import keystoneauth1.session
+import keystoneclient.exceptions
+import requests
+from keystoneauth1.identity import v2
+from keystoneclient.v2_0 import client
+
+from .errors import IdentityError
+from .masking import mask
+
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class User:
+    """A Keystone user. `id` is Keystone's UUID."""
+
+    id: str
+    name: str
+    email: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """A service in the catalog."""
+
+    id: str
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class EndpointRecord:
+    """An endpoint in the catalog. In v2.0 one record carries all three URLs."""
+
+    id: str
+    service_id: str
+    region: str
+    public_url: str
+    internal_url: str
+    admin_url: str
+
+
+class Identity:
+    """Keystone's v2.0 admin API, as an administrator of a tenant.
+
+    `url` is that of the admin API (`http://controller:35357/v2.0`); `http` makes the connections. Raises IdentityError.
+    """
+
+    def __init__(self, url: str, username: str, password: str, tenant: str, http: requests.Session) -> None:
+        self.url = url.rstrip("/")
+        self._password = password
+        self._http = http
+        auth = v2.Password(auth_url=self.url, username=username, password=password, tenant_name=tenant)
+        self.session = keystoneauth1.session.Session(auth=auth, session=http, timeout=TIMEOUT_SECONDS)
+        self._client = client.Client(session=self.session, endpoint_override=self.url)
+
+    # ------------------------------------------------------------ users
+
+    def find_user(self, name: str) -> User | None:
+        """The user of this name (Keystone v2.0 keeps names of users unique)."""
+        with self._asked("looking for the user", name):
+            found = [_user(each) for each in self._client.users.list() if each.name == name]
+        return found[0] if found else None
+
+    def create_user(self, name: str, password: str, email: str, enabled: bool) -> User:
+        """Makes a user without a default tenant, as the guide does."""
+        with self._asked("creating the user", name, password):
+            return _user(self._client.users.create(name, password=password, email=email or None, enabled=enabled))
+
+    def update_user(self, user: User, email: str, enabled: bool) -> None:
+        """Sets e-mail and enabled."""
+        with self._asked("updating the user", user.name):
+            self._client.users.update(user.id, name=user.name, email=email, enabled=enabled)
+
+    def set_password(self, user: User, password: str) -> None:
+        """Sets the password."""
+        with self._asked("setting the password of the user", user.name, password):
+            self._client.users.update_password(user.id, password)
+
+    def password_works(self, name: str, password: str, tenant: str) -> bool:
+        """Whether the user gets a token with this password. There is no other way to see it; ask at most once an operation."""
+        auth = v2.Password(auth_url=self.url, username=name, password=password, tenant_name=tenant)
+        try:
+            with self._asked("trying the password of the user", name, password):
+                auth.get_access(keystoneauth1.session.Session(session=self._http, timeout=TIMEOUT_SECONDS))
+        except _Unauthorized:
+            return False
+        return True
+
+    def delete_user(self, user_id: str) -> None:
+        """Deletes the user; one that is gone is fine."""
+        with self._asked("deleting the user", user_id), _gone_is_fine():
+            self._client.users.delete(user_id)
+
+    # ------------------------------------------------------------ tenants and roles
+
+    def tenant_id(self, name: str) -> str:
+        """The UUID of the tenant. Raises IdentityError when there is none."""
+        with self._asked("looking for the tenant", name):
+            found = [tenant.id for tenant in self._client.tenants.list() if tenant.name == name]
+        if not found:
+            raise IdentityError(
+                f"Keystone at {self.url} has no tenant {name}. Create it (keystone tenant-create --name {name}), or name another in the stack."
+            )
+        return str(found[0])
+
+    def role_id(self, name: str) -> str:
+        """The UUID of the role. Raises IdentityError when there is none."""
+        with self._asked("looking for the role", name):
+            found = [role.id for role in self._client.roles.list() if role.name == name]
+        if not found:
+            raise IdentityError(
+                f"Keystone at {self.url} has no role {name}. Create it (keystone role-create --name {name}), or name another in the stack."
+            )
+        return str(found[0])
+
+    def roles_of(self, user: User, tenant: str) -> list[str]:
+        """The names of the user's roles in the tenant, sorted."""
+        with self._asked("reading the roles of the user", user.name):
+            return sorted(role.name for role in self._client.roles.roles_for_user(user.id, self.tenant_id(tenant)))
+
+    def add_role(self, user: User, role: str, tenant: str) -> None:
+        """Gives the user the role in the tenant."""
+        with self._asked(f"granting the role {role} to the user", user.name):
+            self._client.roles.add_user_role(user.id, self.role_id(role), self.tenant_id(tenant))
+
+    def remove_role(self, user: User, role: str, tenant: str) -> None:
+        """Takes the role away; one that is not there is fine."""
+        with self._asked(f"taking the role {role} from the user", user.name), _gone_is_fine():
+            self._client.roles.remove_user_role(user.id, self.role_id(role), self.tenant_id(tenant))
+
+    # ------------------------------------------------------------ services and endpoints
+
+    def services(self, name: str, type_: str) -> list[ServiceRecord]:
+        """The services of this name and type; v2.0 does not keep them unique."""
+        with self._asked("listing services of type", type_):
+            records = [_service(each) for each in self._client.services.list()]
+        return [record for record in records if (record.name, record.type) == (name, type_)]
+
+    def create_service(self, name: str, type_: str, description: str) -> ServiceRecord:
+        """Makes a service record."""
+        with self._asked("creating the service", f"{type_}/{name}"):
+            return _service(self._client.services.create(name, type_, description))
+
+    def delete_service(self, service_id: str) -> None:
+        """Deletes the service, and with it its endpoints (Keystone does that); one that is gone is fine."""
+        with self._asked("deleting the service", service_id), _gone_is_fine():
+            self._client.services.delete(service_id)
+
+    def endpoints(self, service_ids: list[str]) -> list[EndpointRecord]:
+        """The endpoints of these services."""
+        with self._asked("listing endpoints", ""):
+            records = [_endpoint(each) for each in self._client.endpoints.list()]
+        return [record for record in records if record.service_id in service_ids]
+
+    def create_endpoint(self, service_id: str, region: str, public: str, internal: str, admin: str) -> EndpointRecord:
+        """Makes an endpoint record."""
+        with self._asked("creating the endpoint", public):
+            return _endpoint(
+                self._client.endpoints.create(
+                    region, service_id, publicurl=public, internalurl=internal, adminurl=admin
+                )
+            )
+
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        """Deletes the endpoint; one that is gone is fine."""
+        with self._asked("deleting the endpoint", endpoint_id), _gone_is_fine():
+            self._client.endpoints.delete(endpoint_id)
+
+    @contextmanager
+    def _asked(self, doing: str, name: str, *secrets: str) -> Iterator[None]:
+        try:
+            yield
+        except (keystoneauth1.exceptions.Unauthorized, keystoneclient.exceptions.Unauthorized) as error:
+            raise _Unauthorized(self._sentence(doing, name, error, secrets)) from None
+        except (keystoneauth1.exceptions.ClientException, keystoneclient.exceptions.ClientException) as error:
+            raise IdentityError(self._sentence(doing, name, error, secrets)) from None
+
+    def _sentence(self, doing: str, name: str, error: Exception, secrets: tuple[str, ...]) -> str:
+        said = mask(str(error).strip().rstrip("."), [self._password, *secrets])
+        return (
+            f"Keystone at {self.url}: {doing} {name} failed: {said}. Check the URL and the administrator's name, tenant and "
+            "password (adminPassword), and that Keystone runs."
+        )
+
+
+class _Unauthorized(IdentityError):  # noqa: N818
+    """Keystone does not accept the name or the password."""
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except (keystoneclient.exceptions.NotFound, keystoneauth1.exceptions.NotFound):
+        return
+
+
+def _user(resource: Any) -> User:
+    return User(resource.id, resource.name, getattr(resource, "email", None) or "", bool(resource.enabled))
+
+
+def _service(resource: Any) -> ServiceRecord:
+    return ServiceRecord(resource.id, resource.name or "", resource.type, getattr(resource, "description", None) or "")
+
+
+def _endpoint(resource: Any) -> EndpointRecord:
+    return EndpointRecord(
+        resource.id, resource.service_id, resource.region, resource.publicurl, resource.internalurl, resource.adminurl
+    )

@@ -1,0 +1,49 @@
+"""Secrets in texts: the one place that hides them.
+
+Whatever a machine or server said passes `mask` before it reaches an error, a log or the screen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+MASK = "[secret]"
+
+# `password = x`, `PASSWORD 'x'`, `mysql://user:x@host`: what services write into their own logs.
+_ASSIGNMENT = re.compile(r"(?i)((?:password|passwd|secret|token)['\"]?\s*[:=]\s*)(['\"]?)[^\s'\",]+\2")
+_URL_PASSWORD = re.compile(r"(\w+://[^/\s:@]+:)[^@\s]+(@)")
+
+
+class Secret(str):
+    """A string that is not shown: its repr is the mask. Use the value itself only where it is sent."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return MASK
+
+
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without the given secrets, and without what looks like one.
+
+    A secret is also found in the form it has inside a URL and inside an oslo.config file.
+    """
+    forms = {
+        form for secret in secrets if secret for form in (secret, quote(secret, safe=""), secret.replace("$", "$$"))
+    }
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
+    text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
+    return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+
+
+def fingerprint(value: Any, key: str) -> str:
+    """Twelve hexadecimal digits that stand for `value` (anything JSON can carry), keyed so that a guess proves nothing."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:12]

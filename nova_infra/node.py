@@ -1,0 +1,271 @@
+"""A node as data: the wanted state, what is really there in the same shape, and what must be done about the difference.
+
+The state of a node is a dictionary, because that is what Pulumi shows property by property:
+
+    {"node": "controller",                       the node's name = host name = the host nova registers
+     "connection": {"host", "port", "user", "host_key"},
+     "options": {file: {section: {option: value or [values]}}},
+     "files": {file: {"owner", "group", "mode"}},
+     "services": {name: {"running": bool, "enabled": bool, "reads": [file], "fingerprint": str}},
+     "absent": [path],
+     "schema": "current" | "unmanaged"}          whether this node keeps the database schema up to date
+
+Nothing here opens a connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .configuration import as_list, read_options, write_options
+from .errors import StepFailed, UnreadableFile
+from .masking import Secret, fingerprint
+from .remote.inspection import Facts, File, Process, Question
+from .remote.script import Call, call
+
+State = Mapping[str, Any]
+
+AUTO = "auto"
+CURRENT = "current"
+UNMANAGED = "unmanaged"
+# (section, option) whose value `auto` stands for what the machine can do.
+FOUND_ON_THE_MACHINE = {("libvirt", "virt_type"): "virt_type"}
+HEADING = "Written by Pulumi (nova_infra). A change made here is drift: the next `pulumi up --refresh` takes it back."
+UNREADABLE = "unreadable"
+
+# A process whose start cannot be told from the file's last change may have read either content; /proc counts boot time in
+# whole seconds.
+CLOCK_SECONDS = 2
+
+_SECRET_OPTION = re.compile(r"password|secret|token|connection|transport_url|_key$")
+
+
+def question(state: State) -> Question:
+    """What must be read on the node to compare it with `state`."""
+    return Question(
+        files=sorted(state["files"]),
+        paths=sorted(state["absent"]),
+        services=list(state["services"]),
+        schema=state["schema"] == CURRENT,
+    )
+
+
+def service_fingerprint(options: Mapping[str, Any], reads: Sequence[str]) -> str:
+    """What stands for all options that a service reads. A change of it is a restart."""
+    return fingerprint({path: options.get(path, {}) for path in reads}, "nova-infra")
+
+
+def secrets_in(state: State) -> list[str]:
+    """The values that must not appear in a text: options whose name says that they hold a secret."""
+    return [
+        value
+        for sections in state["options"].values()
+        for options in sections.values()
+        for option, values in options.items()
+        if _SECRET_OPTION.search(option)
+        for value in as_list(values)
+    ]
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def observed(state: State, facts: Facts, key: str) -> dict[str, Any]:
+    """What is on the node, in the shape of `state`: equal to it when nothing is to be done.
+
+    Of options that the stack does not name, the name and a fingerprint made with `key` are returned, never the value.
+    """
+    return {
+        **state,
+        "options": {path: _shown(state, path, facts, key) for path in state["options"]},
+        "files": {path: _ownership(state["files"][path], facts.files[path]) for path in state["files"]},
+        "services": {name: _service(state, name, facts) for name in state["services"]},
+        "absent": [path for path in state["absent"] if not facts.paths[path]],
+        "schema": _schema(state, facts),
+    }
+
+
+def found(facts: Facts) -> dict[str, Any]:
+    """What only the machine knows: outputs of a node."""
+    return {"virt_type": facts.virt_type, "init_system": facts.init, "schema_version": facts.schema[0]}
+
+
+def is_gone(state: State, facts: Facts) -> bool:
+    """Whether nothing of the node's role is there (a machine installed anew): no file, no service."""
+    no_file = all(facts.files[path].kind == "missing" for path in state["files"])
+    return no_file and not any(process.running for process in facts.services.values())
+
+
+def _options_in(state: State, path: str, facts: Facts) -> dict[str, dict[str, Any]]:
+    """The options of a file as the node has them, in the shape of the wanted state: `auto` where the machine agrees."""
+    file = facts.files[path]
+    if file.kind != "file":
+        return {}
+    try:
+        options = read_options(file.content, path)
+    except UnreadableFile as error:
+        return {UNREADABLE: {"reason": str(error)}}
+    wanted = state["options"].get(path, {})
+    for (section, option), fact in FOUND_ON_THE_MACHINE.items():
+        value = options.get(section, {}).get(option)
+        if wanted.get(section, {}).get(option) == AUTO and value is not None and value == getattr(facts, fact):
+            options[section][option] = AUTO
+    return {section: dict(values) for section, values in options.items() if values}
+
+
+def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[str, Any]]:
+    wanted = state["options"].get(path, {})
+    return {
+        section: {
+            option: value if option in wanted.get(section, {}) else f"not in the stack ({fingerprint(value, key)})"
+            for option, value in options.items()
+        }
+        for section, options in _options_in(state, path, facts).items()
+    }
+
+
+def _ownership(wanted: Mapping[str, str], file: File) -> dict[str, str]:
+    if file.kind != "file":
+        return {**wanted, "mode": file.kind}
+    return {"owner": file.owner, "group": file.group, "mode": file.mode}
+
+
+def _service(state: State, name: str, facts: Facts) -> dict[str, Any]:
+    wanted, process = state["services"][name], facts.services[name]
+    return {
+        **wanted,
+        "running": process.running,
+        "enabled": process.enabled,
+        # A stopped service reads the file when it starts: `running` says all.
+        "fingerprint": _read_by(state, name, facts) if process.running else wanted["fingerprint"],
+    }
+
+
+def _read_by(state: State, name: str, facts: Facts) -> str:
+    """The fingerprint of the options that the running process has read, or `unknown`."""
+    process: Process = facts.services[name]
+    reads = state["services"][name]["reads"]
+    if process.started >= max(facts.files[path].changed for path in reads) + CLOCK_SECONDS:
+        return service_fingerprint({path: _options_in(state, path, facts) for path in reads}, reads)
+    return process.noted_fingerprint if process.noted_ticks == process.ticks else "unknown"
+
+
+def _schema(state: State, facts: Facts) -> str:
+    if state["schema"] != CURRENT:
+        return UNMANAGED
+    version, newest = facts.schema
+    if version == 0:
+        return "empty"
+    return CURRENT if version >= newest else f"version {version} of {newest}"
+
+
+# ---------------------------------------------------------------- what is to be done
+
+
+def decide(state: State, facts: Facts) -> list[Call]:
+    """The calls that make the node as wanted, in the guide's order: files, schema, restarts, what must be absent.
+
+    Empty when nothing is to be done. Raises StepFailed when this is not the machine that the stack means.
+    """
+    _same_machine(state, facts)
+    files = list(_file_calls(state, facts))
+    schema = [call("sync_database", title="nova-manage db sync")] if _schema_is_due(state, facts) else []
+    absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
+    services = list(_service_calls(state, facts))
+    if not (files or schema or services or absent):
+        return []
+    return [*files, *schema, *services, *absent, *_notes(state, facts)]
+
+
+def restarted(calls: Iterable[Call]) -> list[str]:
+    """The services that these calls start or restart."""
+    return [each.arguments[0] for each in calls if each.function == "restart_service"]
+
+
+def undo(state: State) -> list[Call]:
+    """The calls that take the role away: services stopped, files as they were before us, notes removed."""
+    services = state["services"]
+    return [
+        *(call("stop_service", name, title=f"stopping {name}") for name in reversed(list(services))),
+        *(call("put_back_original", path, title=f"putting back {path}") for path in sorted(state["files"])),
+        call("remove_notes", *(f"service.{name}" for name in services)),
+    ]
+
+
+def _same_machine(state: State, facts: Facts) -> None:
+    host = state["connection"]["host"]
+    if facts.hostname != state["node"]:
+        raise StepFailed(
+            f"{state['node']} ({host}): the machine at this address calls itself {facts.hostname}. Nova registers its services under the "
+            f"host name: name the node {facts.hostname} in the stack, set the machine's host name, or correct the address."
+        )
+
+
+def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
+    for path, ownership in state["files"].items():
+        file, wanted = facts.files[path], state["options"][path]
+        owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
+        if file.kind != "file" or _options_in(state, path, facts) != _comparable(wanted):
+            content = Secret(write_options(_resolved(wanted, facts), HEADING))
+            yield call("put_file", path, owner, group, mode, content, title=f"writing {path}")
+        elif (file.owner, file.group, file.mode) != (owner, group, mode):
+            yield call("set_owner_and_mode", path, owner, group, mode, title=f"setting owner and mode of {path}")
+
+
+def _comparable(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {section: dict(values) for section, values in options.items() if values}
+
+
+def _resolved(options: Mapping[str, Any], facts: Facts) -> dict[str, dict[str, Any]]:
+    resolved = _comparable(options)
+    for (section, option), fact in FOUND_ON_THE_MACHINE.items():
+        if resolved.get(section, {}).get(option) == AUTO:
+            resolved[section][option] = getattr(facts, fact)
+    return resolved
+
+
+def _schema_is_due(state: State, facts: Facts) -> bool:
+    if state["schema"] != CURRENT:
+        return False
+    moved = any(
+        state["options"][path].get("database") != _options_in(state, path, facts).get("database")
+        for path in state["options"]
+    )
+    return moved or _schema(state, facts) != CURRENT
+
+
+def _service_calls(state: State, facts: Facts) -> Iterable[Call]:
+    for name, wanted in _in_order(state["services"]):
+        process = facts.services[name]
+        if process.enabled != wanted["enabled"]:
+            boot = "enabled" if wanted["enabled"] else "disabled"
+            yield call("set_boot", name, boot, title=f"making {name} {boot} at boot")
+        if not wanted["running"]:
+            if process.running:
+                yield call("stop_service", name, title=f"stopping {name}")
+        elif not process.running:
+            yield call("restart_service", name, wanted["fingerprint"], title=f"starting {name}")
+        elif _read_by(state, name, facts) != wanted["fingerprint"]:
+            yield call("restart_service", name, wanted["fingerprint"], title=f"restarting {name}")
+
+
+def _in_order(services: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    # Pulumi keeps no order of keys. The conductor answers the others' first calls, so it goes first; the API last but for the proxies.
+    rank = {"nova-conductor": 0, "nova-api": 2, "nova-novncproxy": 3}
+    return sorted(services.items(), key=lambda item: (rank.get(item[0], 1), item[0]))
+
+
+def _notes(state: State, facts: Facts) -> Iterable[Call]:
+    """Notes for services that keep running though a file is written now: that they have read the right options already."""
+    for name, wanted in _in_order(state["services"]):
+        process = facts.services[name]
+        known = process.noted_ticks == process.ticks and process.noted_fingerprint == wanted["fingerprint"]
+        if (
+            process.running
+            and wanted["running"]
+            and not known
+            and _read_by(state, name, facts) == wanted["fingerprint"]
+        ):
+            yield call("note_service", name, wanted["fingerprint"])

@@ -1,0 +1,136 @@
+"""Reading a node: which questions, asked in one script, and the facts it answers with. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .connection import Connection
+from .script import Answer, Call, call, decoded
+
+DEADLINE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to look at on a node."""
+
+    files: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    packages: Sequence[str] = ()
+    services: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    schema: bool = False
+
+    def calls(self) -> list[Call]:
+        """The calls that answer it, in one script."""
+        return [
+            call("read_machine"),
+            *(call("read_file", path) for path in self.files),
+            *(call("read_path", path) for path in self.paths),
+            *([call("read_packages", *self.packages)] if self.packages else []),
+            *(call("read_service", name) for name in self.services),
+            *(call("read_note", name) for name in self.notes),
+            *([call("read_schema")] if self.schema else []),
+        ]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file: `kind` is file, link, other or missing; `mode` octal digits; `changed` seconds since 1970."""
+
+    kind: str
+    owner: str = ""
+    group: str = ""
+    mode: str = ""
+    changed: int = 0
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package: dpkg's status (`install ok installed`) and version."""
+
+    status: str
+    version: str
+
+    @property
+    def installed(self) -> bool:
+        """Unpacked and configured."""
+        return self.status.endswith(" ok installed")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A service: `pid` 0 when stopped; `started` seconds since 1970; `noted` what we wrote down at our last start of it."""
+
+    pid: int
+    ticks: str
+    started: int
+    enabled: bool
+    noted_ticks: str = ""
+    noted_fingerprint: str = ""
+
+    @property
+    def running(self) -> bool:
+        """A process of it exists."""
+        return self.pid > 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a node answered. Every question asked has an entry."""
+
+    hostname: str
+    now: int
+    virt_type: str
+    init: str
+    files: dict[str, File] = field(default_factory=dict)
+    paths: dict[str, bool] = field(default_factory=dict)
+    packages: dict[str, Package] = field(default_factory=dict)
+    services: dict[str, Process] = field(default_factory=dict)
+    notes: dict[str, str | None] = field(default_factory=dict)
+    schema: tuple[int, int] = (0, 0)
+    """The version of the database schema and the newest that the installed packages bring; 0: not known."""
+
+
+def inspect(connection: Connection, question: Question, *, doing: str = "reading the node") -> Facts:
+    """Asks the node, in one round trip. Raises what Connection.run raises."""
+    return facts_of(connection.run(question.calls(), doing=doing, deadline=DEADLINE_SECONDS))
+
+
+def facts_of(answer: Answer) -> Facts:
+    """The facts in an answer."""
+    schema = answer.all("schema")
+    return Facts(
+        hostname=answer.first("hostname")[0],
+        now=int(answer.first("now")[0]),
+        virt_type=answer.first("virt_type")[0],
+        init=answer.first("init")[0],
+        files={
+            path: File(kind, owner, group, mode, int(changed), decoded(content))
+            for path, kind, owner, group, mode, changed, content in (_padded(fact, 7) for fact in answer.all("file"))
+        },
+        paths={path: state == "present" for path, state in answer.all("path")},
+        packages={name: Package(status, version) for name, status, version in answer.all("package")},
+        services={fact[0]: _process(fact) for fact in answer.all("service")},
+        notes={name: None if content == "-" else decoded(content) for name, content in answer.all("note")},
+        schema=(int(schema[0][0]), int(schema[0][1])) if schema else (0, 0),
+    )
+
+
+def _padded(fact: tuple[str, ...], length: int) -> tuple[str, ...]:
+    return (*fact, *[""] * (length - len(fact)))
+
+
+def _process(fact: tuple[str, ...]) -> Process:
+    _name, state, pid, ticks, started, enabled, note = fact
+    noted_ticks, _, noted_fingerprint = note.partition(" ")
+    return Process(
+        pid=int(pid) if state == "running" else 0,
+        ticks=ticks,
+        started=int(started),
+        enabled=enabled == "enabled",
+        noted_ticks=noted_ticks if noted_fingerprint else "",
+        noted_fingerprint=noted_fingerprint,
+    )

@@ -1,0 +1,336 @@
+# What we do on a node, as POSIX shell functions. Ahead of this file stands `mark`, the word that begins each line meant for
+# us; behind it stand the calls of one operation, with quoted arguments.
+# Needs only what Ubuntu 14.04's base system has: dash, coreutils, util-linux, dpkg, apt, awk.
+
+umask 077
+LC_ALL=C; export LC_ALL
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
+DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
+ours=/var/lib/nova-infra
+tab=$(printf '\t')
+
+# The other side keeps our standard input open for as long as it waits for us. When it closes (connection lost, engine
+# killed) this process group ends. What must not be cut off (dpkg, db sync) runs in a session of its own.
+exec 3<&0 </dev/null
+# The watcher's own children (read is a builtin, sleep is not) hold no descriptor that would keep the channel open.
+( while read -r _; do :; done <&3; trap '' TERM; kill -TERM 0; sleep 4; kill -KILL 0 ) >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+trap 'kill "$watcher" 2>/dev/null' EXIT
+
+say() { printf '%s\t%s\n' "$mark" "$1"; }
+fact() { line=$mark${tab}fact; for field; do line=$line$tab$field; done; printf '%s\n' "$line"; }
+step() { current=$1; say "step$tab$1"; }
+fail() { say "failed$tab$current"; printf '%s\n' "$1" >&2; exit 1; }
+encoded() { base64 -w0; }
+
+# ---------------------------------------------------------------- reading
+
+read_machine() {
+    fact hostname "$(hostname)"
+    fact now "$(date +%s)"
+    if grep -Eq '(vmx|svm)' /proc/cpuinfo; then fact virt_type kvm; else fact virt_type qemu; fi
+    fact init "$(init_system)"
+}
+
+init_system() {
+    if [ -d /etc/init ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
+}
+
+# A file as it is: kind, owner, group, mode, time of last change (seconds), content.
+read_file() {
+    if [ -L "$1" ]; then fact file "$1" link - - - 0 "$(readlink "$1" | encoded)"
+    elif [ -f "$1" ]; then fact file "$1" file "$(stat -c "%U$tab%G$tab%a$tab%Y" "$1")" "$(encoded <"$1")"
+    elif [ -e "$1" ]; then fact file "$1" other - - - 0 -
+    else fact file "$1" missing - - - 0 -
+    fi
+}
+
+read_path() { if [ -e "$1" ] || [ -L "$1" ]; then fact path "$1" present; else fact path "$1" absent; fi; }
+
+read_packages() {
+    for package; do
+        state=$(dpkg-query -W -f '${Status}\t${Version}' "$package" 2>/dev/null) || state=
+        fact package "$package" "${state:-none$tab-}"
+    done
+}
+
+# A service: running or stopped, process id, its start (clock ticks and seconds), enabled at boot, what we noted at our
+# last start of it.
+read_service() {
+    pid=$(service_pid "$1")
+    if [ -n "$pid" ]; then
+        ticks=$(process_ticks "$pid")
+        fact service "$1" running "$pid" "$ticks" "$(process_start "$ticks")" "$(service_enabled "$1")" "$(service_note "$1")"
+    else
+        fact service "$1" stopped - - 0 "$(service_enabled "$1")" "$(service_note "$1")"
+    fi
+}
+
+service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }
+
+service_pid() {
+    if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
+        # `status` exits 0 for a stopped job too; its text is what counts (upstart's initctl(8)).
+        pid=$(initctl status "$1" 2>/dev/null | sed -n 's/^.* start\/running, process \([0-9]*\).*$/\1/p' | head -n 1)
+    else
+        service "$1" status >/dev/null 2>&1 || return 0
+        for file in "/var/run/nova/$1.pid" "/var/run/$1.pid" "/var/run/$1/$1.pid"; do
+            [ -s "$file" ] && pid=$(cat "$file") && break
+        done
+    fi
+    if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then echo "$pid"; fi
+}
+
+process_ticks() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '{ print $20 }'; }
+process_start() { awk -v ticks="$1" -v hz="$(getconf CLK_TCK)" '/^btime/ { printf "%d\n", $2 + ticks / hz }' /proc/stat; }
+
+service_enabled() {
+    if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
+        if grep -qs '^[[:space:]]*manual' "/etc/init/$1.override"; then echo disabled; else echo enabled; fi
+    else
+        set -- /etc/rc2.d/S[0-9][0-9]"$1"
+        if [ -e "$1" ]; then echo enabled; else echo disabled; fi
+    fi
+}
+
+# The version of the database schema, and the newest migration that the installed packages bring (0: not known).
+read_schema() {
+    version=$(su -s /bin/sh -c 'timeout -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null | grep -E '^[0-9]+$' | tail -n 1)
+    newest=$(for package in python-nova nova-common; do dpkg -L "$package" 2>/dev/null; done |
+        sed -n 's#^.*/nova/db/sqlalchemy/migrate_repo/versions/\([0-9][0-9]*\)_[^/]*\.py$#\1#p' | sort -n | tail -n 1 | sed 's/^0*//')
+    fact schema "${version:-0}" "${newest:-0}"
+}
+
+read_note() {
+    if [ -f "$ours/$1" ]; then fact note "$1" "$(encoded <"$ours/$1")"; else fact note "$1" -; fi
+}
+
+# The last lines of a service's own logs, for an error message.
+read_log() {
+    for file in "/var/log/nova/$1.log" "/var/log/nova/$1-stderr.log" "/var/log/upstart/$1.log"; do
+        [ -s "$file" ] && fact log "$1" "$(tail -n "$2" "$file" | encoded)"
+    done
+    return 0
+}
+
+# ---------------------------------------------------------------- acting
+
+# One operation at a time on a node. Whoever had to wait has read the machine too early, and is told to begin again.
+lock() {
+    mkdir -p "$ours"
+    exec 9>>"$ours/lock"
+    flock -n 9 && return 0
+    step "waiting for another run that is still working on this node"
+    flock -w "$1" 9 || fail "it did not end within $1 s; its process holds $ours/lock"
+    say "again${tab}-"
+    exit 0
+}
+
+# Runs a command that must never be cut off in a session of its own. Its output goes to a file; the lines that match $1 are
+# shown while it runs. It keeps the node's lock (descriptor 9) until it ends, also when we end before it.
+in_own_session() {
+    shown=$1; shift
+    : >"$ours/output"
+    setsid "$@" >"$ours/output" 2>&1 </dev/null &
+    child=$!
+    seen=0
+    while :; do
+        if kill -0 "$child" 2>/dev/null; then alive=yes; else alive=; fi
+        count=$(wc -l <"$ours/output")
+        if [ "$count" -gt "$seen" ]; then
+            sed -n "$((seen + 1)),${count}p" "$ours/output" | grep -E "$shown" | while IFS= read -r line; do say "progress$tab$line"; done
+            seen=$count
+        fi
+        [ -n "$alive" ] || break
+        sleep 0.5
+    done
+    wait "$child"
+}
+
+# Keeps a file as it was before us, once, so that it can be put back: content, owner and mode.
+keep_original() {
+    kept=$ours/original$1
+    [ -e "$kept" ] || [ -e "$kept.absent" ] && return 0
+    mkdir -p "${kept%/*}"
+    if [ -f "$1" ]; then cp -p "$1" "$kept.new" && mv "$kept.new" "$kept"; else : >"$kept.absent"; fi
+}
+
+put_back_original() {
+    kept=$ours/original$1
+    if [ -e "$kept" ] && [ -d "${1%/*}" ]; then cp -p "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
+    elif [ -e "$kept.absent" ]; then rm -f "$1"; fi || fail "could not put $1 back"
+    rm -f "$kept" "$kept.absent"
+}
+
+# path, owner, group, mode, content. The file is whole at any time, and never readable by others.
+put_file() {
+    keep_original "$1"
+    printf '%s' "$5" >"$1.nova-infra" && chown "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" && mv "$1.nova-infra" "$1" ||
+        fail "could not write $1 (does its directory exist, and has the disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
+}
+
+set_owner_and_mode() { chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1"; }
+
+remove_file() { rm -f "$1" || fail "could not remove $1"; }
+
+write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1"; }
+
+# Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
+lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock"; }
+
+# Writes a note unless there is one already, and says what it then holds.
+write_first_note() {
+    lock_notes
+    [ -e "$ours/$1" ] || write_note "$1" "$2"
+    read_note "$1"
+}
+
+remove_notes() {
+    lock_notes
+    for name; do rm -f "$ours/$name"; done
+    find "$ours/original" -depth -type d -empty -exec rmdir {} \; 2>/dev/null
+    # Nothing of ours stays on the node.
+    if [ -z "$(ls -A "$ours" | grep -Fvx -e lock -e notes.lock -e output)" ]; then rm -rf "$ours"; fi
+}
+
+sync_database() {
+    in_own_session '^$' su -s /bin/sh -c 'nova-manage db sync' nova ||
+        fail "nova-manage db sync ended with an error: $(grep -v '^$' "$ours/output" | tail -n 5)"
+}
+
+# The daemons get none of our descriptors: neither the lock nor the channel.
+run_service() { service "$1" "$2" >"$ours/output" 2>&1 </dev/null 8>&- 9>&-; }
+
+# name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
+restart_service() {
+    if [ -n "$(service_pid "$1")" ]; then run_service "$1" stop || fail "service $1 stop: $(tail -n 3 "$ours/output")"; fi
+    run_service "$1" start || fail "service $1 start: $(tail -n 3 "$ours/output")"
+    tries=0
+    while pid=$(service_pid "$1"); [ -z "$pid" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 40 ] || fail "service $1 start: no process of it appeared within 10 s"
+        sleep 0.25
+    done
+    note_service "$1" "$2"
+}
+
+note_service() {
+    pid=$(service_pid "$1")
+    [ -n "$pid" ] && write_note "service.$1" "$(process_ticks "$pid") $2"
+    return 0
+}
+
+stop_service() {
+    if [ -n "$(service_pid "$1")" ]; then run_service "$1" stop || fail "service $1 stop: $(tail -n 3 "$ours/output")"; fi
+}
+
+# name, enabled or disabled
+set_boot() {
+    if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
+        if [ "$2" = enabled ]; then rm -f "/etc/init/$1.override"; else echo manual >"/etc/init/$1.override"; chmod 644 "/etc/init/$1.override"; fi
+    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1
+    else update-rc.d "$1" disable >/dev/null 2>&1
+    fi || fail "could not make $1 $2 at boot"
+}
+
+# ---------------------------------------------------------------- packages
+
+users_and_groups() { { sed 's/:.*//; s/^/user /' /etc/passwd; sed 's/:.*//; s/^/group /' /etc/group; } | sort; }
+
+# What apt would add for these (name or name=version), appended to our list before it is done. A line of an upgrade has
+# the old version in brackets; what was here before us is not ours.
+simulate_install() {
+    if ! apt-get -s -y install "$@" >"$ours/output" 2>&1; then
+        step "fetching the package lists"
+        in_own_session '^(W|E):' sh -c 'apt-get -q update' || fail "apt-get update: $(tail -n 5 "$ours/output")"
+        step "installing $*"
+        apt-get -s -y install "$@" >"$ours/output" 2>&1 ||
+            fail "apt-get cannot install $*: $(grep -E '^E:|Depends:' "$ours/output" | head -n 5) (its sources: $(apt_sources))"
+    fi
+    sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output" | cat - "$ours/packages.added" 2>/dev/null | sort -u >"$ours/packages.added.new"
+    mv "$ours/packages.added.new" "$ours/packages.added"
+}
+
+apt_sources() { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | grep '^deb ' | tr '\n' ';'; }
+
+# Nothing starts while it is half configured: policy-rc.d forbids it (invoke-rc.d(8)); what was there is put back.
+packages_session='
+policy=/usr/sbin/policy-rc.d
+[ -e $policy.nova-infra ] || [ -e $policy.nova-infra-none ] ||
+    if [ -e $policy ]; then cp -p $policy $policy.nova-infra; else : >$policy.nova-infra-none; fi
+printf "#!/bin/sh\nexit 101\n" >$policy.new && chmod 755 $policy.new && mv $policy.new $policy
+dpkg --force-confold --configure -a
+apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
+code=$?
+if [ -e $policy.nova-infra ]; then mv $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
+exit $code'
+
+run_apt() {
+    in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "umask 022; $packages_session" packages "$@" ||
+        fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)"
+}
+
+install_packages() {
+    mkdir -p "$ours"
+    wait_for_apt
+    simulate_install "$@"
+    # Kept until the run has ended: after an interruption it still says what was here before.
+    [ -e "$ours/accounts.before" ] || { users_and_groups >"$ours/accounts.before.new" && mv "$ours/accounts.before.new" "$ours/accounts.before"; }
+    run_apt install "$@"
+    users_and_groups | comm -13 "$ours/accounts.before" - | cat - "$ours/packages.accounts" 2>/dev/null | sort -u >"$ours/packages.accounts.new"
+    mv "$ours/packages.accounts.new" "$ours/packages.accounts"
+    rm -f "$ours/accounts.before"
+}
+
+# Another apt or dpkg (unattended-upgrades, a person) may hold the lock; apt before 1.9.11 does not wait by itself.
+wait_for_apt() {
+    [ -x /usr/bin/fuser ] || [ -x /bin/fuser ] || return 0
+    tries=0
+    while fuser /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend >/dev/null 2>&1; do
+        [ "$tries" -gt 0 ] || step "waiting for another apt or dpkg to end"
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] || fail "another apt or dpkg still holds its lock after 300 s"
+        sleep 1
+    done
+}
+
+# Purges exactly what we added, with the users and groups that came with it. What others have since come to need stays.
+purge_packages() {
+    [ -e "$ours/packages.added" ] || return 0
+    wait_for_apt
+    set --
+    for package in $(cat "$ours/packages.added"); do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && set -- "$@" "$package"
+    done
+    keep=
+    while [ $# -gt 0 ]; do
+        apt-get -s -y purge "$@" >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+        others=$(sed -n 's/^\(Remv\|Purg\) \([^ ]*\) .*$/\2/p' "$ours/output" | sed 's/:.*//' | sort -u | grep -Fvx "$(printf '%s\n' "$@")")
+        [ -n "$others" ] || break
+        needed=$(needed_by "$others" "$@")
+        [ -n "$needed" ] || fail "removing our packages would also remove $(echo $others), which is not ours"
+        keep="$keep $needed"
+        set -- $(printf '%s\n' "$@" | grep -Fvx "$(printf '%s\n' $needed)")
+    done
+    [ -z "$keep" ] || say "progress${tab}stays, because other packages have come to need it:$keep"
+    [ $# -eq 0 ] || run_apt purge "$@"
+    remove_accounts
+    rm -f "$ours/packages.added" "$ours/packages.accounts" "$ours/accounts.before"
+}
+
+# Which of our packages ($2...) the packages $1 depend on, directly or not.
+needed_by() {
+    others=$1; shift
+    for package in "$@"; do
+        removed=$(apt-get -s -y purge "$package" 2>/dev/null | sed -n 's/^\(Remv\|Purg\) \([^ ]*\) .*$/\2/p' | sed 's/:.*//')
+        printf '%s\n' "$removed" | grep -Fqx "$others" && echo "$package"
+    done
+}
+
+remove_accounts() {
+    [ -e "$ours/packages.accounts" ] || return 0
+    while read -r kind name; do [ "$kind" = user ] && getent passwd "$name" >/dev/null && userdel "$name" >/dev/null 2>&1; done <"$ours/packages.accounts"
+    while read -r kind name; do [ "$kind" = group ] && getent group "$name" >/dev/null && groupdel "$name" >/dev/null 2>&1; done <"$ours/packages.accounts"
+    return 0
+}

@@ -1,0 +1,78 @@
+"""Acting on a node: the lock, the order read - decide - act, and progress for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import tenacity
+
+from ..errors import DeadlineExceeded, StepFailed
+from .connection import Connection
+from .inspection import Facts, Question, inspect
+from .script import Answer, Call, call
+
+LOCK_SECONDS = 900
+TRIES = 5
+
+Decide = Callable[[Facts], Sequence[Call]]
+
+
+def operate(
+    connection: Connection,
+    question: Question,
+    decide: Decide,
+    *,
+    doing: str,
+    deadline: float,
+    secrets: Iterable[str] = (),
+) -> tuple[Facts, list[Call], Answer]:
+    """Reads the node, decides what is to be done, and does it. Does nothing when there is nothing to do.
+
+    Returns what was read, what was done, and what the script said. When another run held the node's lock, what was read is
+    old: it is read and decided anew.
+    """
+    for _ in range(TRIES):
+        facts = inspect(connection, question, doing=doing)
+        calls = list(decide(facts))
+        if not calls:
+            return facts, [], Answer()
+        answer = connection.run(
+            [call("lock", str(LOCK_SECONDS)), *calls],
+            doing=doing,
+            deadline=deadline + LOCK_SECONDS,
+            show=progress(connection.name),
+            secrets=secrets,
+        )
+        if not answer.again:
+            return facts, calls, answer
+    raise StepFailed(
+        f"{connection.name} ({connection.address}): {doing}: other runs took the node's lock {TRIES} times in a row. "
+        "Find out who else deploys to it, and run the same command again."
+    )
+
+
+def progress(node: str) -> Callable[[str], None]:
+    """A function that shows a line with the node's name; the engine prints it while the operation runs."""
+
+    def show(line: str) -> None:
+        print(f"{node}: {line}", flush=True)
+
+    return show
+
+
+def wait_until(
+    done: Callable[[], bool], *, doing: str, seconds: float, every: float = 1.0, seen: Callable[[], str] = lambda: ""
+) -> None:
+    """Calls `done` until it is true. Raises DeadlineExceeded with `doing` and what was last `seen`."""
+    waiting = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_fixed(every),
+        retry=tenacity.retry_if_result(lambda result: not result),
+    )
+    try:
+        waiting(done)
+    except tenacity.RetryError:
+        last = seen()
+        raise DeadlineExceeded(
+            f"{doing}: not within {seconds:.0f} s" + (f"; last seen: {last}." if last else ".")
+        ) from None

@@ -1,0 +1,102 @@
+"""One operation on a node as one POSIX shell script, and what it answers.
+
+A script is the functions of node.sh and, behind them, calls with quoted arguments: values are data, never code. It arrives
+on standard input, so that nothing of it stands in a process list. Its answer is lines that begin with a random mark; what a
+login shell or a program prints besides is not taken for an answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from ..masking import Secret
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of one function of node.sh. Arguments that are Secret are masked wherever a call is shown."""
+
+    function: str
+    arguments: tuple[str, ...] = ()
+    title: str = ""
+    """What the user sees while it runs, such as `restarting nova-api`; empty: no line of its own."""
+
+    def text(self) -> str:
+        """The call as shell source."""
+        words = [self.function, *(shlex.quote(str(argument)) for argument in self.arguments)]
+        line = " ".join(words)
+        return f"step {shlex.quote(self.title)}\n{line}" if self.title else line
+
+    def __str__(self) -> str:
+        """The call for people and golden cases: secrets masked."""
+        return " ".join(
+            [self.function, *(repr(a) if isinstance(a, Secret) else shlex.quote(a) for a in self.arguments)]
+        )
+
+
+def call(function: str, *arguments: str, title: str = "") -> Call:
+    """A call of `function` with `arguments`."""
+    return Call(function, arguments, title)
+
+
+@cache
+def _functions() -> str:
+    return Path(__file__).with_name("node.sh").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Script:
+    """The source to send, and the mark by which its answer is known."""
+
+    source: bytes
+    mark: str
+
+
+def compose(calls: Iterable[Call]) -> Script:
+    """The script that makes these calls one after the other and then ends with success."""
+    mark = f"nova-infra-{secrets.token_hex(8)}"
+    body = "\n".join(each.text() for each in calls)
+    source = f"mark={mark}\n{_functions()}\n{body}\nexit 0\n"
+    return Script(source.encode(), mark)
+
+
+@dataclass
+class Answer:
+    """What a script said: facts in order, the step that failed, whether it asked to begin again."""
+
+    facts: list[tuple[str, ...]] = field(default_factory=list)
+    failed_step: str | None = None
+    again: bool = False
+
+    def first(self, kind: str) -> tuple[str, ...]:
+        """The fields of the first fact of this kind. Raises LookupError."""
+        for fact in self.facts:
+            if fact[0] == kind:
+                return fact[1:]
+        raise LookupError(kind)
+
+    def all(self, kind: str) -> list[tuple[str, ...]]:
+        """The fields of every fact of this kind."""
+        return [fact[1:] for fact in self.facts if fact[0] == kind]
+
+
+def decoded(text: str) -> str:
+    """The text behind a base64 field; bytes that are no UTF-8 become replacement characters."""
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
+
+
+def fields_of(line: str, mark: str) -> Sequence[str] | None:
+    """The tab-separated fields of a line of ours, or None for any other line."""
+    before, found, rest = line.rstrip("\n").partition(f"{mark}\t")
+    # A prompt or a program without a newline at its end may stand before the mark.
+    return rest.split("\t") if found or before == mark else None

@@ -1,0 +1,93 @@
+"""ComputeNode: nova.conf, nova-compute.conf and nova-compute on a machine, and its record in nova."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from ..errors import Refused
+from ..node import UNMANAGED
+from ..provider import connection_state
+from ..releases import release
+from .lifecycle import Resource, State
+from .node_role import NodeRole, file_states, service_states
+
+BINARY = "nova-compute"
+Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
+
+
+@dataclass(frozen=True)
+class ComputeNodeArgs:
+    """A compute node: its files option by option (`{path: {section: {option: value}}}`).
+
+    The value `auto` of `[libvirt] virt_type` stands for what the machine can do: kvm or qemu.
+    """
+
+    node: str
+    connection: Any
+    options: Options
+    release: str = "juno"
+
+
+class ComputeNodeLifecycle(NodeRole):
+    """The compute node's state on its machine, and its record in nova."""
+
+    def remove(self, known: State) -> None:
+        """Refuses while instances are on it; else disables, stops, deletes the record, puts the files back.
+
+        Nova itself does not check: it deletes the record of a host with instances on it and leaves their processes running.
+        """
+        host, compute = known["node"], self.access.compute
+        servers = compute.servers_on(host)
+        if servers:
+            names = ", ".join(f"{server.name} ({server.id}, {server.status})" for server in servers)
+            raise Refused(
+                f"{host} still has {len(servers)} instance{'s' if len(servers) > 1 else ''}: {names}. Delete or migrate them (nova delete, "
+                "nova migrate), then run this again."
+            )
+        records = [each for each in compute.services() if (each.host, each.binary) == (host, BINARY)]
+        if records:
+            compute.disable(host, BINARY, "being removed by Pulumi")
+        super().remove(known)
+        for record in records:
+            compute.delete_service(record.id)
+
+
+class ComputeNode(Resource, module="nova", name="ComputeNode"):
+    """nova-compute on a machine that has its packages.
+
+    nova_infra.ComputeNode(
+        "compute1",
+        nova_infra.ComputeNodeArgs(
+            node="compute1",
+            connection={"host": "10.0.0.31", "user": "ubuntu"},
+            options={
+                "/etc/nova/nova.conf": {"DEFAULT": {"my_ip": "10.0.0.31", "rabbit_host": "controller"}},
+                "/etc/nova/nova-compute.conf": {"libvirt": {"virt_type": "auto"}},
+            },
+        ),
+        opts=pulumi.ResourceOptions(provider=access, depends_on=[packages, controller]),
+    )
+    """
+
+    virt_type: pulumi.Output[str]
+    """What the machine can do: kvm, or qemu without hardware acceleration."""
+
+    def __init__(self, name: str, args: ComputeNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        juno = release(args.release)
+        inputs = {
+            "node": args.node,
+            "connection": connection_state(args.connection),
+            "options": dict(args.options),
+            "files": file_states(list(args.options), juno.ownership),
+            "services": service_states([BINARY], args.options, juno.compute.reads),
+            "absent": list(juno.absent),
+            "schema": UNMANAGED,
+            "reporting": [BINARY],
+            "ports": {},
+            "virt_type": None,
+        }
+        super().__init__(ComputeNodeLifecycle(), name, inputs, opts)

@@ -1,0 +1,153 @@
+"""What all resources share: how the engine's questions become four plain functions over dictionaries.
+
+A resource says what it wants (its inputs) and implements make, look, change and remove. They know nothing of Pulumi; this file
+is the only one that does, so that a native provider can take its place.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi import dynamic
+from pulumi.runtime import rpc
+
+from ..access import PREFIX, Access
+from ..errors import Problem
+
+State = Mapping[str, Any]
+# The format of what we store; a later version reads older ones.
+STATE_SCHEMA = 1
+_NOT_OURS = ("__provider", "state_schema")
+
+
+class Lifecycle(dynamic.ResourceProvider):
+    """The engine's side of a resource."""
+
+    serialize_as_secret_always = False  # the provider holds no secret: it is stored by the name of its class
+
+    kind: str
+    """What the resource is, in a sentence: `database`."""
+    identity: tuple[str, ...]
+    """The inputs that say which one it is. They never change."""
+    kept_in_state: frozenset[str] = frozenset()
+    """Inputs that only `remove` and `look` use: a change of them alone opens no connection."""
+    rename: str = "remove the resource, run `pulumi up`, add it with the new name, and run `pulumi up` again"
+
+    access: Access
+
+    # ------------------------------------------------------------ what a resource implements
+
+    @abstractmethod
+    def name_of(self, wanted: State) -> str:
+        """The id: the natural key."""
+
+    def problems(self, wanted: State) -> list[Problem]:  # noqa: ARG002
+        """What is wrong with the inputs; only of values that are known. Opens no connection."""
+        return []
+
+    @abstractmethod
+    def make(self, wanted: State) -> dict[str, Any]:
+        """Finds or creates it as wanted. Returns the outputs besides the inputs. May find what a run that died has left."""
+
+    @abstractmethod
+    def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """What is really there, in the shape of the inputs, and the outputs; None when it is gone."""
+
+    @abstractmethod
+    def change(self, known: State, wanted: State) -> dict[str, Any]:
+        """Makes what is there as wanted. Returns the outputs besides the inputs."""
+
+    @abstractmethod
+    def remove(self, known: State) -> None:
+        """Undoes what we did, and nothing else."""
+
+    # ------------------------------------------------------------ what the engine asks
+
+    def configure(self, req: dynamic.ConfigureRequest) -> None:
+        """Takes the credentials from the provider's own inputs."""
+        # The user reads our sentence, not the way through our code.
+        sys.tracebacklimit = 0
+        config = req.config
+        self.access = Access(lambda key: str(config.get(f"{PREFIX}{key}") or ""))
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Refuses bad inputs, and a change of identity, at preview."""
+        problems = self.problems(news)
+        for key in self.identity:
+            old, new = olds.get(key), news.get(key)
+            if old is not None and rpc.UNKNOWN not in (old, new) and old != new:
+                problems.append(
+                    Problem(
+                        key,
+                        f"is {old!r} and cannot become {new!r}: a {self.kind} is known by it. To rename, {self.rename}",
+                    )
+                )
+        return dynamic.CheckResult(news, [dynamic.CheckFailure(each.key, each.reason) for each in problems])
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
+        """A change of any input is an update; nothing is ever replaced unless the user forces it."""
+        return dynamic.DiffResult(changes=bool(_changed(olds, news)), replaces=[], delete_before_replace=True)
+
+    def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        """Makes it."""
+        wanted = _inputs(props)
+        return dynamic.CreateResult(self.name_of(wanted), _outputs(wanted, self.make(wanted)))
+
+    def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
+        """Says what is really there, also as inputs, so that a preview shows drift and repair property by property."""
+        found = self.look(props)
+        if found is None:
+            return dynamic.ReadResult("", {})
+        inputs, outputs = found
+        return dynamic.ReadResult(id_, _outputs(inputs, outputs), _inputs(inputs))
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        """Makes it as wanted."""
+        wanted = _inputs(news)
+        if _changed(olds, news) <= self.kept_in_state:
+            outputs = {key: value for key, value in olds.items() if key not in wanted and key not in _NOT_OURS}
+        else:
+            outputs = self.change(olds, wanted)
+        return dynamic.UpdateResult(_outputs(wanted, outputs))
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Takes it away."""
+        self.remove(props)
+
+
+class Resource(dynamic.Resource):
+    """A resource of this package."""
+
+    def __init__(
+        self, lifecycle: Lifecycle, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions | None
+    ) -> None:
+        # Should somebody force a replacement, the old one goes first: `create` would adopt it otherwise.
+        opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), opts)
+        super().__init__(lifecycle, name, inputs, opts)
+
+
+def known_text(wanted: State, key: str) -> str | None:
+    """The text of an input, or None while it is not known yet."""
+    value = wanted.get(key)
+    return value if isinstance(value, str) and value != rpc.UNKNOWN else None
+
+
+def required_text(wanted: State, *keys: str) -> list[Problem]:
+    """A problem for each of these inputs that is an empty text."""
+    return [Problem(key, "is empty") for key in keys if wanted.get(key) == ""]
+
+
+def _changed(olds: State, news: State) -> set[str]:
+    return {key for key in news if key not in _NOT_OURS and olds.get(key) != news[key]}
+
+
+def _inputs(props: State) -> dict[str, Any]:
+    return {key: value for key, value in props.items() if key not in _NOT_OURS}
+
+
+def _outputs(inputs: State, outputs: State) -> dict[str, Any]:
+    return {**inputs, **outputs, "state_schema": STATE_SCHEMA}

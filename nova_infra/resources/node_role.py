@@ -1,0 +1,220 @@
+"""What ControllerNode and ComputeNode share: a node's state applied, read and undone, and when a node is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pulumi
+
+from .. import node
+from ..errors import ComputeError, DeadlineExceeded, Problem, RemoteError
+from ..masking import mask
+from ..releases.release import Ownership
+from ..remote.connection import Connection
+from ..remote.inspection import Facts, Question, inspect
+from ..remote.operation import operate, progress, wait_until
+from ..remote.script import call, decoded
+from .lifecycle import Lifecycle, State, required_text
+
+APPLY_SECONDS = 1800.0
+REPORT_SECONDS = 180.0
+ANSWER_SECONDS = 60.0
+# nova-api may die seconds after it answered once.
+STILL_ALIVE_SECONDS = 10.0
+LOG_LINES = 8
+
+
+class NodeRole(Lifecycle):
+    """A node's files, schema and services, over SSH."""
+
+    kind = "node"
+    identity = ("node",)
+    kept_in_state = frozenset({"connection"})
+
+    def name_of(self, wanted: State) -> str:
+        """The node's name."""
+        return str(wanted["node"])
+
+    def problems(self, wanted: State) -> list[Problem]:
+        """Empty names; no service."""
+        return required_text(wanted, "node")
+
+    def make(self, wanted: State) -> dict[str, Any]:
+        """Writes, syncs, starts, and waits until nova says that it works."""
+        return self._applied(wanted)
+
+    def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The node as it is."""
+        facts = inspect(self._connection(known), node.question(known), doing="reading the node")
+        if node.is_gone(known, facts):
+            return None
+        return node.observed(known, facts, self.access.fingerprint_key), self._outputs(known, facts)
+
+    def change(self, known: State, wanted: State) -> dict[str, Any]:
+        """Does what is different, and restarts what reads it."""
+        dropped = {
+            name: {**known["services"][name], "running": False}
+            for name in known["services"]
+            if name not in wanted["services"]
+        }
+        if dropped:
+            # A service that the stack no longer names is stopped; its package stays what it is.
+            calls = [call("stop_service", name, title=f"stopping {name}") for name in dropped]
+            self._connection(wanted).run(
+                calls, doing="stopping services", deadline=APPLY_SECONDS, show=progress(wanted["node"])
+            )
+        return self._applied(wanted)
+
+    def remove(self, known: State) -> None:
+        """Stops the services and puts the files back."""
+        self._connection(known).run(
+            [call("lock", "900"), *node.undo(known)],
+            doing="taking the role away",
+            deadline=APPLY_SECONDS,
+            show=progress(known["node"]),
+            secrets=node.secrets_in(known),
+        )
+
+    # ------------------------------------------------------------ applying
+
+    def _connection(self, state: State) -> Connection:
+        return self.access.node(state["node"], state["connection"])
+
+    def _applied(self, wanted: State) -> dict[str, Any]:
+        connection = self._connection(wanted)
+        _, calls, _ = operate(
+            connection,
+            node.question(wanted),
+            lambda facts: node.decide(wanted, facts),
+            doing="configuring the node",
+            deadline=APPLY_SECONDS,
+            secrets=node.secrets_in(wanted),
+        )
+        self._wait_until_done(wanted, connection, node.restarted(calls))
+        return self._outputs(wanted, inspect(connection, node.question(wanted), doing="reading the node"))
+
+    def _wait_until_done(self, wanted: State, connection: Connection, restarted: Sequence[str]) -> None:
+        """Returns when every service that was restarted does its work and its process is still the one that was started.
+
+        A fresh row of nova's table counts as up for 60 s and proves nothing: a report after the restart does.
+        """
+        if not restarted:
+            return
+        processes = self._processes(connection, restarted)
+        listed = [name for name in restarted if name in wanted["reporting"]]
+        answering = {name: port for name, port in wanted["ports"].items() if name in restarted}
+        show = progress(wanted["node"])
+        try:
+            for name, port in answering.items():
+                show(f"waiting until {name} answers on port {port}")
+                wait_until(
+                    partial(_answers, connection, port),
+                    doing=f"{name} on {wanted['node']}: an answer on port {port}",
+                    seconds=ANSWER_SECONDS,
+                )
+            if listed:
+                show(f"waiting for reports of {', '.join(listed)}")
+                self._wait_for_reports(wanted["node"], listed)
+            if answering:
+                started = max(facts.started for facts in processes.values())
+                wait_until(
+                    lambda: self._now(connection) >= started + STILL_ALIVE_SECONDS,
+                    doing=f"{wanted['node']}: {STILL_ALIVE_SECONDS:.0f} s after the start",
+                    seconds=STILL_ALIVE_SECONDS * 3,
+                )
+        except (DeadlineExceeded, ComputeError) as error:
+            raise type(error)(self._with_logs(str(error), wanted, connection, restarted)) from None
+        for name, process in self._processes(connection, restarted).items():
+            if process.ticks != processes[name].ticks or not process.running:
+                sentence = f"{name} on {wanted['node']} ended after it had been started. Its configuration or a server it needs is wrong."
+                raise RemoteError(self._with_logs(sentence, wanted, connection, [name]))
+
+    def _wait_for_reports(self, host: str, binaries: Sequence[str]) -> None:
+        compute = self.access.compute
+        last: dict[str, str] = {}
+
+        def reports() -> dict[str, str]:
+            nonlocal last
+            try:
+                last = {each.binary: each.updated_at for each in compute.services() if each.host == host}
+            except ComputeError as error:
+                # The API itself may be starting.
+                last = {"the compute API": str(error)}
+            return last
+
+        # Which report stood there when we began to wait: the first one that is another was made by the new process.
+        before: dict[str, str] | None = None
+
+        def moved() -> bool:
+            nonlocal before
+            now = reports()
+            if before is None:
+                if "the compute API" not in now:
+                    before = now
+                return False
+            return all(now.get(name) and now.get(name) != before.get(name) for name in binaries)
+
+        wait_until(
+            moved,
+            doing=f"reports of {', '.join(binaries)} on {host} to nova",
+            seconds=REPORT_SECONDS,
+            seen=lambda: (
+                ", ".join(f"{name}: {when or 'never'}" for name, when in last.items()) or "no service of this host"
+            ),
+        )
+
+    def _processes(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Any]:
+        return inspect(connection, Question(services=names), doing="looking at the services").services
+
+    def _now(self, connection: Connection) -> int:
+        return inspect(connection, Question(), doing="reading the clock").now
+
+    def _with_logs(self, sentence: str, wanted: State, connection: Connection, services: Sequence[str]) -> str:
+        calls = [call("read_log", name, str(LOG_LINES)) for name in services]
+        try:
+            answer = connection.run(calls, doing="reading logs", deadline=60)
+        except RemoteError:
+            return sentence
+        logs = "".join(f"\n--- the end of the log of {name}:\n{decoded(text)}" for name, text in answer.all("log"))
+        return mask(f"{sentence.rstrip('.')}.{logs}", node.secrets_in(wanted))
+
+    def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
+        return node.found(facts)
+
+
+def _answers(connection: Connection, port: int) -> bool:
+    try:
+        connection.reach_tcp("127.0.0.1", port).close()
+    except OSError:
+        return False
+    return True
+
+
+def service_states(
+    services: Sequence[str], options: Mapping[str, Any], reads: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """The wanted state of services: running, enabled, and the fingerprint of what each reads.
+
+    A fingerprint is a secret: it is made from passwords too, and a guess could be tried against it.
+    """
+    return {
+        name: {
+            "running": True,
+            "enabled": True,
+            "reads": list(reads[name]),
+            "fingerprint": _fingerprint(options, list(reads[name])),
+        }
+        for name in services
+    }
+
+
+def _fingerprint(options: Mapping[str, Any], reads: list[str]) -> pulumi.Output[str]:
+    values: pulumi.Output[Any] = pulumi.Output.from_input({path: options[path] for path in reads})
+    return pulumi.Output.secret(values.apply(lambda resolved: node.service_fingerprint(resolved, reads)))
+
+
+def file_states(paths: Sequence[str], ownership: Ownership) -> dict[str, Any]:
+    """The wanted owner, group and mode of files."""
+    return {path: {"owner": ownership.owner, "group": ownership.group, "mode": ownership.mode} for path in paths}

@@ -1,0 +1,123 @@
+"""ServiceCheck: the guide's last chapter. Are all services up, and does nova see the images?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from prettytable import PrettyTable
+
+from ..compute import Compute, Image, ServiceReport
+from ..errors import ComputeError, DeadlineExceeded, IdentityError
+from ..remote.operation import wait_until
+from .lifecycle import Lifecycle, Resource, State
+
+UP_SECONDS = 120.0
+_UNREACHABLE = "not known: {}"
+
+
+@dataclass(frozen=True)
+class ServiceCheckArgs:
+    """The services that must be up, by host. `restarts` is anything that changes when they do, so that they are looked at again."""
+
+    services: Mapping[str, Sequence[str]]
+    restarts: pulumi.Input[str] = ""
+
+
+class ServiceCheckLifecycle(Lifecycle):
+    """Asks the compute API. Has nothing of its own: services and images of others are shown, never drift."""
+
+    kind = "check"
+    identity = ()
+
+    def name_of(self, wanted: State) -> str:  # noqa: ARG002 - there is one in a deployment
+        """Always the same."""
+        return "services"
+
+    def make(self, wanted: State) -> dict[str, Any]:
+        """Waits until every service is up, then reads both tables."""
+        compute = self.access.compute
+        wait_until(
+            lambda: not _missing(wanted, compute.services()),
+            doing="the last check: services that must be up",
+            seconds=UP_SECONDS,
+            seen=lambda: "; ".join(_missing(wanted, compute.services())),
+        )
+        return _tables(compute)
+
+    def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Both tables as they are now; when nova does not answer, they say so."""
+        try:
+            return dict(known), _tables(self.access.compute)
+        except (ComputeError, IdentityError, DeadlineExceeded) as error:
+            reason = _UNREACHABLE.format(error)
+            return dict(known), {"service_list": reason, "image_list": reason}
+
+    def change(self, known: State, wanted: State) -> dict[str, Any]:  # noqa: ARG002 - it looks anew
+        """Looks again."""
+        return self.make(wanted)
+
+    def remove(self, known: State) -> None:
+        """There is nothing to remove."""
+
+
+def _missing(wanted: State, reports: Sequence[ServiceReport]) -> list[str]:
+    states = {(report.host, report.binary): report.state for report in reports}
+    return [
+        f"{binary} on {host} is {states.get((host, binary), 'not known to nova')}"
+        for host, binaries in wanted["services"].items()
+        for binary in binaries
+        if states.get((host, binary)) != "up"
+    ]
+
+
+def _tables(compute: Compute) -> dict[str, str]:
+    return {"service_list": service_table(compute.services()), "image_list": image_table(compute.images())}
+
+
+def service_table(reports: Sequence[ServiceReport]) -> str:
+    """`nova service-list` without the columns that change by themselves (Id, Updated_at)."""
+    rows = [
+        [each.binary, each.host, each.zone, each.status, each.state, each.disabled_reason or "-"] for each in reports
+    ]
+    return _table(["Binary", "Host", "Zone", "Status", "State", "Disabled Reason"], rows)
+
+
+def image_table(images: Sequence[Image]) -> str:
+    """`nova image-list` without the Id."""
+    return _table(["Name", "Status", "Server"], [[image.name, image.status, image.server] for image in images])
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    table = PrettyTable(columns)
+    table.align = "l"
+    table.add_rows(rows)
+    return str(table.get_string())
+
+
+class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
+    """The last check: token, services, images.
+
+    check = nova_infra.ServiceCheck(
+        "check",
+        nova_infra.ServiceCheckArgs({"controller": ["nova-scheduler"], "compute1": ["nova-compute"]}),
+        opts=pulumi.ResourceOptions(provider=access, depends_on=[compute1]),
+    )
+    pulumi.export("services", check.service_list)
+    """
+
+    service_list: pulumi.Output[str]
+    """The table of services."""
+    image_list: pulumi.Output[str]
+    """The table of images."""
+
+    def __init__(self, name: str, args: ServiceCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        inputs = {
+            "services": {host: sorted(binaries) for host, binaries in args.services.items()},
+            "restarts": args.restarts,
+            "service_list": None,
+            "image_list": None,
+        }
+        super().__init__(ServiceCheckLifecycle(), name, inputs, opts)
