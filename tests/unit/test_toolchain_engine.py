@@ -217,9 +217,7 @@ def test_an_old_go_is_named(machine: Machine) -> None:
         ("x.go:1:2: syntax error", "could not be built from Go modules"),
     ],
 )
-def test_a_failed_build_is_one_sentence_with_what_go_said(
-    machine: Machine, go_says: str, sentence: str
-) -> None:
+def test_a_failed_build_is_one_sentence_with_what_go_said(machine: Machine, go_says: str, sentence: str) -> None:
     machine.program("go", GO + f"echo 'go: downloading a v1' >&2\necho '{go_says}' >&2\nexit 1")
     said = one_sentence(machine.engine())
     assert sentence in said
@@ -246,12 +244,9 @@ def test_an_interrupted_build_ends_with_all_it_started_and_can_be_run_again(mach
 
 
 def test_two_runs_at_once_build_one_engine(machine: Machine) -> None:
-    machine.program(
-        "go", GO_BUILDS.replace("out=$2\n", f"out=$2; echo built >>{machine.folder}/built; sleep 0.5\n")
-    )
+    machine.program("go", GO_BUILDS.replace("out=$2\n", f"out=$2; echo built >>{machine.folder}/built; sleep 0.5\n"))
     runs = [
-        subprocess.Popen([machine.command], env=machine.environment, stdout=subprocess.PIPE, text=True)
-        for _ in "ab"
+        subprocess.Popen([machine.command], env=machine.environment, stdout=subprocess.PIPE, text=True) for _ in "ab"
     ]
     answers = {run.communicate(timeout=60)[0] for run in runs}
     assert len(answers) == 1
