@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from .masking import fingerprint
 from .options import node_options
 from .provider import (
     ControllerArgs,
@@ -184,7 +185,13 @@ class NovaDeployment(pulumi.ComponentResource):
     def _check(self, nodes: list[pulumi.Resource]) -> ServiceCheck:
         listed = self._release.listed_services
         services = {node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()}
-        return ServiceCheck("check", ServiceCheckArgs(services), self._options("", *nodes))
+        return ServiceCheck("check", ServiceCheckArgs(services, self._restarts()), self._options("", *nodes))
+
+    def _restarts(self) -> pulumi.Output[str]:
+        # Whatever a service reads is in here: after each restart the check looks again.
+        options = {node.name: node_options(self._settings, node, self._role(node)) for node in self._settings.nodes()}
+        values: pulumi.Output[object] = pulumi.Output.from_input(options)
+        return pulumi.Output.secret(values.apply(lambda resolved: fingerprint(resolved, "nova-infra")))
 
     def _services(self, node: Node) -> list[str]:
         chosen = node.services if isinstance(node, Controller) else []

@@ -264,11 +264,14 @@ def parse(
             )
         raw[key] = _from_text(get(key), structured=structured)
     secrets = {key: value for key in (*SECRETS, *OPTIONAL_SECRETS) if (value := get(key)) is not None}
+    for key in (*SECRETS, *OPTIONAL_SECRETS):
+        if secrets.get(key) and not is_secret(key):
+            reason = f"stands in the stack file in plain. Run `pulumi config set --secret {key}`"
+            problems.append(Problem(prefix + key, reason))
     for key, what in SECRETS.items():
         if not secrets.get(key):
-            problems.append(
-                Problem(prefix + key, f"is missing: the password {what}. Run `pulumi config set --secret {key}`")
-            )
+            reason = f"is missing: the password {what}. Run `pulumi config set --secret {key}`"
+            problems.append(Problem(prefix + key, reason))
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
