@@ -13,6 +13,7 @@ import keystoneauth1.session
 
 from .errors import ComputeError
 from .masking import mask
+from .remote.connection import why
 
 
 @dataclass(frozen=True)
@@ -119,4 +120,4 @@ class Compute:
 def _said(error: Exception) -> str:
     details: Any = getattr(error, "response", None)
     body = details.text[:300].strip() if details is not None else ""
-    return f"{str(error).strip().rstrip('.')}" + (f" ({body})" if body else "")
+    return why(error) + (f" ({body})" if body else "")

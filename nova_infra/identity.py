@@ -20,6 +20,7 @@ from keystoneclient.v2_0 import client
 
 from .errors import IdentityError
 from .masking import mask
+from .remote.connection import why
 
 TIMEOUT_SECONDS = 60
 
@@ -193,7 +194,7 @@ class Identity:
             raise IdentityError(self._sentence(doing, name, error, secrets)) from None
 
     def _sentence(self, doing: str, name: str, error: Exception, secrets: tuple[str, ...]) -> str:
-        said = mask(str(error).strip().rstrip("."), [self._password, *secrets])
+        said = mask(why(error), [self._password, *secrets])
         return (
             f"Keystone at {self.url}: {doing} {name} failed: {said}. Check the URL and the administrator's name, tenant and "
             "password (adminPassword), and that Keystone runs."

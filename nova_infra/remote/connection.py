@@ -63,6 +63,20 @@ class Login:
         return [self.private_key, self.private_key_password, self.password, self.sudo_password]
 
 
+class Unreachable(OSError):  # noqa: N818
+    """A machine could not connect to a server. An OSError, as whoever opens sockets expects it."""
+
+
+def why(error: BaseException) -> str:
+    """What an error of a client says; when the connection failed, the short reason instead of the layers around it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Unreachable):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return str(error).strip().rstrip(".")
+
+
 class _Loop:
     """The event loop of this process, in a thread that ends with it."""
 
@@ -184,18 +198,18 @@ class Connection:
     # ------------------------------------------------------------ servers behind the machine
 
     def reach_tcp(self, host: str, port: int) -> socket.socket:
-        """A connected socket to `host:port` as this machine sees it. Raises OSError when the other side refuses."""
-        return self._bridged(self._open_tcp(host, port))
+        """A connected socket to `host:port` as this machine sees it. Raises Unreachable, an OSError."""
+        return self._bridged(f"{host}:{port}", self._open_tcp(host, port))
 
     def reach_unix(self, path: str) -> socket.socket:
-        """A connected socket to the UNIX socket `path` on this machine. Raises OSError when the other side refuses."""
-        return self._bridged(self._open_unix(path))
+        """A connected socket to the UNIX socket `path` on this machine. Raises Unreachable, an OSError."""
+        return self._bridged(path, self._open_unix(path))
 
-    def _bridged(self, opening: Coroutine[Any, Any, tuple[Any, Any]]) -> socket.socket:
+    def _bridged(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]]) -> socket.socket:
         # A pair of sockets in this process: nothing listens anywhere, so nobody else on this machine can use the way in.
         ours, theirs = socket.socketpair()
         try:
-            _loop().run(self._bridge(opening, theirs))
+            _loop().run(self._bridge(what, opening, theirs))
         except BaseException:
             ours.close()
             theirs.close()
@@ -216,11 +230,11 @@ class Connection:
             process = await connection.create_process(f"{sudo}nc -U {shlex.quote(path)}", encoding=None)
             return process.stdout, process.stdin
 
-    async def _bridge(self, opening: Coroutine[Any, Any, tuple[Any, Any]], end: socket.socket) -> None:
+    async def _bridge(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]], end: socket.socket) -> None:
         try:
             far_reader, far_writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
         except (asyncssh.Error, TimeoutError) as error:
-            raise OSError(f"{self.name} could not connect to it: {_reason(error)}") from None
+            raise Unreachable(f"{self.name} could not connect to {what}: {_reason(error)}") from None
         end.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=end)
         tasks = {asyncio.ensure_future(_copy(reader, far_writer)), asyncio.ensure_future(_copy(far_reader, writer))}
@@ -252,8 +266,12 @@ class Connection:
             ),
             reraise=True,
         )
+
+        async def connect_once() -> asyncssh.SSHClientConnection:
+            return await asyncssh.connect(self.address.host, self.address.port, **options)
+
         try:
-            return await retrying(asyncssh.connect, self.address.host, self.address.port, **options)
+            return await retrying(connect_once)
         except asyncssh.HostKeyNotVerifiable as error:
             problem = (
                 f"its host key is not the one we trust: {_reason(error)}. If the machine was installed anew, put its new key into "
@@ -350,4 +368,4 @@ def connect(name: str, address: Address, login: Login) -> Connection:
         return _pool.setdefault((name, address, login), Connection(name, address, login))
 
 
-__all__ = ["Address", "Connection", "Login", "connect"]
+__all__ = ["Address", "Connection", "Login", "Unreachable", "connect", "why"]

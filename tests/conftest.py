@@ -1,0 +1,19 @@
+"""Fixtures that need the lab. Where it cannot be used a test says why: skipped for a person, failed in CI."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.nodes import Lab, why_not
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    reason = why_not()
+    if reason:
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return Lab()

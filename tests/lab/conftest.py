@@ -1,0 +1,31 @@
+"""One deployment for all tests of the engine: made once, looked at from many sides, destroyed by the last ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.nodes import Lab, Stack
+from tests.lab.snapshot import Snapshot, snapshot
+
+
+@pytest.fixture(scope="session")
+def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:  # noqa: ARG001 - the lab must be there
+    made = Stack(Path(tmp_path_factory.mktemp("backend")))
+    made.create()
+    return made
+
+
+@pytest.fixture(scope="session")
+def before(lab: Lab, stack: Stack) -> Snapshot:  # noqa: ARG001
+    """What the machines and servers held before the first `up`."""
+    lab.reset()
+    return snapshot(lab)
+
+
+@pytest.fixture(scope="session")
+def deployed(stack: Stack, before: Snapshot) -> Stack:  # noqa: ARG001 - the order matters
+    """The stack after its first `pulumi up`."""
+    stack.up()
+    return stack

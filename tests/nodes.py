@@ -1,0 +1,158 @@
+"""The lab as tests see it: commands on its nodes, its servers through their own clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def setting(name: str) -> str:
+    """A password of lab/passwords.env."""
+    for line in (ROOT / "lab" / "passwords.env").read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key == name:
+            return value
+    raise LookupError(name)
+
+
+def why_not() -> str:
+    """Why the lab cannot be used, or an empty string."""
+    bridge = subprocess.run([ROOT / "lab" / "bridge"], capture_output=True, text=True, check=False)
+    return "" if bridge.returncode == 0 else (bridge.stderr or bridge.stdout).strip().splitlines()[-1]
+
+
+@dataclass
+class Lab:
+    """The running lab."""
+
+    def run(self, node: str, script: str, *, check: bool = True, seconds: float = 300) -> str:
+        """What a bash script prints that runs as root on a node; it travels on standard input."""
+        command = [ROOT / "lab" / "ssh", node, "sudo", "-i", "bash", "-s"]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=seconds, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{node}: {script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def address(self, node: str) -> str:
+        """The management address of a node."""
+        command = f". lab/settings.sh && address {shlex.quote(node)}"
+        return subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def reset(self) -> None:
+        """Fresh nodes, where the guide's chapter begins."""
+        done = subprocess.run([ROOT / "lab" / "reset"], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"lab/reset ended with {done.returncode}: {done.stdout}{done.stderr}")
+
+    def sql(self, statement: str) -> list[list[str]]:
+        """The rows that MariaDB's own client prints for root."""
+        password = setting("DB_ROOT_PASS")
+        text = self.run(
+            "controller", f"MYSQL_PWD={password} mysql -u root --batch --skip-column-names -e {shlex.quote(statement)}"
+        )
+        return [line.split("\t") for line in text.splitlines()]
+
+    def openstack(self, command: str, *, check: bool = True) -> str:
+        """What a client of the guide (keystone, nova, glance) prints for the administrator."""
+        return self.run("controller", f". /root/admin-openrc.sh\n{command}", check=check)
+
+    def table(self, command: str) -> list[dict[str, str]]:
+        """The rows of the table that a client prints."""
+        lines = [line for line in self.openstack(command).splitlines() if line.startswith("|")]
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]] if cells else []
+
+    def boot(self, name: str) -> None:
+        """Boots an instance of the cirros image with the Juno client, and returns when it is ACTIVE."""
+        self.openstack(
+            f"nova flavor-show tiny >/dev/null 2>&1 || nova flavor-create tiny auto 64 0 1 >/dev/null\n"
+            f"nova boot --image cirros-0.3.3-x86_64 --flavor tiny {name} >/dev/null"
+        )
+        if not eventually(lambda: f"| {name} " in self.openstack("nova list --status ACTIVE"), seconds=120):
+            raise AssertionError(f"{name} is not ACTIVE: " + self.openstack(f"nova show {name}"))
+
+    def delete_instance(self, name: str) -> None:
+        """Deletes an instance, and returns when nova and the compute node have forgotten it."""
+        self.openstack(f"nova delete {name}")
+        assert eventually(lambda: name not in self.openstack("nova list")), f"nova still lists {name}"
+        self.openstack("nova flavor-delete tiny")
+
+    def processes(self, node: str) -> dict[str, str]:
+        """Service -> its processes' ids and starts, for all nova services that run."""
+        text = self.run(
+            node,
+            "for file in /var/run/nova/*.pid; do [ -e $file ] && pid=$(cat $file) && [ -d /proc/$pid ] && "
+            "echo $(basename $file .pid) $pid $(sed 's/^.*) //' /proc/$pid/stat | awk '{print $20}'); done; true",
+        )
+        return {line.split()[0]: " ".join(line.split()[1:]) for line in text.splitlines()}
+
+
+@dataclass
+class Stack:
+    """The stack `lab` in a backend of its own, driven by the real engine."""
+
+    backend: Path
+
+    def pulumi(self, *arguments: str, check: bool = True, seconds: float = 900) -> subprocess.CompletedProcess[str]:
+        """A pulumi command, as a user types it after `. ./activate`."""
+        line = " ".join(["pulumi", *(shlex.quote(each) for each in arguments)])
+        done = subprocess.run(
+            ["bash", "-c", f". ./activate && exec {line}"],
+            cwd=ROOT,
+            env={**os.environ, "PULUMI_BACKEND_URL": f"file://{self.backend}", "PULUMI_STACK": "lab", "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{line} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def create(self) -> None:
+        """Makes the stack."""
+        self.backend.mkdir(parents=True, exist_ok=True)
+        self.pulumi("stack", "select", "--create", "--stack", "lab", "--non-interactive")
+
+    def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`pulumi up` without questions."""
+        return self.pulumi("up", "--yes", "--skip-preview", "--non-interactive", *arguments, check=check)
+
+    def destroy(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`pulumi destroy` without questions."""
+        return self.pulumi("destroy", "--yes", "--skip-preview", "--non-interactive", *arguments, check=check)
+
+    def outputs(self) -> dict[str, str]:
+        """`pulumi stack output`."""
+        outputs: dict[str, str] = json.loads(self.pulumi("stack", "output", "--json").stdout)
+        return outputs
+
+    def state(self) -> str:
+        """The state as it is stored: secrets encrypted."""
+        return self.pulumi("stack", "export").stdout
+
+    def resources(self) -> list[dict[str, object]]:
+        """The resources in the state."""
+        resources: list[dict[str, object]] = json.loads(self.state())["deployment"].get("resources", [])
+        return resources
+
+
+def eventually(question: Callable[[], bool], *, seconds: float = 60) -> bool:
+    """Whether `question()` becomes true within the time."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if question():
+            return True
+        time.sleep(1)
+    return False
