@@ -118,6 +118,12 @@ class Compute:
 
 
 def _said(error: Exception) -> str:
-    details: Any = getattr(error, "response", None)
-    body = details.text[:300].strip() if details is not None else ""
-    return why(error) + (f" ({body})" if body else "")
+    response: Any = getattr(error, "response", None)
+    if response is None:
+        return why(error)
+    try:
+        # {"computeFault": {"message": ..., "code": 500}}
+        (fault,) = response.json().values()
+        return f"HTTP {response.status_code}: {' '.join(fault['message'].split())}"
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}: {response.text[:300].strip()}"

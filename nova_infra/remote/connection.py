@@ -11,10 +11,8 @@ import contextlib
 import shlex
 import socket
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +21,7 @@ import tenacity
 
 from ..errors import ConnectionFailed, DeadlineExceeded, StepFailed
 from ..masking import mask
-from .script import Answer, Call, Script, compose, fields_of
+from .script import Answer, Call, Listener, Script, compose
 
 T = TypeVar("T")
 
@@ -88,9 +86,16 @@ class _Loop:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
 
-@cache
+_the_loop: list[_Loop] = []
+_loop_lock = threading.Lock()
+
+
 def _loop() -> _Loop:
-    return _Loop()
+    # Four threads may ask for the first time at once.
+    with _loop_lock:
+        if not _the_loop:
+            _the_loop.append(_Loop())
+        return _the_loop[0]
 
 
 class Connection:
@@ -126,49 +131,32 @@ class Connection:
         self, script: Script, doing: str, deadline: float, show: Callable[[str], None], hidden: list[str]
     ) -> Answer:
         connection = await self._connected()
-        answer = Answer()
-        current = doing
+        listener = Listener(script.mark, doing, show)
         try:
             async with asyncio.timeout(deadline):
-                process = await connection.create_process(
-                    self._command(len(script.source)), encoding="utf-8", errors="replace"
-                )
-                async with process:
-                    errors = asyncio.ensure_future(process.stderr.read())
+                command = self._command(len(script.source))
+                async with await connection.create_process(command, encoding="utf-8", errors="replace") as process:
+                    complaints = asyncio.ensure_future(process.stderr.read())
+                    # Standard input stays open: the script ends when it sees that we are gone.
                     process.stdin.write(self._preamble() + script.source.decode())
-                    began = time.monotonic()
                     async for line in process.stdout:
-                        fields = fields_of(line, script.mark)
-                        if fields is None:
-                            continue
-                        kind, rest = fields[0], tuple(fields[1:])
-                        if kind == "fact":
-                            answer.facts.append(rest)
-                        elif kind == "step":
-                            current, began = rest[0], time.monotonic()
-                            show(current)
-                        elif kind == "progress":
-                            show(f"{current}: {rest[0]} ({time.monotonic() - began:.0f} s)")
-                        elif kind == "failed":
-                            answer.failed_step = rest[0]
-                        elif kind == "again":
-                            answer.again = True
-                    complaint = (await errors).strip()
+                        listener.hear(line)
+                    complaint = mask((await complaints).strip(), hidden)
                     completed = await process.wait()
         except TimeoutError:
             raise DeadlineExceeded(
-                f"{self.name} ({self.address}): {current} took longer than {deadline:.0f} s. It was told to stop. "
+                f"{self.name} ({self.address}): {listener.current} took longer than {deadline:.0f} s. It was told to stop. "
                 "Look at the machine; run the same command again when it answers."
             ) from None
         except (OSError, asyncssh.Error) as error:
             self._connection = None
             raise ConnectionFailed(
-                f"{self.name} ({self.address}): the connection was lost during {current}: {_reason(error)}. "
+                f"{self.name} ({self.address}): the connection was lost during {listener.current}: {_reason(error)}. "
                 "Run the same command again: it continues with what is left."
             ) from None
         if completed.exit_status != 0:
-            raise self._failure(answer, current, mask(complaint, hidden), completed.exit_status)
-        return answer
+            raise self._failure(listener, complaint, completed.exit_status)
+        return listener.answer
 
     def _command(self, length: int) -> str:
         # `head -c` takes exactly the script; what stays open behind it is the sign that we are still here.
@@ -185,15 +173,14 @@ class Connection:
             return f"{self.login.sudo_password}\nnova-infra\n"
         return ""
 
-    def _failure(self, answer: Answer, current: str, complaint: str, status: int | None) -> Exception:
-        if answer.failed_step is None and not answer.facts and "sudo" in complaint:
+    def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
+        if not listener.heard and "sudo" in complaint:
             return ConnectionFailed(
                 f"{self.name} ({self.address}): sudo refused: {complaint}. Allow the user {self.address.user} to run every "
                 "command with sudo, without a password or with the stack's sudoPassword."
             )
-        step = answer.failed_step or current
         said = complaint or f"exit status {status}"
-        return StepFailed(f"{self.name} ({self.address}): {step} failed: {said}.")
+        return StepFailed(f"{self.name} ({self.address}): {listener.current} failed: {said}")
 
     # ------------------------------------------------------------ servers behind the machine
 

@@ -11,7 +11,8 @@ import base64
 import binascii
 import secrets
 import shlex
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ class Call:
         """The call as shell source."""
         words = [self.function, *(shlex.quote(str(argument)) for argument in self.arguments)]
         line = " ".join(words)
-        return f"step {shlex.quote(self.title)}\n{line}" if self.title else line
+        return f"step {shlex.quote(self.title)}\n{line}\nsay done" if self.title else line
 
     def __str__(self) -> str:
         """The call for people and golden cases: secrets masked."""
@@ -69,10 +70,9 @@ def compose(calls: Iterable[Call]) -> Script:
 
 @dataclass
 class Answer:
-    """What a script said: facts in order, the step that failed, whether it asked to begin again."""
+    """What a script said: facts in order, and whether it asked to begin again."""
 
     facts: list[tuple[str, ...]] = field(default_factory=list)
-    failed_step: str | None = None
     again: bool = False
 
     def first(self, kind: str) -> tuple[str, ...]:
@@ -93,6 +93,42 @@ def decoded(text: str) -> str:
         return base64.b64decode(text, validate=True).decode("utf-8", "replace")
     except binascii.Error:
         return ""
+
+
+class Listener:
+    """Takes a script's lines as they come: collects the answer, shows steps and progress with their seconds."""
+
+    def __init__(self, mark: str, doing: str, show: Callable[[str], None]) -> None:
+        self.answer = Answer()
+        self.current = doing
+        self.heard = False
+        self._mark = mark
+        self._show = show
+        self._began = time.monotonic()
+
+    def hear(self, line: str) -> None:
+        """Takes one line; those that are not ours are left out."""
+        fields = fields_of(line, self._mark)
+        if fields is None:
+            return
+        self.heard = True
+        kind, rest = fields[0], tuple(fields[1:])
+        if kind == "fact":
+            self.answer.facts.append(rest)
+        elif kind == "step":
+            self.current, self._began = rest[0], time.monotonic()
+            self._show(self.current)
+        elif kind == "progress":
+            self._show(f"  {rest[0]} ({self._seconds()} s)")
+        elif kind == "done" and self._seconds():
+            self._show(f"  {self.current}: done in {self._seconds()} s")
+        elif kind == "failed":
+            self.current = rest[0]
+        elif kind == "again":
+            self.answer.again = True
+
+    def _seconds(self) -> int:
+        return round(time.monotonic() - self._began)
 
 
 def fields_of(line: str, mark: str) -> Sequence[str] | None:

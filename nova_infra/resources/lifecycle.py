@@ -99,7 +99,7 @@ class Lifecycle(dynamic.ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Says what is really there, also as inputs, so that a preview shows drift and repair property by property."""
-        found = self.look(props)
+        found = self.look(_plain(props))
         if found is None:
             return dynamic.ReadResult("", {})
         inputs, outputs = found
@@ -111,12 +111,12 @@ class Lifecycle(dynamic.ResourceProvider):
         if _changed(olds, news) <= self.kept_in_state:
             outputs = {key: value for key, value in olds.items() if key not in wanted and key not in _NOT_OURS}
         else:
-            outputs = self.change(olds, wanted)
+            outputs = self.change(_plain(olds), wanted)
         return dynamic.UpdateResult(_outputs(wanted, outputs))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Takes it away."""
-        self.remove(props)
+        self.remove(_plain(props))
 
 
 class Resource(dynamic.Resource):
@@ -146,7 +146,18 @@ def _changed(olds: State, news: State) -> set[str]:
 
 
 def _inputs(props: State) -> dict[str, Any]:
-    return {key: value for key, value in props.items() if key not in _NOT_OURS}
+    return {key: _plain(value) for key, value in props.items() if key not in _NOT_OURS}
+
+
+def _plain(value: Any) -> Any:
+    """The value with whole numbers as int: on the wire every number is a float."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
 
 
 def _outputs(inputs: State, outputs: State) -> dict[str, Any]:

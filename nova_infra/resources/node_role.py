@@ -42,8 +42,11 @@ class NodeRole(Lifecycle):
         return required_text(wanted, "node")
 
     def make(self, wanted: State) -> dict[str, Any]:
-        """Writes, syncs, starts, and waits until nova says that it works."""
-        return self._applied(wanted)
+        """Writes, syncs, starts, and waits until nova says that it works.
+
+        Waits for every service, also for one that a run that died has started.
+        """
+        return self._applied(wanted, wait_for=list(wanted["services"]))
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The node as it is."""
@@ -82,7 +85,7 @@ class NodeRole(Lifecycle):
     def _connection(self, state: State) -> Connection:
         return self.access.node(state["node"], state["connection"])
 
-    def _applied(self, wanted: State) -> dict[str, Any]:
+    def _applied(self, wanted: State, wait_for: Sequence[str] = ()) -> dict[str, Any]:
         connection = self._connection(wanted)
         _, calls, _ = operate(
             connection,
@@ -92,7 +95,10 @@ class NodeRole(Lifecycle):
             deadline=APPLY_SECONDS,
             secrets=node.secrets_in(wanted),
         )
-        self._wait_until_done(wanted, connection, node.restarted(calls))
+        running = [name for name, each in wanted["services"].items() if each["running"]]
+        self._wait_until_done(
+            wanted, connection, [name for name in running if name in wait_for or name in node.restarted(calls)]
+        )
         return self._outputs(wanted, inspect(connection, node.question(wanted), doing="reading the node"))
 
     def _wait_until_done(self, wanted: State, connection: Connection, restarted: Sequence[str]) -> None:

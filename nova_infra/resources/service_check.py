@@ -37,15 +37,24 @@ class ServiceCheckLifecycle(Lifecycle):
         return "services"
 
     def make(self, wanted: State) -> dict[str, Any]:
-        """Waits until every service is up, then reads both tables."""
+        """Waits until every service is up and nova sees the image service, then returns both tables."""
         compute = self.access.compute
-        wait_until(
-            lambda: not _missing(wanted, compute.services()),
-            doing="the last check: services that must be up",
-            seconds=UP_SECONDS,
-            seen=lambda: "; ".join(_missing(wanted, compute.services())),
-        )
-        return _tables(compute)
+        tables: dict[str, str] = {}
+        problem = ""
+
+        def all_is_well() -> bool:
+            nonlocal problem
+            try:
+                missing = _missing(wanted, compute.services())
+                tables.update(_tables(compute))
+            except ComputeError as error:
+                # A service that has just been started answers with errors for a moment.
+                missing = [str(error)]
+            problem = "; ".join(missing)
+            return not missing
+
+        wait_until(all_is_well, doing="the last check", seconds=UP_SECONDS, seen=lambda: problem)
+        return tables
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Both tables as they are now; when nova does not answer, they say so."""
