@@ -1,0 +1,50 @@
+# Sourced by lab/demo and lab/by-hand: a real instance, from the image that stands in for cirros, through the Juno client.
+# shellcheck shell=bash
+
+INSTANCE=lab-demo
+
+# boot_and_delete: boots an instance, shows it ACTIVE, deletes it, and waits until it is gone on the compute node too.
+# Leaves nothing behind, whatever happens to it; the instance of a run that was cut off is removed first.
+boot_and_delete() {
+  local began=$SECONDS
+  say "==> instance: booting $INSTANCE from cirros-0.3.3-x86_64 with the Juno client"
+  "$LAB/ssh" controller sudo -i bash -s <<S || fail "the instance did not boot; look at /var/log/nova on the controller and on the computes (lab/ssh NODE sudo tail /var/log/nova/NAME.log)"
+source /root/admin-openrc.sh
+gone() {
+  nova delete $INSTANCE >/dev/null 2>&1
+  for try in \$(seq 120); do nova show $INSTANCE >/dev/null 2>&1 || return 0; sleep 0.5; done
+  return 1
+}
+gone
+nova flavor-show $INSTANCE >/dev/null 2>&1 || nova flavor-create $INSTANCE auto 64 0 1 >/dev/null || exit 1
+# A compute node that has just registered is known to the scheduler a few seconds later.
+for try in 1 2 3 4 5; do
+  nova boot --image cirros-0.3.3-x86_64 --flavor $INSTANCE $INSTANCE >/dev/null || exit 1
+  for wait in \$(seq 120); do
+    status=\$(nova show $INSTANCE | awk '\$2 == "status" {print \$4}')
+    [ "\$status" = BUILD ] || break
+    sleep 0.5
+  done
+  [ "\$status" != ACTIVE ] || break
+  nova show $INSTANCE | grep ' fault '
+  gone || exit 1
+  sleep 3
+done
+[ "\$status" = ACTIVE ] || exit 1
+nova list
+S
+  say "    ACTIVE after $((SECONDS - began)) s"
+  began=$SECONDS
+  say "==> instance: deleting it"
+  "$LAB/ssh" controller sudo -i bash -s <<S || fail "the instance does not go away; look at nova-compute.log on the computes"
+source /root/admin-openrc.sh
+nova delete $INSTANCE
+for try in \$(seq 120); do nova show $INSTANCE >/dev/null 2>&1 || break; sleep 0.5; done
+nova flavor-delete $INSTANCE >/dev/null
+! nova show $INSTANCE >/dev/null 2>&1
+S
+  for node in "${NODES[@]:1}"; do
+    "$LAB/ssh" "$node" "! pgrep -x qemu-system-x86" >/dev/null || fail "$node still runs a qemu after the instance was deleted"
+  done
+  say "    gone after $((SECONDS - began)) s"
+}
