@@ -1,0 +1,331 @@
+"""A node: what is there, what is wanted, and what is done about the difference. The cases are data, in cases/."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nova_infra import node
+from nova_infra.configuration import Value, as_list, read_options, write_options
+from nova_infra.errors import StepFailed
+from nova_infra.remote.inspection import Facts, File, Process
+from nova_infra.remote.script import Call
+
+from .nodes import CASES, NOVA_CONF, RIGHT, Machine, facts_of_case, state_of
+from .test_configuration import carried
+
+KEY = "key of the tests"
+COMPUTE_CONF = "/etc/nova/nova-compute.conf"
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(case, id=f"{file.stem}: {case['case']}")
+        for file in sorted(CASES.glob("*.yaml"))
+        for part in yaml.safe_load(file.read_text(encoding="utf-8")).items()
+        if part[0].endswith("cases")
+        for case in part[1]
+    ]
+
+
+def as_text(state: dict[str, Any], calls: list[Call]) -> list[str]:
+    """The calls as people see them, with RIGHT for the fingerprint that the stack wants."""
+    return [
+        " ".join(RIGHT if word == state["services"].get(words[1], {}).get("fingerprint") else word for word in words)
+        for words in ([*str(each).split(" "), ""] for each in calls)
+    ]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_what_is_done(case: dict[str, Any]) -> None:
+    state = state_of(copy.deepcopy(case["wanted"]))
+    facts = facts_of_case(copy.deepcopy(case["machine"]), state)
+    if "refused" in case:
+        with pytest.raises(StepFailed) as refusal:
+            node.decide(state, facts)
+        assert all(word in str(refusal.value) for word in case["refused"])
+        return
+    calls = node.decide(state, facts)
+    assert [text.strip() for text in as_text(state, calls)] == case["calls"]
+    written = {each.arguments[0]: each.arguments[4] for each in calls if each.function == "put_file"}
+    for path, options in case.get("writes", {}).items():
+        assert read_options(written[path], path) == options
+
+
+@pytest.mark.parametrize("case", [each for each in cases() if "refused" not in each.values[0]])
+def test_what_refresh_shows_differs_exactly_when_something_is_to_be_done(case: dict[str, Any]) -> None:
+    state = state_of(copy.deepcopy(case["wanted"]))
+    facts = facts_of_case(copy.deepcopy(case["machine"]), state)
+    assert (node.observed(state, facts, KEY) == state) == (case["calls"] == [])
+
+
+# ------------------------------------------------------------ laws
+
+names = st.text("abc_", min_size=1, max_size=3)
+values = st.one_of(carried, st.lists(carried, min_size=2, max_size=3))
+sections = st.dictionaries(
+    st.sampled_from(["DEFAULT", "database", "glance"]), st.dictionaries(names, values, min_size=1, max_size=3)
+)
+
+
+@st.composite
+def states(draw: st.DrawFn) -> dict[str, Any]:
+    compute = draw(st.booleans())
+    options: dict[str, Any] = {NOVA_CONF: draw(sections)}
+    services: dict[str, Any] = {"nova-api": {}, "nova-conductor": {}}
+    if compute:
+        options[COMPUTE_CONF] = {"libvirt": {"virt_type": draw(st.sampled_from(["auto", "qemu", "kvm"]))}}
+        services = {"nova-compute": {}}
+    schema = "unmanaged" if compute else draw(st.sampled_from(["current", "unmanaged"]))
+    return state_of({"options": options, "services": services, "schema": schema})
+
+
+hand = st.sampled_from(
+    ["edit", "comment", "restore", "delete", "link", "restart", "stop", "disable", "chmod", "sqlite", "wait"]
+)
+
+
+def by_hand(machine: Machine, deed: str) -> None:
+    """What a person may do on the machine."""
+    name, path = next(iter(machine.processes)), next(iter(machine.files))
+    text = machine.files[path].content if machine.files[path].kind == "file" else "[DEFAULT]\n"
+    if deed == "edit":
+        machine.write(path, "[DEFAULT]\nby_hand = 1\n", "nova")
+    elif deed == "comment":
+        machine.write(path, f"# hello\n{text}")
+    elif deed == "restore":
+        machine.write(path, write_options(resolved(machine, path)))
+    elif deed == "delete":
+        machine.files[path] = File("missing")
+    elif deed == "link":
+        machine.files[path] = File("link", content="/etc/other.conf")
+    elif deed == "restart":
+        machine.start(name)
+    elif deed == "stop":
+        machine.stop(name)
+    elif deed == "disable":
+        machine._do("set_boot", name, "disabled")
+    elif deed == "chmod":
+        machine._do("set_owner_and_mode", path, "root", "root", "644")
+    elif deed == "sqlite":
+        machine.present = dict.fromkeys(machine.present, True)
+    else:
+        machine.clock += 5
+
+
+def resolved(machine: Machine, path: str) -> dict[str, dict[str, Value]]:
+    """The wanted options with what the machine can do in place of auto."""
+    return {
+        section: {option: machine.virt_type if value == "auto" and option == "virt_type" else value
+                  for option, value in options.items()}
+        for section, options in machine.state["options"][path].items()
+    }  # fmt: skip
+
+
+def as_read(options: dict[str, dict[str, Value]]) -> dict[str, dict[str, list[str]]]:
+    return {section: {key: as_list(value) for key, value in each.items()} for section, each in options.items() if each}
+
+
+def assert_as_wanted(machine: Machine) -> None:
+    """Files, and what each process has really read, are what the stack says."""
+    for path, ownership in machine.state["files"].items():
+        file = machine.files[path]
+        assert (file.kind, file.owner, file.group, file.mode) == ("file", *ownership.values())
+        assert as_read(read_options(file.content, path)) == as_read(resolved(machine, path))
+    for name, service in machine.state["services"].items():
+        assert machine.processes[name].running
+        assert machine.processes[name].enabled
+        for path in service["reads"]:
+            assert as_read(machine.has_read[name][path]) == as_read(resolved(machine, path))
+    assert not any(machine.present.values())
+    if machine.state["schema"] == node.CURRENT:
+        assert machine.schema[0] == machine.schema[1]
+
+
+def apply(machine: Machine, cut: int | None = None) -> None:
+    machine.do(node.decide(machine.state, machine.facts())[:cut])
+
+
+@settings(max_examples=300, deadline=None)
+@given(state=states(), virt_type=st.sampled_from(["kvm", "qemu"]))
+def test_after_one_run_there_is_nothing_to_do_and_refresh_shows_what_is_wanted(
+    state: dict[str, Any], virt_type: str
+) -> None:
+    machine = Machine(state, virt_type)
+    apply(machine)
+    assert_as_wanted(machine)
+    machine.clock += 60
+    assert node.decide(state, machine.facts()) == []
+    assert node.observed(state, machine.facts(), KEY) == state
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    state=states(),
+    cuts=st.lists(st.integers(0, 6), max_size=3),
+    deeds=st.lists(hand, max_size=6),
+    virt_type=st.sampled_from(["kvm", "qemu"]),
+)
+def test_whatever_was_cut_off_or_done_by_hand_one_whole_run_puts_it_right(
+    state: dict[str, Any], cuts: list[int], deeds: list[str], virt_type: str
+) -> None:
+    machine = Machine(state, virt_type)
+    for cut in cuts:
+        apply(machine, cut)
+        for deed in deeds[:2]:
+            by_hand(machine, deed)
+    apply(machine)
+    for deed in deeds:
+        by_hand(machine, deed)
+    machine.clock += 3
+    apply(machine)
+    assert_as_wanted(machine)
+    machine.clock += 3
+    assert node.decide(state, machine.facts()) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(state=states(), other=states())
+def test_going_to_other_options_and_back_restarts_nothing_that_has_not_read_them(
+    state: dict[str, Any], other: dict[str, Any]
+) -> None:
+    other = {**state, "options": {path: other["options"].get(path, {}) for path in state["options"]}}
+    machine = Machine(state, "kvm")
+    apply(machine)
+    before = {name: process.ticks for name, process in machine.processes.items()}
+    machine.clock += 10
+    # Only the files are written: that run dies before it restarts anything.
+    machine.do(each for each in node.decide(other, machine.facts()) if each.function == "put_file")
+    machine.clock += 10
+    apply(machine)
+    assert {name: process.ticks for name, process in machine.processes.items()} == before
+    assert_as_wanted(machine)
+
+
+@pytest.mark.parametrize("values_given", [["one"], []])
+def test_a_list_of_one_value_or_of_none_is_no_drift_for_ever(values_given: list[str]) -> None:
+    state = state_of({"options": {NOVA_CONF: {"DEFAULT": {"scheduler": values_given}}}, "services": {"nova-api": {}}})
+    machine = Machine(state, "kvm")
+    apply(machine)
+    machine.clock += 60
+    assert node.decide(state, machine.facts()) == []
+    assert node.observed(state, machine.facts(), KEY) == state
+
+
+def test_a_section_without_options_is_no_drift_for_ever() -> None:
+    state = state_of({"options": {NOVA_CONF: {"DEFAULT": {"a": "b"}, "spare": {}}}, "services": {"nova-api": {}}})
+    machine = Machine(state, "kvm")
+    apply(machine)
+    machine.clock += 60
+    assert node.decide(state, machine.facts()) == []
+    assert node.observed(state, machine.facts(), KEY) == state
+
+
+# ------------------------------------------------------------ what is shown
+
+
+def shown(content: str, wanted: dict[str, Any], **more: Any) -> Any:
+    state = state_of({"options": {NOVA_CONF: wanted}, "services": {"nova-api": {}}})
+    facts = facts_of_case({"files": {NOVA_CONF: {"content": content, **more}}, "services": {"nova-api": {}}}, state)
+    return node.observed(state, facts, KEY)
+
+
+def test_an_option_changed_by_hand_is_shown_with_its_value() -> None:
+    seen = shown("[DEFAULT]\nrabbit_host = evil\n", {"DEFAULT": {"rabbit_host": "controller"}})
+    assert seen["options"] == {NOVA_CONF: {"DEFAULT": {"rabbit_host": "evil"}}}
+
+
+def test_an_option_that_the_stack_does_not_name_is_shown_without_its_value() -> None:
+    seen = shown("[DEFAULT]\nspare_password = hunter2\n", {"DEFAULT": {}})
+    assert list(seen["options"][NOVA_CONF]["DEFAULT"]) == ["spare_password"]
+    assert "hunter2" not in repr(seen)
+
+
+def test_two_values_of_an_unnamed_option_look_different_and_cannot_be_guessed_without_the_key() -> None:
+    one = shown("[DEFAULT]\npin = 1\n", {})
+    two = shown("[DEFAULT]\npin = 2\n", {})
+    assert one["options"] != two["options"]
+    state = state_of({"options": {NOVA_CONF: {}}, "services": {"nova-api": {}}})
+    facts = facts_of_case(
+        {"files": {NOVA_CONF: {"content": "[DEFAULT]\npin = 1\n"}}, "services": {"nova-api": {}}}, state
+    )
+    assert node.observed(state, facts, "another key")["options"] != one["options"]
+
+
+def test_a_file_that_does_not_parse_is_shown_as_unreadable_without_its_text() -> None:
+    seen = shown("[DEFAULT]\nhunter2\n", {"DEFAULT": {"my_ip": "10.0.0.11"}})
+    assert "line 2" in repr(seen["options"])
+    assert "hunter2" not in repr(seen)
+
+
+def test_a_mode_changed_by_hand_is_shown() -> None:
+    assert shown("", {}, mode="666")["files"][NOVA_CONF] == {"owner": "root", "group": "nova", "mode": "666"}
+
+
+def test_a_file_that_is_gone_shows_no_options() -> None:
+    seen = shown("", {"DEFAULT": {"a": "b"}}, kind="missing")
+    assert seen["options"] == {NOVA_CONF: {}}
+    assert seen["files"][NOVA_CONF]["mode"] == "missing"
+
+
+@pytest.mark.parametrize(("running", "gone"), [(True, False), (False, True)])
+def test_a_machine_installed_anew_has_neither_a_file_nor_a_service_of_ours(running: bool, gone: bool) -> None:
+    state = state_of({"options": {NOVA_CONF: {}}, "services": {"nova-api": {}}})
+    process = Process(7 if running else 0, "1", 1, enabled=False)
+    facts = Facts("controller", 1, "kvm", "sysv", files={NOVA_CONF: File("missing")}, services={"nova-api": process})
+    assert node.is_gone(state, facts) is gone
+
+
+def test_the_question_asks_for_everything_that_the_state_names() -> None:
+    state = state_of({"options": {NOVA_CONF: {}}, "services": {"nova-api": {}}, "schema": "current"})
+    asked = [str(each) for each in node.question(state).calls()]
+    assert {"read_file /etc/nova/nova.conf", "read_service nova-api", "read_schema"} <= set(asked)
+    assert "read_path /var/lib/nova/nova.sqlite" in asked
+
+
+def test_a_node_that_does_not_manage_the_schema_does_not_ask_for_it() -> None:
+    state = state_of({"options": {NOVA_CONF: {}}, "services": {"nova-api": {}}, "schema": "unmanaged"})
+    assert "read_schema" not in [str(each) for each in node.question(state).calls()]
+
+
+# ------------------------------------------------------------ secrets, and undoing
+
+
+def test_passwords_are_among_the_secrets_of_a_state_and_plain_options_are_not() -> None:
+    options = {
+        "DEFAULT": {"rabbit_password": "one", "my_ip": "10.0.0.11"},
+        "database": {"connection": "mysql://nova:two@controller/nova"},
+        "keystone_authtoken": {"admin_password": "three", "admin_user": "nova"},
+    }
+    state = state_of({"options": {NOVA_CONF: options}, "services": {"nova-api": {}}})
+    assert sorted(node.secrets_in(state)) == ["mysql://nova:two@controller/nova", "one", "three"]
+
+
+def test_no_call_shows_a_password() -> None:
+    options = {"DEFAULT": {"rabbit_password": "hunter2"}}
+    state = state_of({"options": {NOVA_CONF: options}, "services": {"nova-api": {}}})
+    calls = node.decide(state, Machine(state, "kvm").facts())
+    assert "put_file" in str([str(each) for each in calls])
+    assert "hunter2" not in repr([str(each) for each in calls])
+    assert "hunter2" not in repr([each.title for each in calls])
+    assert "hunter2" not in repr(calls)
+
+
+def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_notes() -> None:
+    state = state_of({"options": {NOVA_CONF: {}, COMPUTE_CONF: {}}, "services": {"nova-compute": {}}})
+    assert [str(each) for each in node.undo(state)] == [
+        "stop_service nova-compute",
+        "put_back_original /etc/nova/nova-compute.conf",
+        "put_back_original /etc/nova/nova.conf",
+        "remove_notes service.nova-compute",
+    ]
+
+
+def test_the_services_that_calls_restart_are_those_that_are_waited_for() -> None:
+    state = state_of({"options": {NOVA_CONF: {}}, "services": {"nova-api": {}, "nova-conductor": {}}})
+    assert node.restarted(node.decide(state, Machine(state, "kvm").facts())) == ["nova-conductor", "nova-api"]
