@@ -90,11 +90,19 @@ def write_options(options: Mapping[str, Mapping[str, Value]], heading: str = "")
     blocks = ["".join(f"# {line}\n" for line in heading.splitlines())] if heading else []
     # [DEFAULT] first, as every OpenStack file has it.
     for section in sorted(options, key=lambda name: (name != "DEFAULT", name)):
+        _carried(section)
         lines = [f"[{section}]"]
         for option in sorted(options[section]):
+            _carried(option)
             lines += [f"{option} = {encode(value)}" for value in as_list(options[section][option])]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
+
+
+def _carried(name: str) -> None:
+    reason = unsupported_name(name)
+    if reason:
+        raise UnsupportedValue(f"{name!r} {reason}")
 
 
 def as_list(value: Value) -> list[str]:
@@ -117,6 +125,8 @@ def unsupported(value: str) -> str:
     """Why oslo.config cannot carry `value`, or an empty string."""
     if _CONTROL.search(value):
         return "holds a newline or another control character, which an oslo.config file cannot carry"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "holds half of a surrogate pair, which is no character"
     if "\\$" in value:
         return "holds a backslash before a dollar sign, which releases of oslo.config read differently"
     return ""
@@ -151,19 +161,22 @@ def render_template(path: Path, render: Callable[[str], T]) -> dict[str, dict[st
     rendered: dict[str, dict[str, T]] = {}
     for section, options in _raw_options(text, str(path)).items():
         for option, sources in options.items():
+            where = f"{path}, line {_line_of(text, section, option)}: [{section}] {option}"
+            if len(sources) > 1:
+                raise UnreadableFile(f"{where} is given more than once; a template gives each option once.")
             try:
-                rendered.setdefault(section, {})[option] = render("\n".join(sources))
+                rendered.setdefault(section, {})[option] = render(sources[0])
             except jinja2.TemplateError as error:
-                line = _line_of(text, section, option)
-                raise UnreadableFile(f"{path}, line {line}: [{section}] {option} does not render: {error}.") from None
+                raise UnreadableFile(f"{where} does not render: {error}.") from None
     return rendered
 
 
 def _line_of(text: str, section: str, option: str) -> int:
-    current = ""
+    """The number of the last line that sets the option, from 1."""
+    current, last = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         if line.startswith("["):
             current = line.strip("[] ")
-        elif current == section and line.split("=")[0].strip() == option:
-            return number
-    return 0
+        elif current == section and re.split("[=:]", line)[0].strip() == option:
+            last = number
+    return last

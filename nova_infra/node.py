@@ -112,14 +112,29 @@ def _options_in(state: State, path: str, facts: Facts) -> dict[str, dict[str, An
         value = options.get(section, {}).get(option)
         if wanted.get(section, {}).get(option) == AUTO and value is not None and value == getattr(facts, fact):
             options[section][option] = AUTO
-    return {section: dict(values) for section, values in options.items() if values}
+    return _in_the_form_of(wanted, options)
+
+
+def _in_the_form_of(wanted: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What was found, written as it is wanted where it means the same: a list of one value is that value, an empty list or
+    section is nothing.
+    """
+    same = {section: dict(options) for section, options in found.items() if options or section in wanted}
+    for section, options in wanted.items():
+        here = same.setdefault(section, {}) if not options else same.get(section, {})
+        for option, value in options.items():
+            if as_list(here.get(option, [])) == as_list(value):
+                same.setdefault(section, {})[option] = value
+    return same
 
 
 def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[str, Any]]:
     wanted = state["options"].get(path, {})
     return {
         section: {
-            option: value if option in wanted.get(section, {}) else f"not in the stack ({fingerprint(value, key)})"
+            option: value
+            if option in wanted.get(section, {}) or section == UNREADABLE
+            else f"not in the stack ({fingerprint(value, key)})"
             for option, value in options.items()
         }
         for section, options in _options_in(state, path, facts).items()
@@ -147,7 +162,8 @@ def _read_by(state: State, name: str, facts: Facts) -> str:
     """The fingerprint of the options that the running process has read, or `unknown`."""
     process: Process = facts.services[name]
     reads = state["services"][name]["reads"]
-    if process.started >= max(facts.files[path].changed for path in reads) + CLOCK_SECONDS:
+    files = [facts.files[path] for path in reads]
+    if all(file.kind == "file" and process.started >= file.changed + CLOCK_SECONDS for file in files):
         return service_fingerprint({path: _options_in(state, path, facts) for path in reads}, reads)
     return process.noted_fingerprint if process.noted_ticks == process.ticks else "unknown"
 
@@ -181,14 +197,14 @@ def decide(state: State, facts: Facts) -> list[Call]:
 
 def restarted(calls: Iterable[Call]) -> list[str]:
     """The services that these calls start or restart."""
-    return [each.arguments[0] for each in calls if each.function == "restart_service"]
+    return [each.arguments[0] for each in calls if each.function == "start_service"]
 
 
 def undo(state: State) -> list[Call]:
     """The calls that take the role away: services stopped, files as they were before us, notes removed."""
     services = state["services"]
     return [
-        *(call("stop_service", name, title=f"stopping {name}") for name in reversed(list(services))),
+        call("stop_services", *services, title=f"stopping {', '.join(services)}"),
         *(call("put_back_original", path, title=f"putting back {path}") for path in sorted(state["files"])),
         call("remove_notes", *(f"service.{name}" for name in services)),
     ]
@@ -207,19 +223,15 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
     for path, ownership in state["files"].items():
         file, wanted = facts.files[path], state["options"][path]
         owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
-        if file.kind != "file" or _options_in(state, path, facts) != _comparable(wanted):
+        if file.kind != "file" or _options_in(state, path, facts) != wanted:
             content = Secret(write_options(_resolved(wanted, facts), HEADING))
             yield call("put_file", path, owner, group, mode, content, title=f"writing {path}")
         elif (file.owner, file.group, file.mode) != (owner, group, mode):
             yield call("set_owner_and_mode", path, owner, group, mode, title=f"setting owner and mode of {path}")
 
 
-def _comparable(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {section: dict(values) for section, values in options.items() if values}
-
-
 def _resolved(options: Mapping[str, Any], facts: Facts) -> dict[str, dict[str, Any]]:
-    resolved = _comparable(options)
+    resolved = {section: dict(values) for section, values in options.items() if values}
     for (section, option), fact in FOUND_ON_THE_MACHINE.items():
         if resolved.get(section, {}).get(option) == AUTO:
             resolved[section][option] = getattr(facts, fact)
@@ -237,18 +249,22 @@ def _schema_is_due(state: State, facts: Facts) -> bool:
 
 
 def _service_calls(state: State, facts: Facts) -> Iterable[Call]:
-    for name, wanted in _in_order(state["services"]):
-        process = facts.services[name]
-        if process.enabled != wanted["enabled"]:
+    services = _in_order(state["services"])
+    for name, wanted in services:
+        if facts.services[name].enabled != wanted["enabled"]:
             boot = "enabled" if wanted["enabled"] else "disabled"
             yield call("set_boot", name, boot, title=f"making {name} {boot} at boot")
-        if not wanted["running"]:
-            if process.running:
-                yield call("stop_service", name, title=f"stopping {name}")
-        elif not process.running:
-            yield call("restart_service", name, wanted["fingerprint"], title=f"starting {name}")
-        elif _read_by(state, name, facts) != wanted["fingerprint"]:
-            yield call("restart_service", name, wanted["fingerprint"], title=f"restarting {name}")
+    outdated = [
+        name
+        for name, wanted in services
+        if facts.services[name].running
+        and not (wanted["running"] and _read_by(state, name, facts) == wanted["fingerprint"])
+    ]
+    if outdated:
+        yield call("stop_services", *outdated, title=f"stopping {', '.join(outdated)}")
+    for name, wanted in services:
+        if wanted["running"] and (name in outdated or not facts.services[name].running):
+            yield call("start_service", name, wanted["fingerprint"], title=f"starting {name}")
 
 
 def _in_order(services: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -191,7 +191,7 @@ remove_notes() {
     for name; do rm -f "$ours/$name"; done
     find "$ours/original" -depth -type d -empty -exec rmdir {} \; 2>/dev/null
     # Nothing of ours stays on the node.
-    if [ -z "$(ls -A "$ours" | grep -Fvx -e lock -e notes.lock -e output)" ]; then rm -rf "$ours"; fi
+    if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*')" ]; then rm -rf "$ours"; fi
 }
 
 sync_database() {
@@ -199,13 +199,24 @@ sync_database() {
         fail "nova-manage db sync ended with an error: $(grep -v '^$' "$ours/output" | tail -n 5)"
 }
 
-# The daemons get none of our descriptors: neither the lock nor the channel.
-run_service() { service "$1" "$2" >"$ours/output" 2>&1 </dev/null 8>&- 9>&-; }
+# name, start or stop. The daemons get none of our descriptors: neither the lock nor the channel.
+run_service() {
+    service "$1" "$2" >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&- || fail "service $1 $2: $(tail -n 3 "$ours/output.$1")"
+}
+
+# All at once: each may take its time to end what it has begun.
+stop_services() {
+    stopping=
+    for name; do
+        { [ -z "$(service_pid "$name")" ] || run_service "$name" stop; } &
+        stopping="$stopping $!"
+    done
+    for child in $stopping; do wait "$child" || exit 1; done
+}
 
 # name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
-restart_service() {
-    if [ -n "$(service_pid "$1")" ]; then run_service "$1" stop || fail "service $1 stop: $(tail -n 3 "$ours/output")"; fi
-    run_service "$1" start || fail "service $1 start: $(tail -n 3 "$ours/output")"
+start_service() {
+    run_service "$1" start
     tries=0
     while pid=$(service_pid "$1"); [ -z "$pid" ]; do
         tries=$((tries + 1))
@@ -219,10 +230,6 @@ note_service() {
     pid=$(service_pid "$1")
     [ -n "$pid" ] && write_note "service.$1" "$(process_ticks "$pid") $2"
     return 0
-}
-
-stop_service() {
-    if [ -n "$(service_pid "$1")" ]; then run_service "$1" stop || fail "service $1 stop: $(tail -n 3 "$ours/output")"; fi
 }
 
 # name, enabled or disabled

@@ -38,6 +38,7 @@ class DatabaseLifecycle(Lifecycle):
 
     kind = "database"
     identity = ("name",)
+    computed = ("adopted",)
     kept_in_state = frozenset({"on_delete"})
     rename = "dump it, add a database with the new name, run `pulumi up`, load the dump, and remove the old one"
 
@@ -91,7 +92,7 @@ class DatabaseLifecycle(Lifecycle):
                 if host in hashes
             },
         }
-        return observed, {}
+        return observed, {"adopted": bool(known.get("adopted"))}
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes it as wanted; a host that is no longer named loses our privileges, and the user there when it has no others."""

@@ -31,6 +31,7 @@ class EndpointLifecycle(Lifecycle):
 
     kind = "endpoint"
     identity = ("region", "service_type", "service_name")
+    computed = ("endpoint_id", "adopted", "other_records")
 
     def name_of(self, wanted: State) -> str:
         """`region/type/name`."""

@@ -32,6 +32,7 @@ class KeystoneUserLifecycle(Lifecycle):
 
     kind = "Keystone user"
     identity = ("name",)
+    computed = ("user_id", "adopted", "other_roles")
 
     def name_of(self, wanted: State) -> str:
         """The name of the user."""

@@ -33,6 +33,8 @@ class Lifecycle(dynamic.ResourceProvider):
     """What the resource is, in a sentence: `database`."""
     identity: tuple[str, ...]
     """The inputs that say which one it is. They never change."""
+    computed: tuple[str, ...] = ()
+    """The outputs besides the inputs."""
     kept_in_state: frozenset[str] = frozenset()
     """Inputs that only `remove` and `look` use: a change of them alone opens no connection."""
     rename: str = "remove the resource, run `pulumi up`, add it with the new name, and run `pulumi up` again"
@@ -94,7 +96,7 @@ class Lifecycle(dynamic.ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Makes it."""
-        wanted = _inputs(props)
+        wanted = self._inputs(props)
         return dynamic.CreateResult(self.name_of(wanted), _outputs(wanted, self.make(wanted)))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
@@ -103,13 +105,14 @@ class Lifecycle(dynamic.ResourceProvider):
         if found is None:
             return dynamic.ReadResult("", {})
         inputs, outputs = found
-        return dynamic.ReadResult(id_, _outputs(inputs, outputs), _inputs(inputs))
+        observed = self._inputs(inputs)
+        return dynamic.ReadResult(id_, _outputs(observed, outputs), observed)
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Makes it as wanted."""
-        wanted = _inputs(news)
+        wanted = self._inputs(news)
         if _changed(olds, news) <= self.kept_in_state:
-            outputs = {key: value for key, value in olds.items() if key not in wanted and key not in _NOT_OURS}
+            outputs = {key: olds[key] for key in self.computed if key in olds}
         else:
             outputs = self.change(_plain(olds), wanted)
         return dynamic.UpdateResult(_outputs(wanted, outputs))
@@ -117,6 +120,10 @@ class Lifecycle(dynamic.ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Takes it away."""
         self.remove(_plain(props))
+
+    def _inputs(self, props: State) -> dict[str, Any]:
+        left_out = (*_NOT_OURS, *self.computed)
+        return {key: _plain(value) for key, value in props.items() if key not in left_out}
 
 
 class Resource(dynamic.Resource):
@@ -143,10 +150,6 @@ def required_text(wanted: State, *keys: str) -> list[Problem]:
 
 def _changed(olds: State, news: State) -> set[str]:
     return {key for key in news if key not in _NOT_OURS and olds.get(key) != news[key]}
-
-
-def _inputs(props: State) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in props.items() if key not in _NOT_OURS}
 
 
 def _plain(value: Any) -> Any:

@@ -37,6 +37,7 @@ class NodePackagesLifecycle(Lifecycle):
 
     kind = "node"
     identity = ("node",)
+    computed = ("versions", "added")
     kept_in_state = frozenset({"connection"})
 
     def name_of(self, wanted: State) -> str:

@@ -31,6 +31,7 @@ class NodeRole(Lifecycle):
 
     kind = "node"
     identity = ("node",)
+    computed = ("virt_type", "init_system", "schema_version")
     kept_in_state = frozenset({"connection"})
 
     def name_of(self, wanted: State) -> str:
@@ -57,17 +58,12 @@ class NodeRole(Lifecycle):
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Does what is different, and restarts what reads it."""
-        dropped = {
-            name: {**known["services"][name], "running": False}
-            for name in known["services"]
-            if name not in wanted["services"]
-        }
+        dropped = [name for name in known["services"] if name not in wanted["services"]]
         if dropped:
             # A service that the stack no longer names is stopped; its package stays what it is.
-            calls = [call("stop_service", name, title=f"stopping {name}") for name in dropped]
-            self._connection(wanted).run(
-                calls, doing="stopping services", deadline=APPLY_SECONDS, show=progress(wanted["node"])
-            )
+            calls = [call("lock", "900"), call("stop_services", *dropped, title=f"stopping {', '.join(dropped)}")]
+            show = progress(wanted["node"])
+            self._connection(wanted).run(calls, doing="stopping services", deadline=APPLY_SECONDS, show=show)
         return self._applied(wanted)
 
     def remove(self, known: State) -> None:

@@ -26,6 +26,7 @@ class ServiceLifecycle(Lifecycle):
 
     kind = "service"
     identity = ("type", "name")
+    computed = ("service_id", "adopted", "other_records")
 
     def name_of(self, wanted: State) -> str:
         """`type/name`."""

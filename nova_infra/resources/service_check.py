@@ -31,6 +31,7 @@ class ServiceCheckLifecycle(Lifecycle):
 
     kind = "check"
     identity = ()
+    computed = ("service_list", "image_list")
 
     def name_of(self, wanted: State) -> str:  # noqa: ARG002 - there is one in a deployment
         """Always the same."""

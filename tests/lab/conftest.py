@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes import Lab, Stack
 from tests.lab.snapshot import Snapshot, snapshot
+from tests.nodes import Lab, Stack
 
 
 @pytest.fixture(scope="session")
-def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:  # noqa: ARG001 - the lab must be there
+def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     made = Stack(Path(tmp_path_factory.mktemp("backend")))
     made.create()
     return made
 
 
 @pytest.fixture(scope="session")
-def before(lab: Lab, stack: Stack) -> Snapshot:  # noqa: ARG001
+def before(lab: Lab, stack: Stack) -> Snapshot:
     """What the machines and servers held before the first `up`."""
     lab.reset()
     return snapshot(lab)
 
 
 @pytest.fixture(scope="session")
-def deployed(stack: Stack, before: Snapshot) -> Stack:  # noqa: ARG001 - the order matters
+def deployed(stack: Stack, before: Snapshot) -> Stack:
     """The stack after its first `pulumi up`."""
     stack.up()
     return stack
