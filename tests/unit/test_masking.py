@@ -1,0 +1,97 @@
+"""Secrets in texts, and the messages of errors."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nova_infra.configuration import encode, unsupported
+from nova_infra.errors import InvalidSettings, NovaInfraError, Problem
+from nova_infra.masking import MASK, Secret, fingerprint, mask
+
+secret_text = st.text(min_size=4, max_size=12).filter(lambda text: text not in MASK and text.strip() == text)
+
+
+@given(secret=secret_text, before=st.text(max_size=8), after=st.text(max_size=8))
+def test_a_given_secret_never_stays_however_it_is_written(secret: str, before: str, after: str) -> None:
+    assume(secret not in before + MASK + after)
+    forms = [secret, quote(secret, safe="")]
+    if not unsupported(secret):
+        forms.append(encode(secret))
+    for form in forms:
+        assert secret not in mask(f"{before} {form} {after}", [secret])
+        assert MASK in mask(f"{before} {form} {after}", [secret])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "admin_password = hunter2",
+        "admin_password=hunter2",
+        "PASSWORD: hunter2",
+        '{"password": "hunter2"}',
+        "{'password': 'hunter2'}",
+        "GRANT ALL ON nova.* TO 'nova'@'%' IDENTIFIED BY PASSWORD 'hunter2'",
+        "connection = mysql://nova:hunter2@controller/nova",
+        "amqp://guest:hunter2@10.0.0.11:5672//",
+        "metadata_proxy_shared_secret = hunter2",
+        "auth_token=hunter2",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(text: str) -> None:
+    assert "hunter2" not in mask(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no route to host 10.0.0.11",
+        "http://controller:8774/v2/%(tenant_id)s",
+        "Access denied for user 'nova'@'controller' (using password: YES)",
+        "the private key /root/.ssh/id_ed25519 cannot be read",
+    ],
+)
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_a_secret_within_a_longer_one_does_not_leave_the_rest_of_it() -> None:
+    assert mask("say longpassword", ["long", "longpassword"]) == f"say {MASK}"
+
+
+def test_no_secret_is_no_mask() -> None:
+    assert mask("abc", ["", ""]) == "abc"
+
+
+def test_a_secret_shows_as_the_mask_and_is_itself_where_it_is_sent() -> None:
+    secret = Secret("hunter2")
+    assert repr(secret) == MASK
+    assert "hunter2" not in repr([secret, {"a": secret}])
+    assert secret == "hunter2"
+
+
+def test_a_fingerprint_stands_for_the_value_and_its_key() -> None:
+    value = {"b": ["1", "ü"], "a": None}
+    assert fingerprint(value, "k") == fingerprint({"a": None, "b": ["1", "ü"]}, "k")
+    assert len({fingerprint(value, "k"), fingerprint(value, "l"), fingerprint({"b": "1"}, "k")}) == 3
+    assert len(fingerprint(value, "k")) == 12
+    assert set(fingerprint(value, "k")) <= set("0123456789abcdef")
+
+
+def test_all_problems_are_in_one_message_each_by_its_key() -> None:
+    problems = [Problem("nova:computes[1].address", "'x' is no IP address"), Problem("nova:ssh.user", "is empty")]
+    error = InvalidSettings(iter(problems))
+    assert isinstance(error, NovaInfraError)
+    assert error.problems == tuple(problems)
+    assert str(error).splitlines() == [
+        "the configuration has 2 problems:",
+        "  - nova:computes[1].address: 'x' is no IP address",
+        "  - nova:ssh.user: is empty",
+    ]
+
+
+def test_one_problem_is_not_problems() -> None:
+    assert str(InvalidSettings([Problem("a", "is empty")])).startswith("the configuration has 1 problem:")

@@ -1,0 +1,269 @@
+"""What MariaDB is sent. The client's own code makes the statements; only the server is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pymysql
+import pymysql.cursors
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_infra.errors import DatabaseError
+from nova_infra.mysql import ALL, GRANT_OPTION, Schema, Server, native_hash, password_matches
+
+# The columns of mysql.db and the privileges that they stand for (MariaDB's documentation, "mysql.db Table" and "GRANT").
+PRIVILEGES = {
+    "Select_priv": "SELECT",
+    "Insert_priv": "INSERT",
+    "Update_priv": "UPDATE",
+    "Delete_priv": "DELETE",
+    "Create_priv": "CREATE",
+    "Drop_priv": "DROP",
+    "References_priv": "REFERENCES",
+    "Index_priv": "INDEX",
+    "Alter_priv": "ALTER",
+    "Create_tmp_table_priv": "CREATE TEMPORARY TABLES",
+    "Lock_tables_priv": "LOCK TABLES",
+    "Create_view_priv": "CREATE VIEW",
+    "Show_view_priv": "SHOW VIEW",
+    "Create_routine_priv": "CREATE ROUTINE",
+    "Alter_routine_priv": "ALTER ROUTINE",
+    "Execute_priv": "EXECUTE",
+    "Event_priv": "EVENT",
+    "Trigger_priv": "TRIGGER",
+    "Delete_history_priv": "DELETE HISTORY",
+}
+HASH = "*3A70EE9FC6594F88CE9E959CD51C5A1C002DC937"
+
+
+class Wire:
+    """A connection that records each statement as it would be sent, and answers with the given rows."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+        self.sent: list[str] = []
+
+    def connect(self, **options: Any) -> Any:
+        wire, real = self, pymysql.connections.Connection
+
+        class Cursor(pymysql.cursors.Cursor):
+            def execute(self, query: str, args: Any = None) -> int:
+                wire.sent.append(self.mogrify(query, args))
+                return len(wire.rows)
+
+            def fetchall(self) -> Any:
+                return wire.rows
+
+        class Connection(real):  # type: ignore[misc, valid-type]
+            server_status = 0  # what a server says first: no special SQL mode
+
+            def connect(self, sock: Any = None) -> None:
+                pass
+
+            def cursor(self, _cursor: Any = None) -> Cursor:
+                return Cursor(self)
+
+            def close(self) -> None:
+                pass
+
+        return Connection(**options)
+
+
+Connected = Callable[..., tuple[Server, Wire]]
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> Connected:
+    def make(*rows: Any) -> tuple[Server, Wire]:
+        wire = Wire(list(rows))
+        monkeypatch.setattr(pymysql, "connect", wire.connect)
+        return Server("controller", "root", "admin-pass", socket.socket), wire
+
+    return make
+
+
+# name of a schema: as it stands quoted, and as it stands in GRANT, where it is a pattern
+NAMES = [
+    pytest.param("nova", "`nova`", "`nova`", id="plain"),
+    pytest.param("my_db", "`my_db`", r"`my\_db`", id="an underscore is no wildcard"),
+    pytest.param("100%", "`100%`", r"`100\%`", id="a percent sign is no wildcard"),
+    pytest.param("a`b", "`a``b`", "`a``b`", id="a backtick is doubled"),
+    pytest.param("a%s", "`a%s`", r"`a\%s`", id="what looks like a placeholder"),
+    pytest.param("x`; DROP DATABASE y; --", "`x``; DROP DATABASE y; --`", "`x``; DROP DATABASE y; --`", id="hostile"),
+]
+
+
+@pytest.mark.parametrize(("name", "quoted", "_pattern"), NAMES)
+def test_a_schema_is_made_changed_and_dropped_by_its_quoted_name(
+    connected: Connected, name: str, quoted: str, _pattern: str
+) -> None:
+    server, wire = connected()
+    defaults = Schema("utf8", "utf8_general_ci")
+    server.create_schema(name, defaults)
+    server.alter_schema(name, defaults)
+    server.drop_schema(name)
+    assert wire.sent == [
+        f"CREATE DATABASE {quoted} CHARACTER SET 'utf8' COLLATE 'utf8_general_ci'",
+        f"ALTER DATABASE {quoted} CHARACTER SET 'utf8' COLLATE 'utf8_general_ci'",
+        f"DROP DATABASE IF EXISTS {quoted}",
+    ]
+
+
+@pytest.mark.parametrize(("name", "_quoted", "pattern"), NAMES)
+def test_grants_are_on_exactly_this_schema(connected: Connected, name: str, _quoted: str, pattern: str) -> None:
+    server, wire = connected()
+    server.grant("nova", "%", name, [ALL])
+    server.revoke("nova", "%", name, ["SELECT", "CREATE VIEW"])
+    assert wire.sent == [
+        f"GRANT ALL PRIVILEGES ON {pattern}.* TO 'nova'@'%'",
+        f"REVOKE CREATE VIEW, SELECT ON {pattern}.* FROM 'nova'@'%'",  # noqa: S608 - expected, not sent
+    ]
+
+
+def test_the_grant_option_is_granted_with_and_revoked_alone(connected: Connected) -> None:
+    server, wire = connected()
+    server.grant("nova", "localhost", "nova", [ALL, GRANT_OPTION])
+    server.grant("nova", "localhost", "nova", [GRANT_OPTION])
+    server.revoke("nova", "localhost", "nova", [GRANT_OPTION, ALL])
+    assert wire.sent == [
+        "GRANT ALL PRIVILEGES ON `nova`.* TO 'nova'@'localhost' WITH GRANT OPTION",
+        "GRANT USAGE ON `nova`.* TO 'nova'@'localhost' WITH GRANT OPTION",
+        "REVOKE GRANT OPTION ON `nova`.* FROM 'nova'@'localhost'",
+        "REVOKE ALL PRIVILEGES ON `nova`.* FROM 'nova'@'localhost'",
+    ]
+
+
+def test_a_password_is_sent_as_its_hash(connected: Connected) -> None:
+    server, wire = connected()
+    server.create_user("nova", "%", "notagoodpwd")
+    server.set_password("nova", "%", "notagoodpwd")
+    assert wire.sent == [
+        f"CREATE USER 'nova'@'%' IDENTIFIED BY PASSWORD '{HASH}'",
+        f"SET PASSWORD FOR 'nova'@'%' = '{HASH}'",
+    ]
+
+
+@pytest.mark.parametrize("user", ["o'brien", 'say "x"', "back\\slash", "100%", "%s"])
+def test_a_users_name_is_a_bound_value(connected: Connected, user: str) -> None:
+    server, wire = connected()
+    server.create_user(user, "10.0.0.%", "x")
+    written = user.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
+    assert wire.sent[0].startswith(f"CREATE USER '{written}'@'10.0.0.%' ")
+
+
+def test_only_a_user_that_is_there_is_dropped(connected: Connected) -> None:
+    server, wire = connected(("localhost", HASH))
+    server.drop_user("nova", "localhost")
+    server.drop_user("nova", "%")
+    assert [each for each in wire.sent if each.startswith("DROP")] == ["DROP USER 'nova'@'localhost'"]
+
+
+def test_a_schema_that_is_not_there_is_none(connected: Connected) -> None:
+    assert connected()[0].schema("nova") is None
+    assert connected(("utf8", "utf8_bin"))[0].schema("nova") == Schema("utf8", "utf8_bin")
+
+
+# ------------------------------------------------------------ privileges
+
+
+def row(*granted: str, schema: str = "nova") -> dict[str, str]:
+    columns = dict.fromkeys([*PRIVILEGES, "Grant_priv"], "N") | dict.fromkeys(granted, "Y")
+    return {"Host": "%", "Db": schema, "User": "nova", **columns}
+
+
+@pytest.mark.parametrize(("column", "privilege"), PRIVILEGES.items())
+def test_each_column_is_named_as_in_grant(connected: Connected, column: str, privilege: str) -> None:
+    assert connected(row(column))[0].privileges("nova", "%", "nova") == [privilege]
+
+
+def test_every_privilege_is_all(connected: Connected) -> None:
+    assert connected(row(*PRIVILEGES))[0].privileges("nova", "%", "nova") == [ALL]
+
+
+def test_every_privilege_with_the_grant_option_is_both(connected: Connected) -> None:
+    every = row(*PRIVILEGES, "Grant_priv")
+    assert connected(every)[0].privileges("nova", "%", "nova") == [ALL, GRANT_OPTION]
+
+
+def test_all_but_one_are_named_one_by_one_in_order(connected: Connected) -> None:
+    some = row(*(column for column in PRIVILEGES if column != "Drop_priv"))
+    assert connected(some)[0].privileges("nova", "%", "nova") == sorted(set(PRIVILEGES.values()) - {"DROP"})
+
+
+def test_a_server_of_another_release_has_other_columns_and_all_of_those_are_all(connected: Connected) -> None:
+    old = row(*PRIVILEGES)
+    del old["Delete_history_priv"]
+    assert connected(old)[0].privileges("nova", "%", "nova") == [ALL]
+
+
+def test_privileges_on_other_schemas_do_not_count(connected: Connected) -> None:
+    server, _ = connected(row("Select_priv", schema=r"nova\_api"), row("Drop_priv", schema="novaxapi"))
+    assert server.privileges("nova", "%", "nova_api") == ["SELECT"]
+    assert server.privileges("nova", "%", "nova") == []
+
+
+@given(name=st.text(st.sampled_from("ab_%\\`"), min_size=1, max_size=6))
+def test_a_schema_is_found_again_under_the_name_that_was_granted(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        wire = Wire([])
+        patch.setattr(pymysql, "connect", wire.connect)
+        server = Server("controller", "root", "", socket.socket)
+        server.grant("nova", "%", name, ["SELECT"])
+        stored = wire.sent[0].removeprefix("GRANT SELECT ON `").removesuffix("`.* TO 'nova'@'%'").replace("``", "`")
+        wire.rows = [(stored,)]
+        assert server.schemas_of("nova", "%") == {name}
+
+
+# ------------------------------------------------------------ passwords
+
+
+def test_the_hash_is_the_one_of_mariadbs_documentation() -> None:
+    # The example of PASSWORD() in the reference.
+    assert native_hash("notagoodpwd") == HASH
+
+
+@given(password=st.text())
+def test_the_hash_is_sha1_of_sha1(password: str) -> None:
+    twice = hashlib.new("sha1", hashlib.new("sha1", password.encode("utf-8")).digest()).hexdigest()  # noqa: S324
+    assert native_hash(password) == f"*{twice.upper()}"
+
+
+@given(password=st.text(min_size=1), other=st.text())
+def test_a_stored_hash_fits_its_password_only(password: str, other: str) -> None:
+    assert password_matches(native_hash(password).lower(), password)
+    assert password_matches(native_hash(password), other) == (password == other)
+    assert not password_matches("", password)
+
+
+# ------------------------------------------------------------ errors
+
+
+def test_a_server_that_refuses_is_quoted_with_its_name_and_the_step_and_without_the_password(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = connected()
+
+    def refuse(**_options: Any) -> None:
+        raise pymysql.OperationalError(1045, "Access denied for user 'root' (using password admin-pass)")
+
+    monkeypatch.setattr(pymysql, "connect", refuse)
+    with pytest.raises(DatabaseError) as error:
+        server.drop_schema("nova")
+    said = str(error.value)
+    assert "MariaDB at controller as root: DROP DATABASE failed: Access denied" in said
+    assert "databaseAdminPassword" in said
+    assert "admin-pass" not in said
+    assert error.value.__suppress_context__
+
+
+def test_a_server_that_cannot_be_reached_is_one_sentence() -> None:
+    def dial() -> socket.socket:
+        raise OSError("Connection refused")
+
+    with pytest.raises(DatabaseError, match=r"MariaDB at controller as root: SELECT .* failed: Connection refused"):
+        Server("controller", "root", "x", dial).schema("nova")
