@@ -1,0 +1,189 @@
+"""The options of a node's files: templates, settings, layers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pulumi
+import pytest
+from hypothesis import given, settings
+
+from nova_infra.errors import InvalidSettings
+from nova_infra.options import node_options, templates_directory
+from nova_infra.releases import release
+from nova_infra.releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
+
+from .test_configuration import carried
+from .test_settings import parsed
+
+JUNO = release("juno")
+COMMON = {
+    "verbose": "True",
+    "rpc_backend": "rabbit",
+    "rabbit_host": "controller",
+    "rabbit_password": "RABBIT_PASS",
+    "auth_strategy": "keystone",
+    "vncserver_listen": "0.0.0.0",  # noqa: S104
+}
+IDENTITY = {
+    "auth_uri": "http://controller:5000/v2.0",
+    "identity_uri": "http://controller:35357",
+    "admin_tenant_name": "service",
+    "admin_user": "nova",
+    "admin_password": "NOVA_PASS",
+}
+# The guide's lines: chapter 5, "Install and configure controller node", step 2.
+CONTROLLER_LINES = {
+    "database": {"connection": "mysql://nova:NOVA_DBPASS@controller/nova"},
+    "DEFAULT": {**COMMON, "my_ip": "10.0.0.11", "vncserver_proxyclient_address": "10.0.0.11"},
+    "keystone_authtoken": IDENTITY,
+    "glance": {"host": "controller"},
+}
+# "Install and configure a compute node", step 2.
+COMPUTE_LINES = {
+    "DEFAULT": {
+        **COMMON,
+        "my_ip": "10.0.0.31",
+        "vnc_enabled": "True",
+        "vncserver_proxyclient_address": "10.0.0.31",
+        "novncproxy_base_url": "http://controller:6080/vnc_auto.html",
+    },
+    "keystone_authtoken": IDENTITY,
+    "glance": {"host": "controller"},
+}
+# Of Ubuntu's own nova.conf, what Juno needs when we own the whole file.
+FROM_THE_PACKAGE = {"state_path", "lock_path", "logdir", "rootwrap_config", "api_paste_config", "dhcpbridge"}
+
+
+def made(node: str = "controller", values: dict[str, Any] | None = None, secrets: dict[str, Any] | None = None) -> Any:
+    """The options of a node, and the places `file/section/option` that are secret."""
+
+    async def resolve() -> Any:
+        settings = parsed(values, secrets)
+        machine = next(each for each in settings.nodes() if each.name == node)
+        role = JUNO.controller if machine in settings.controllers else JUNO.compute
+        files = node_options(settings, machine, role)
+        plain: dict[str, Any] = {}
+        hidden = set()
+        for path, sections in files.items():
+            for section, options in sections.items():
+                for option, value in options.items():
+                    place = plain.setdefault(path, {}).setdefault(section, {})
+                    if isinstance(value, pulumi.Output):
+                        assert await value.is_secret()
+                        hidden.add(f"{section}/{option}")
+                    place[option] = await value.future() if isinstance(value, pulumi.Output) else value
+        return plain, hidden
+
+    return asyncio.run(resolve())
+
+
+@pytest.mark.parametrize(("node", "lines"), [("controller", CONTROLLER_LINES), ("compute1", COMPUTE_LINES)])
+def test_nova_conf_has_every_line_of_the_guide_and_nothing_but_what_the_package_needs(
+    node: str, lines: dict[str, dict[str, str]]
+) -> None:
+    files, _ = made(node)
+    nova_conf = files[NOVA_CONF]
+    assert set(nova_conf) == set(lines)
+    for section, options in lines.items():
+        assert nova_conf[section].items() >= options.items()
+        more = set(nova_conf[section]) - set(options)
+        if section != "DEFAULT":
+            assert not more
+    assert set(nova_conf["DEFAULT"]) >= FROM_THE_PACKAGE
+    assert "enabled_apis" not in nova_conf["DEFAULT"]
+
+
+def test_a_compute_node_knows_no_database() -> None:
+    files, hidden = made("compute1")
+    assert "database" not in files[NOVA_CONF]
+    assert "NOVA_DBPASS" not in repr(files)
+    assert hidden == {"DEFAULT/rabbit_password", "keystone_authtoken/admin_password"}
+
+
+def test_a_compute_node_finds_out_its_virt_type() -> None:
+    files, _ = made("compute1")
+    assert files[NOVA_COMPUTE_CONF]["libvirt"] == {"virt_type": "auto"}
+    assert NOVA_COMPUTE_CONF not in made("controller")[0]
+
+
+def test_what_holds_a_password_is_secret_and_the_rest_can_be_read() -> None:
+    _, hidden = made("controller")
+    assert hidden == {"DEFAULT/rabbit_password", "database/connection", "keystone_authtoken/admin_password"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(password=carried.filter(bool))
+def test_any_password_survives_in_the_address_of_the_database(password: str) -> None:
+    files, _ = made("controller", {}, {"novaDatabasePassword": password})
+    address = urlsplit(files[NOVA_CONF]["database"]["connection"])
+    assert (address.scheme, address.username, address.hostname, address.path) == (
+        "mysql",
+        "nova",
+        "controller",
+        "/nova",
+    )
+    assert unquote(address.password or "") == password
+    # Nothing of it has a meaning in the address.
+    assert not set(address.password or "") & set("/:@?#$ ")
+
+
+@settings(max_examples=30, deadline=None)
+@given(password=carried.filter(bool))
+def test_any_password_is_taken_as_it_is_elsewhere(password: str) -> None:
+    files, _ = made("compute1", {}, {"rabbitPassword": password})
+    assert files[NOVA_CONF]["DEFAULT"]["rabbit_password"] == password
+
+
+def test_a_password_is_no_template() -> None:
+    files, _ = made("controller", {}, {"rabbitPassword": "{{ node.name }}"})
+    assert files[NOVA_CONF]["DEFAULT"]["rabbit_password"] == "{{ node.name }}"
+
+
+def test_layers_go_from_all_to_the_role_to_the_node_and_null_removes() -> None:
+    layers = {
+        "all": {"DEFAULT": {"a": "all", "b": "all", "c": "all", "verbose": None}},
+        "controller": {"DEFAULT": {"b": "controller", "c": "controller"}},
+        "compute": {"DEFAULT": {"b": "compute"}, "glance": {"host": None}},
+        "nodes": {"controller": {"DEFAULT": {"c": "node"}}},
+    }
+    controller, compute = (made(node, {"options": layers})[0][NOVA_CONF] for node in ("controller", "compute1"))
+    assert [controller["DEFAULT"][key] for key in "abc"] == ["all", "controller", "node"]
+    assert [compute["DEFAULT"][key] for key in "abc"] == ["all", "compute", "all"]
+    assert "verbose" not in controller["DEFAULT"]
+    assert "glance" in controller
+    assert "glance" not in compute
+
+
+def test_layers_are_of_nova_conf_only() -> None:
+    files, _ = made("compute1", {"options": {"all": {"libvirt": {"cpu_mode": "none"}}}})
+    assert files[NOVA_CONF]["libvirt"] == {"cpu_mode": "none"}
+    assert files[NOVA_COMPUTE_CONF]["libvirt"] == {"virt_type": "auto"}
+
+
+def test_a_reference_to_a_secret_becomes_its_value_and_a_secret() -> None:
+    layers = {"all": {"vmware": {"host_password": {"secret": "vcenter"}, "host_ip": "10.0.0.9"}}}
+    files, hidden = made("controller", {"options": layers}, {"vcenter": "hunter2"})
+    assert files[NOVA_CONF]["vmware"] == {"host_password": "hunter2", "host_ip": "10.0.0.9"}
+    assert "vmware/host_password" in hidden
+    assert "vmware/host_ip" not in hidden
+
+
+def test_a_list_stays_a_list() -> None:
+    files, _ = made("controller", {"options": {"all": {"DEFAULT": {"filter": ["a", "b"]}}}})
+    assert files[NOVA_CONF]["DEFAULT"]["filter"] == ["a", "b"]
+
+
+def test_a_setting_that_the_file_cannot_carry_is_refused_by_section_and_option() -> None:
+    with pytest.raises(InvalidSettings, match=r"\[glance\] host: .*newline"):
+        made("controller", {"image": {"host": "two\nlines"}})
+
+
+@pytest.mark.parametrize("role", [JUNO.controller, JUNO.compute], ids=["controller", "compute"])
+def test_every_file_of_a_role_has_its_template_and_every_service_its_files(role: Any) -> None:
+    for template in role.files.values():
+        assert (templates_directory("juno") / template).is_file()
+    assert set(role.reads) == set(role.services)
+    assert {path for reads in role.reads.values() for path in reads} == set(role.files)
