@@ -1,0 +1,362 @@
+"""The graph: which resources a stack makes, in which order, and with what inputs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pulumi_command
+import pytest
+from google.protobuf import json_format  # type: ignore[import-untyped]
+from pulumi.runtime import mocks
+from pulumi.runtime.stack import run_pulumi_func
+
+import nova_infra
+from nova_infra.provider import connection_state, shard_of, shards
+
+from .test_settings import COMPUTE, CONTROLLER, PASSWORDS, parsed
+
+SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's own sign for secrets and such on the wire
+NODE_KINDS = {"ControllerNode", "ComputeNode", "NodePackages"}
+
+
+@dataclasses.dataclass
+class Registered:
+    """A resource as the engine was asked for it."""
+
+    name: str
+    kind: str
+    inputs: dict[str, Any]
+    needs: set[str]
+    provider: str
+    request: Any
+
+    def plain(self) -> str:
+        """All inputs but what is marked as a secret."""
+        return json.dumps(without_secrets(self.inputs))
+
+
+def without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get(SECRET) == "1b47061264138c4ac30d75fd1eb44270":
+            return "a secret"
+        return {key: without_secrets(each) for key, each in value.items()}
+    return [without_secrets(each) for each in value] if isinstance(value, list) else value
+
+
+class Engine(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError(f"nothing is looked up at {args.token}")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        return f"{args.name}-id", args.inputs
+
+
+class Monitor(mocks.MockMonitor):
+    def __init__(self) -> None:
+        super().__init__(Engine())
+        self.requests: list[Any] = []
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
+        self.requests.append(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
+def name_in(reference: str) -> str:
+    """The name within an URN, or a provider's `URN::id`."""
+    return reference.split("::")[3] if reference else ""
+
+
+def registered(values: dict[str, Any] | None = None) -> dict[str, Registered]:
+    """The resources that a stack with these settings registers, by name."""
+    monitor = Monitor()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(Engine(), project="nova", stack="lab", monitor=monitor)
+
+    async def program() -> None:
+        nova_infra.NovaDeployment("nova", parsed(values))
+
+    asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
+    return {
+        request.name: Registered(
+            request.name,
+            request.type.split(":")[-1],
+            json_format.MessageToDict(request.object),
+            {name_in(urn) for urn in request.dependencies},
+            name_in(request.provider),
+            request,
+        )
+        for request in monitor.requests
+        if request.type != "pulumi:pulumi:Stack"
+    }
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, Registered]:
+    return registered()
+
+
+def needed_by(graph: dict[str, Registered], name: str) -> set[str]:
+    """Everything that must be there before, directly or not."""
+    found: set[str] = set()
+    due = [name]
+    while due:
+        for each in graph[due.pop()].needs - found:
+            found.add(each)
+            due.append(each)
+    return found
+
+
+def test_a_stack_has_the_guides_resources_and_one_provider(graph: dict[str, Registered]) -> None:
+    assert sorted((each.kind, each.name) for each in graph.values()) == [
+        ("ComputeNode", "compute1"),
+        ("ControllerNode", "controller"),
+        ("Database", "database"),
+        ("Endpoint", "endpoint"),
+        ("KeystoneUser", "user"),
+        ("NodePackages", "compute1-packages"),
+        ("NodePackages", "controller-packages"),
+        ("NovaDeployment", "nova"),
+        ("Service", "service"),
+        ("ServiceCheck", "check"),
+        ("pulumi-python", "nova-0"),
+    ]
+
+
+def test_the_order_is_the_guides(graph: dict[str, Registered]) -> None:
+    assert "service" in needed_by(graph, "endpoint")
+    assert needed_by(graph, "controller") >= {"controller-packages", "database", "user", "service", "endpoint"}
+    assert needed_by(graph, "compute1") >= {"compute1-packages", "controller"}
+    assert needed_by(graph, "check") >= {"controller", "compute1"}
+
+
+@pytest.mark.parametrize("name", ["controller-packages", "compute1-packages", "database", "user", "service"])
+def test_what_needs_nothing_waits_for_nothing(graph: dict[str, Registered], name: str) -> None:
+    assert needed_by(graph, name) <= {"nova", "nova-0"}
+
+
+def test_a_controller_does_not_wait_for_what_a_compute_node_needs(graph: dict[str, Registered]) -> None:
+    assert not needed_by(graph, "controller") & {"compute1", "compute1-packages"}
+
+
+def test_a_forced_replacement_deletes_first_because_create_would_adopt(graph: dict[str, Registered]) -> None:
+    ours = [each for each in graph.values() if each.kind not in ("NovaDeployment", "pulumi-python")]
+    assert len(ours) == 9
+    assert all(each.request.deleteBeforeReplace for each in ours)
+
+
+@pytest.mark.parametrize(("on_delete", "protect"), [("refuse", True), ("keep", False), ("drop", False)])
+def test_destroy_refuses_a_database_before_it_touches_a_node(on_delete: str, protect: bool) -> None:
+    assert registered({"database": {"on_delete": on_delete}})["database"].request.protect is protect
+
+
+# ------------------------------------------------------------ secrets
+
+
+def test_no_secret_is_in_plain_in_any_input(graph: dict[str, Registered]) -> None:
+    for each in graph.values():
+        for password in PASSWORDS.values():
+            assert password not in each.plain(), each.name
+
+
+def test_every_password_does_reach_the_resource_that_needs_it(graph: dict[str, Registered]) -> None:
+    reached = {
+        "database": ["NOVA_DBPASS"],
+        "user": ["NOVA_PASS"],
+        "controller": ["NOVA_DBPASS", "NOVA_PASS", "RABBIT_PASS"],
+        "compute1": ["NOVA_PASS", "RABBIT_PASS"],
+        "nova-0": ["ADMIN_PASS", "DB_ROOT_PASS"],
+    }
+    for name, passwords in reached.items():
+        assert all(password in json.dumps(graph[name].inputs) for password in passwords), name
+
+
+@pytest.mark.parametrize("password", ["ADMIN_PASS", "DB_ROOT_PASS"])
+def test_an_administrators_password_is_an_input_of_providers_only(graph: dict[str, Registered], password: str) -> None:
+    assert {each.kind for each in graph.values() if password in json.dumps(each.inputs)} == {"pulumi-python"}
+
+
+def test_the_options_of_a_node_can_be_read_one_by_one(graph: dict[str, Registered]) -> None:
+    default = graph["controller"].inputs["options"]["/etc/nova/nova.conf"]["DEFAULT"]
+    assert default["my_ip"] == "10.0.0.11"
+    assert default["rabbit_host"] == "controller"
+    assert without_secrets(default["rabbit_password"]) == "a secret"
+
+
+def test_a_fingerprint_made_from_passwords_is_a_secret_too(graph: dict[str, Registered]) -> None:
+    services = graph["controller"].inputs["services"].values()
+    assert [without_secrets(each["fingerprint"]) for each in services] == ["a secret"] * 6
+    assert without_secrets(graph["check"].inputs["restarts"]) == "a secret"
+
+
+def test_the_code_of_a_provider_is_stored_by_name_and_is_no_secret(graph: dict[str, Registered]) -> None:
+    for each in graph.values():
+        if each.kind not in ("NovaDeployment", "pulumi-python"):
+            assert isinstance(each.inputs["__provider"], str)
+            assert len(each.inputs["__provider"]) < 200
+
+
+# ------------------------------------------------------------ nodes
+
+
+def test_the_first_controller_alone_keeps_the_schema_up_to_date() -> None:
+    two = [CONTROLLER, {"name": "controller2", "address": "10.0.0.12", "services": ["nova-api", "nova-conductor"]}]
+    graph = registered({"controllers": two})
+    assert graph["controller"].inputs["schema"] == "current"
+    assert graph["controller2"].inputs["schema"] == "unmanaged"
+    assert "controller" in needed_by(graph, "controller2")
+    assert set(graph["controller2"].inputs["services"]) == {"nova-api", "nova-conductor"}
+    assert "controller2" in needed_by(graph, "compute1")
+
+
+def test_the_last_check_looks_for_the_services_that_nova_lists(graph: dict[str, Registered]) -> None:
+    assert graph["check"].inputs["services"] == {
+        "controller": ["nova-cert", "nova-conductor", "nova-consoleauth", "nova-scheduler"],
+        "compute1": ["nova-compute"],
+    }
+
+
+def test_the_last_check_looks_again_when_an_option_has_changed() -> None:
+    def restarts(values: dict[str, Any] | None = None) -> str:
+        return json.dumps(registered(values)["check"].inputs["restarts"])
+
+    assert restarts() == restarts()
+    assert restarts({"options": {"compute": {"DEFAULT": {"debug": "True"}}}}) != restarts()
+
+
+def test_packages_are_the_guides_and_those_that_the_stack_adds_or_pins() -> None:
+    graph = registered({"packages": {"compute": {"nova-compute": "1:2014.2.4", "ntp": "present"}}})
+    assert set(graph["controller-packages"].inputs["packages"]) == {
+        "nova-api",
+        "nova-cert",
+        "nova-conductor",
+        "nova-consoleauth",
+        "nova-novncproxy",
+        "nova-scheduler",
+        "python-novaclient",
+    }
+    assert graph["compute1-packages"].inputs["packages"] == {
+        "nova-compute": "1:2014.2.4",
+        "sysfsutils": "present",
+        "ntp": "present",
+    }
+
+
+def test_ssh_goes_to_the_host_that_is_given_and_nova_to_the_management_address() -> None:
+    node = {**COMPUTE, "host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": "ssh-ed25519 AAAA"}
+    inputs = registered({"computes": [node]})["compute1"].inputs
+    assert inputs["connection"] == {"host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": "ssh-ed25519 AAAA"}
+    assert inputs["options"]["/etc/nova/nova.conf"]["DEFAULT"]["my_ip"] == "10.0.0.31"
+
+
+# ------------------------------------------------------------ providers
+
+
+def test_more_than_four_at_once_take_more_providers_and_a_node_stays_with_its_own() -> None:
+    computes = [{"name": f"compute{number}", "address": f"10.0.0.{number}"} for number in range(31, 51)]
+    graph = registered({"computes": computes, "concurrency": "12"})
+    providers = {each.name for each in graph.values() if each.kind == "pulumi-python"}
+    assert len(providers) == 3
+    for node in computes:
+        assert graph[node["name"]].provider == graph[f"{node['name']}-packages"].provider
+    assert {each.provider for each in graph.values() if each.kind in NODE_KINDS} == providers
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3), (400, 100)])
+def test_a_provider_has_four_threads(concurrency: int, expected: int) -> None:
+    assert len(shards(concurrency)) == expected
+
+
+def test_the_provider_of_a_node_is_the_same_in_every_process() -> None:
+    # What `printf compute1 | sha256sum` begins with; Python's own hash() differs from process to process.
+    assert shard_of("compute1", 12) == int("d02434e0be28279f", 16) % 3
+
+
+def test_nodes_are_spread_over_the_providers() -> None:
+    counts = [0] * 5
+    for number in range(1000):
+        counts[shard_of(f"compute{number}", 20)] += 1
+    assert min(counts) > 150
+    assert max(counts) < 250
+
+
+# ------------------------------------------------------------ connections
+
+
+def test_a_connection_of_pulumi_command_gives_all_but_its_credentials() -> None:
+    arguments = pulumi_command.remote.ConnectionArgs(
+        host="192.0.2.7", port=2222, user="ubuntu", host_key="ssh-ed25519 AAAA", private_key="key", password="hunter2"
+    )
+    assert connection_state(arguments) == {
+        "host": "192.0.2.7",
+        "port": 2222,
+        "user": "ubuntu",
+        "host_key": "ssh-ed25519 AAAA",
+    }
+
+
+def test_what_a_connection_does_not_say_is_what_ssh_takes() -> None:
+    usual = {"host": "192.0.2.7", "port": 22, "user": "root", "host_key": ""}
+    assert connection_state(pulumi_command.remote.ConnectionArgs(host="192.0.2.7")) == usual
+    assert connection_state({"host": "192.0.2.7"}) == usual
+    assert connection_state({"host": "192.0.2.7", "port": 22.0, "user": None}) == usual
+
+
+def test_a_port_is_a_whole_number() -> None:
+    # On the wire, and in ConnectionArgs, it is a float; "22.0" is no port.
+    assert repr(connection_state({"host": "h", "port": 2222.0})["port"]) == "2222"
+
+
+# ------------------------------------------------------------ the package
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(nova_infra.__all__) == {
+        "ComputeNode",
+        "ComputeNodeArgs",
+        "ControllerArgs",
+        "ControllerNode",
+        "ControllerNodeArgs",
+        "Database",
+        "DatabaseArgs",
+        "DatabaseServerArgs",
+        "Endpoint",
+        "EndpointArgs",
+        "IdentityArgs",
+        "KeystoneUser",
+        "KeystoneUserArgs",
+        "NodePackages",
+        "NodePackagesArgs",
+        "NovaDeployment",
+        "NovaInfraError",
+        "Provider",
+        "SSHArgs",
+        "Service",
+        "ServiceArgs",
+        "ServiceCheck",
+        "ServiceCheckArgs",
+        "Settings",
+        "load_settings",
+    }
+    assert all(hasattr(nova_infra, name) for name in nova_infra.__all__)
+
+
+def test_types_are_shipped() -> None:
+    assert resources.files("nova_infra").joinpath("py.typed").is_file()
+
+
+def test_every_public_class_says_what_it_is() -> None:
+    for name in nova_infra.__all__:
+        assert getattr(nova_infra, name).__doc__, name
+
+
+def test_the_lab_is_unknown_to_the_package() -> None:
+    package = Path(nova_infra.__file__).parent
+    for file in [*package.rglob("*.py"), *package.rglob("*.sh"), *(package.parent / "templates").rglob("*.conf")]:
+        words = file.read_text(encoding="utf-8").lower().replace("/", " ").split()
+        assert "podman" not in words
+        assert "lab" not in words, file
