@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,30 @@ from .remote.script import call, decoded
 PREFIX = "access:"
 DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
 NOTE_SECONDS = 60.0
+KEYS = (
+    "ssh_private_key",
+    "ssh_private_key_file",
+    "ssh_private_key_password",
+    "ssh_password",
+    "ssh_sudo_password",
+    "ssh_known_hosts_file",
+    "ssh_verify_host_keys",
+    "controller_name",
+    "controller_host",
+    "controller_port",
+    "controller_user",
+    "controller_host_key",
+    "identity_url",
+    "identity_username",
+    "identity_password",
+    "identity_tenant",
+    "identity_region",
+    "database_user",
+    "database_password",
+    "database_socket",
+    "database_host",
+    "database_port",
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +144,17 @@ class Access:
         if self.controller is not None:
             doing = f"removing the note {name}"
             self.controller.run([call("remove_notes", _file_name(name))], doing=doing, deadline=NOTE_SECONDS)
+
+
+_shared: dict[tuple[str, ...], Access] = {}
+_shared_lock = threading.Lock()
+
+
+def access_from(get: Callable[[str], Any]) -> Access:
+    """The access that a provider's configuration describes: one for all kinds of resources, so that they share tokens."""
+    texts = {key: str(get(f"{PREFIX}{key}") or "") for key in KEYS}
+    with _shared_lock:
+        return _shared.setdefault(tuple(texts.values()), Access(texts.__getitem__))
 
 
 def _file_name(note: str) -> str:

@@ -15,8 +15,10 @@ from urllib.parse import quote
 
 MASK = "[secret]"
 
-# `password = x`, `PASSWORD 'x'`, `mysql://user:x@host`: what services write into their own logs.
-_ASSIGNMENT = re.compile(r"(?i)((?:password|passwd|secret|token)['\"]?\s*[:=]\s*)(['\"]?)[^\s'\",]+\2")
+# `password = x`, `PASSWORD 'x'`, `mysql://user:x@host`: what services write into their own logs. MariaDB's `(using password: YES)`
+# is no password.
+_ASSIGNMENT = re.compile(r"(?i)((?:password|passwd|secret|token)['\"]?\s*[:=]\s*)(?!(?:YES|NO)\))(['\"]?)[^\s'\",]+\2")
+_QUOTED = re.compile(r"(?i)(\b(?:password|passwd)\s+)(['\"]).*?\2")
 _URL_PASSWORD = re.compile(r"(\w+://[^/\s:@]+:)[^@\s]+(@)")
 
 
@@ -40,6 +42,7 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
     text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
+    text = _QUOTED.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
 
 

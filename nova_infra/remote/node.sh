@@ -194,9 +194,12 @@ remove_notes() {
     if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*')" ]; then rm -rf "$ours"; fi
 }
 
+# The last lines of a command's output that say something: not blank, not the inside of a Python traceback.
+last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" | tail -n 3; }
+
 sync_database() {
     in_own_session '^$' su -s /bin/sh -c 'nova-manage db sync' nova ||
-        fail "nova-manage db sync ended with an error: $(grep -v '^$' "$ours/output" | tail -n 5)"
+        fail "$(last_words)"
 }
 
 # name, start or stop. The daemons get none of our descriptors: neither the lock nor the channel.

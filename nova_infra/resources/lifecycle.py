@@ -15,7 +15,7 @@ import pulumi
 from pulumi import dynamic
 from pulumi.runtime import rpc
 
-from ..access import PREFIX, Access
+from ..access import Access, access_from
 from ..errors import Problem
 
 State = Mapping[str, Any]
@@ -73,8 +73,7 @@ class Lifecycle(dynamic.ResourceProvider):
         """Takes the credentials from the provider's own inputs."""
         # The user reads our sentence, not the way through our code.
         sys.tracebacklimit = 0
-        config = req.config
-        self.access = Access(lambda key: str(config.get(f"{PREFIX}{key}") or ""))
+        self.access = access_from(req.config.get)
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Refuses bad inputs, and a change of identity, at preview."""
