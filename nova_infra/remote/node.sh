@@ -194,8 +194,8 @@ remove_notes() {
     if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*')" ]; then rm -rf "$ours"; fi
 }
 
-# The last lines of a command's output that say something: not blank, not the inside of a Python traceback.
-last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" | tail -n 3; }
+# The last line of a command's output that says something: not blank, not the inside of a Python traceback.
+last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" | tail -n 1; }
 
 sync_database() {
     in_own_session '^$' su -s /bin/sh -c 'nova-manage db sync' nova ||

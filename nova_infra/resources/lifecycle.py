@@ -17,6 +17,7 @@ from pulumi.runtime import rpc
 
 from ..access import Access, access_from
 from ..errors import Problem
+from .engine import end_with_the_engine
 
 State = Mapping[str, Any]
 # The format of what we store; a later version reads older ones.
@@ -73,6 +74,7 @@ class Lifecycle(dynamic.ResourceProvider):
         """Takes the credentials from the provider's own inputs."""
         # The user reads our sentence, not the way through our code.
         sys.tracebacklimit = 0
+        end_with_the_engine()
         self.access = access_from(req.config.get)
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
