@@ -127,9 +127,11 @@ class Machine:
         elif function == "set_boot":
             name, boot = arguments
             self.processes[name] = dataclasses.replace(self.processes[name], enabled=boot == "enabled")
-        elif function == "stop_service":
-            self.stop(arguments[0])
-        elif function == "restart_service":
+        elif function == "stop_services":
+            for name in arguments:
+                self.stop(name)
+        elif function == "start_service":
+            assert not self.processes[arguments[0]].running, "a service that runs is not started again"
             self.start(arguments[0])
             self.note(*arguments)
         elif function == "note_service":

@@ -319,7 +319,7 @@ def test_no_call_shows_a_password() -> None:
 def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_notes() -> None:
     state = state_of({"options": {NOVA_CONF: {}, COMPUTE_CONF: {}}, "services": {"nova-compute": {}}})
     assert [str(each) for each in node.undo(state)] == [
-        "stop_service nova-compute",
+        "stop_services nova-compute",
         "put_back_original /etc/nova/nova-compute.conf",
         "put_back_original /etc/nova/nova.conf",
         "remove_notes service.nova-compute",

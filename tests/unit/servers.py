@@ -1,0 +1,261 @@
+"""Keystone, MariaDB and nova in memory, for the one question that real servers cannot show: what happens in which order.
+
+Each operation is written down; `dies_after` ends the run after so many of them, as a killed engine does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from nova_infra.compute import Server, ServiceReport
+from nova_infra.errors import IdentityError
+from nova_infra.identity import EndpointRecord, ServiceRecord, User
+from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
+from nova_infra.remote.script import Answer
+
+
+class Died(Exception):  # noqa: N818 - it is the run that died
+    """The run was cut off."""
+
+
+@dataclasses.dataclass
+class Log:
+    """What was done, in order."""
+
+    done: list[str] = dataclasses.field(default_factory=list)
+    dies_after: int | None = None
+
+    def __call__(self, deed: str) -> None:
+        self.done.append(deed)
+
+    def survive(self) -> None:
+        if self.dies_after is not None and len(self.done) >= self.dies_after:
+            raise Died
+
+
+class Keystone:
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.count = 0
+        self.users: dict[str, User] = {}
+        self.passwords: dict[str, str] = {}
+        self.roles: set[tuple[str, str, str]] = set()
+        self.service_records: dict[str, ServiceRecord] = {}
+        self.endpoint_records: dict[str, EndpointRecord] = {}
+        self.tried = 0
+
+    def _id(self) -> str:
+        self.count += 1
+        return f"{self.count:032x}"
+
+    def services(self, name: str, type_: str) -> list[ServiceRecord]:
+        return [each for each in self.service_records.values() if (each.name, each.type) == (name, type_)]
+
+    def create_service(self, name: str, type_: str, description: str) -> ServiceRecord:
+        self.log.survive()
+        record = ServiceRecord(self._id(), name, type_, description)
+        self.service_records[record.id] = record
+        self.log(f"create service {description}")
+        return record
+
+    def delete_service(self, service_id: str) -> None:
+        self.log.survive()
+        gone = self.service_records.pop(service_id, None)
+        self.endpoint_records = {k: e for k, e in self.endpoint_records.items() if e.service_id != service_id}
+        self.log(f"delete service {gone.description if gone else '-'}")
+
+    def endpoints(self, service_ids: list[str]) -> list[EndpointRecord]:
+        return [each for each in self.endpoint_records.values() if each.service_id in service_ids]
+
+    def create_endpoint(self, service_id: str, region: str, public: str, internal: str, admin: str) -> EndpointRecord:
+        self.log.survive()
+        record = EndpointRecord(self._id(), service_id, region, public, internal, admin)
+        self.endpoint_records[record.id] = record
+        self.log(f"create endpoint {region} {public}")
+        return record
+
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        self.log.survive()
+        gone = self.endpoint_records.pop(endpoint_id, None)
+        self.log(f"delete endpoint {gone.region} {gone.public_url}" if gone else "delete endpoint -")
+
+    def find_user(self, name: str) -> User | None:
+        return self.users.get(name)
+
+    def create_user(self, name: str, password: str, email: str, enabled: bool) -> User:
+        self.log.survive()
+        self.users[name] = User(self._id(), name, email, enabled)
+        self.passwords[name] = password
+        self.log(f"create user {name}")
+        return self.users[name]
+
+    def update_user(self, user: User, email: str, enabled: bool) -> None:
+        self.log.survive()
+        self.users[user.name] = dataclasses.replace(user, email=email, enabled=enabled)
+        self.log(f"update user {user.name}")
+
+    def set_password(self, user: User, password: str) -> None:
+        self.log.survive()
+        self.passwords[user.name] = password
+        self.log(f"set password of {user.name}")
+
+    def password_works(self, name: str, password: str, tenant: str) -> bool:
+        self.tried += 1
+        return self.passwords.get(name) == password and any(each[::2] == (name, tenant) for each in self.roles)
+
+    def delete_user(self, user_id: str) -> None:
+        self.log.survive()
+        self.users = {name: user for name, user in self.users.items() if user.id != user_id}
+        self.log("delete user")
+
+    def tenant_id(self, name: str) -> str:
+        if name not in ("service", "other", "admin"):
+            raise IdentityError(f"no tenant {name}")
+        return name
+
+    def role_id(self, name: str) -> str:
+        if name not in ("admin", "member"):
+            raise IdentityError(f"no role {name}")
+        return name
+
+    def roles_of(self, user: User, tenant: str) -> list[str]:
+        return sorted(role for name, role, where in self.roles if (name, where) == (user.name, tenant))
+
+    def add_role(self, user: User, role: str, tenant: str) -> None:
+        self.log.survive()
+        self.roles.add((user.name, role, tenant))
+        self.log(f"grant {role} in {tenant}")
+
+    def remove_role(self, user: User, role: str, tenant: str) -> None:
+        self.log.survive()
+        self.roles.discard((user.name, role, tenant))
+        self.log(f"take {role} in {tenant}")
+
+
+class MariaDB:
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.schemas: dict[str, Schema] = {}
+        self.hashes: dict[tuple[str, str], str] = {}
+        self.grants: dict[tuple[str, str, str], set[str]] = {}
+
+    def schema(self, name: str) -> Schema | None:
+        return self.schemas.get(name)
+
+    def create_schema(self, name: str, schema: Schema) -> None:
+        self.log.survive()
+        self.schemas[name] = schema
+        self.log(f"create schema {name}")
+
+    def alter_schema(self, name: str, schema: Schema) -> None:
+        self.log.survive()
+        self.schemas[name] = schema
+        self.log(f"alter schema {name}")
+
+    def drop_schema(self, name: str) -> None:
+        self.log.survive()
+        self.schemas.pop(name, None)
+        self.log(f"drop schema {name}")
+
+    def password_hashes(self, user: str) -> dict[str, str]:
+        return {host: stored for (name, host), stored in self.hashes.items() if name == user}
+
+    def create_user(self, user: str, host: str, password: str) -> None:
+        self.log.survive()
+        assert (user, host) not in self.hashes, "MariaDB 5.5 knows no IF NOT EXISTS"
+        self.hashes[user, host] = native_hash(password)
+        self.log(f"create user {user}@{host}")
+
+    def set_password(self, user: str, host: str, password: str) -> None:
+        self.log.survive()
+        self.hashes[user, host] = native_hash(password)
+        self.log(f"set password of {user}@{host}")
+
+    def drop_user(self, user: str, host: str) -> None:
+        self.log.survive()
+        self.hashes.pop((user, host), None)
+        self.grants = {key: each for key, each in self.grants.items() if key[:2] != (user, host)}
+        self.log(f"drop user {user}@{host}")
+
+    def schemas_of(self, user: str, host: str) -> set[str]:
+        return {schema for name, at, schema in self.grants if (name, at) == (user, host)}
+
+    def privileges(self, user: str, host: str, schema: str) -> list[str]:
+        granted = self.grants.get((user, host, schema), set())
+        return sorted({ALL} | granted & {GRANT_OPTION} if ALL in granted else granted)
+
+    def grant(self, user: str, host: str, schema: str, privileges: Any) -> None:
+        self.log.survive()
+        self.grants.setdefault((user, host, schema), set()).update(privileges)
+        self.log(f"grant {', '.join(sorted(privileges))} to {user}@{host}")
+
+    def revoke(self, user: str, host: str, schema: str, privileges: Any) -> None:
+        self.log.survive()
+        granted = self.grants[user, host, schema]
+        granted -= set(privileges)
+        if not granted:
+            del self.grants[user, host, schema]
+        self.log(f"revoke {', '.join(sorted(privileges))} from {user}@{host}")
+
+
+class Nova:
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.reports: list[ServiceReport] = []
+        self.instances: list[Server] = []
+
+    def services(self) -> list[ServiceReport]:
+        return self.reports
+
+    def servers_on(self, _host: str) -> list[Server]:
+        return self.instances
+
+    def disable(self, host: str, binary: str, _reason: str) -> None:
+        self.log(f"disable {binary} on {host}")
+
+    def delete_service(self, service_id: str) -> None:
+        self.log(f"delete record {service_id}")
+
+
+class Node:
+    name = "compute1"
+    address = "ubuntu@10.0.0.31"
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def run(self, calls: Any, **_more: Any) -> Answer:
+        for each in calls:
+            self.log(str(each))
+        return Answer()
+
+
+class Reached:
+    """What a provider process has: servers, and notes that outlive a run."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.identity = Keystone(self.log)
+        self.database = MariaDB(self.log)
+        self.compute = Nova(self.log)
+        self.notes: dict[str, str] = {}
+        self.fingerprint_key = "key of the tests"
+
+    def note_first(self, name: str, content: str) -> str:
+        self.log.survive()
+        return self.notes.setdefault(name, content)
+
+    def forget_note(self, name: str) -> None:
+        self.log.survive()
+        self.notes.pop(name, None)
+
+    def node(self, _name: str, _connection: Any) -> Node:
+        return Node(self.log)
+
+
+class Unreachable:
+    """Whoever opens a connection here has not kept the promise."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a connection was opened for {name}")

@@ -1,0 +1,625 @@
+"""Resources: what the engine asks of them, and what they do in which order, cut off anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from pulumi.runtime import rpc
+
+from nova_infra.compute import Image, Server, ServiceReport
+from nova_infra.errors import ComputeError, IdentityError, Refused
+from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
+from nova_infra.resources.compute_node import ComputeNodeLifecycle
+from nova_infra.resources.controller_node import ControllerNodeLifecycle
+from nova_infra.resources.database import DatabaseLifecycle
+from nova_infra.resources.endpoint import EndpointLifecycle
+from nova_infra.resources.keystone_user import KeystoneUserLifecycle
+from nova_infra.resources.lifecycle import Lifecycle
+from nova_infra.resources.node_packages import NodePackagesLifecycle
+from nova_infra.resources.service import ServiceLifecycle
+from nova_infra.resources.service_check import ServiceCheckLifecycle, image_table, service_table
+
+from .nodes import NOVA_CONF, state_of
+from .servers import Died, Reached, Unreachable
+
+URL = "http://controller:8774/v2/%(tenant_id)s"
+CONNECTION = {"host": "10.0.0.31", "port": 22, "user": "ubuntu", "host_key": ""}
+SERVICE = {"name": "nova", "type": "compute", "description": "OpenStack Compute"}
+ENDPOINT = {
+    "region": "regionOne",
+    "service_type": "compute",
+    "service_name": "nova",
+    "public_url": URL,
+    "internal_url": URL,
+    "admin_url": URL,
+}
+USER = {
+    "name": "nova",
+    "password": "NOVA_PASS",
+    "tenant": "service",
+    "roles": ["admin"],
+    "email": "",
+    "enabled": True,
+}
+DATABASE = {
+    "name": "nova",
+    "user": "nova",
+    "charset": "utf8",
+    "collation": "utf8_general_ci",
+    "hosts": {host: {"privileges": [ALL], "password": "NOVA_DBPASS"} for host in ("localhost", "%")},
+    "on_delete": "drop",
+}
+PACKAGES = {"node": "compute1", "connection": CONNECTION, "packages": {"nova-compute": "present"}}
+NODE = state_of({"node": "compute1", "options": {NOVA_CONF: {}}, "services": {"nova-compute": {}}})
+CHECK = {"services": {"compute1": ["nova-compute"]}, "restarts": "1"}
+
+ALL_KINDS: list[tuple[type[Lifecycle], dict[str, Any], str]] = [
+    (ServiceLifecycle, SERVICE, "compute/nova"),
+    (EndpointLifecycle, ENDPOINT, "regionOne/compute/nova"),
+    (KeystoneUserLifecycle, USER, "nova"),
+    (DatabaseLifecycle, DATABASE, "nova"),
+    (NodePackagesLifecycle, PACKAGES, "compute1"),
+    (ControllerNodeLifecycle, NODE, "compute1"),
+    (ComputeNodeLifecycle, NODE, "compute1"),
+    (ServiceCheckLifecycle, CHECK, "services"),
+]
+KINDS = pytest.mark.parametrize(("kind", "wanted", "key"), ALL_KINDS, ids=[each[0].__name__ for each in ALL_KINDS])
+IN_SERVERS = pytest.mark.parametrize(
+    ("kind", "wanted", "key"), ALL_KINDS[:4], ids=[e[0].__name__ for e in ALL_KINDS[:4]]
+)
+
+
+@pytest.fixture
+def reached() -> Reached:
+    return Reached()
+
+
+def lifecycle(kind: type[Lifecycle], reached: Any) -> Any:
+    made = kind()
+    made.access = reached
+    return made
+
+
+def with_service(reached: Reached) -> None:
+    """What an endpoint needs."""
+    reached.identity.create_service("nova", "compute", "OpenStack Compute")
+    reached.log.done.clear()
+
+
+# ------------------------------------------------------------ what the engine asks
+
+
+@KINDS
+def test_the_id_is_the_natural_key(kind: type[Lifecycle], wanted: dict[str, Any], key: str) -> None:
+    assert kind().name_of(wanted) == key
+
+
+@KINDS
+def test_good_inputs_pass_the_check_as_they_are(kind: type[Lifecycle], wanted: dict[str, Any], key: str) -> None:
+    result = lifecycle(kind, Unreachable()).check({}, wanted)
+    assert result.inputs == wanted
+    assert not result.failures
+
+
+@KINDS
+def test_a_change_of_identity_is_refused_at_preview_with_the_way_to_do_it(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    for name in kind.identity:
+        result = lifecycle(kind, Unreachable()).check(wanted, {**wanted, name: "another"})
+        assert [failure.property for failure in result.failures] == [name]
+        assert "cannot become 'another'" in result.failures[0].reason
+        assert "pulumi up" in result.failures[0].reason
+    assert kind.identity or kind is ServiceCheckLifecycle
+
+
+@KINDS
+def test_an_identity_that_is_not_known_yet_is_no_change(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    for name in kind.identity:
+        assert not lifecycle(kind, Unreachable()).check(wanted, {**wanted, name: rpc.UNKNOWN}).failures
+
+
+@KINDS
+def test_nothing_replaces_and_a_forced_replacement_deletes_first(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    for name in wanted:
+        answer = lifecycle(kind, Unreachable()).diff("id", wanted, {**wanted, name: "another"})
+        assert answer.changes is True
+        assert not answer.replaces
+        assert answer.delete_before_replace is True
+
+
+@KINDS
+def test_outputs_and_pulumis_own_properties_are_no_difference(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    olds = {**wanted, "state_schema": 1, "adopted": True, "__provider": "old code"}
+    assert lifecycle(kind, Unreachable()).diff("id", olds, {**wanted, "__provider": "new code"}).changes is False
+
+
+@KINDS
+def test_a_change_of_what_only_state_needs_opens_no_connection(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    for name in kind.kept_in_state:
+        olds = {**wanted, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 1, "__provider": "code"}
+        news = {**wanted, name: "keep" if name == "on_delete" else {**CONNECTION, "host": "192.0.2.9"}}
+        outs = lifecycle(kind, Unreachable()).update("id", olds, news).outs
+        assert outs == {**news, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 1}
+
+
+def test_what_is_kept_in_state_is_how_a_node_is_reached_and_what_destroy_does() -> None:
+    assert {kind.__name__: set(kind.kept_in_state) for kind, _, _ in ALL_KINDS if kind.kept_in_state} == {
+        "DatabaseLifecycle": {"on_delete"},
+        "NodePackagesLifecycle": {"connection"},
+        "ControllerNodeLifecycle": {"connection"},
+        "ComputeNodeLifecycle": {"connection"},
+    }
+
+
+@IN_SERVERS
+def test_what_was_made_reads_back_as_wanted_and_twice_is_once(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    made = lifecycle(kind, reached).create({**wanted, "__provider": "code"})
+    assert made.id == key
+    assert made.outs["state_schema"] == 1
+    assert "__provider" not in made.outs
+    done = list(reached.log.done)
+    # A whole number comes back from the engine as a float, and what was stored comes with the provider's code.
+    read = lifecycle(kind, reached).read(key, {**made.outs, "__provider": "code"})
+    assert (read.id, read.inputs, read.outs) == (key, wanted, made.outs)
+    again = lifecycle(kind, reached).create(wanted)
+    assert again.outs == made.outs
+    assert lifecycle(kind, reached).update(key, made.outs, wanted).outs == made.outs
+    assert reached.log.done == done
+
+
+@IN_SERVERS
+def test_what_is_gone_is_said_to_be_gone(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    read = lifecycle(kind, reached).read(key, wanted)
+    assert (read.id, read.outs) == ("", {})
+
+
+def creation(reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any]) -> Any:
+    """The outputs of a create that is cut off after each operation once, and run again."""
+    for cut in range(20):
+        reached.log.done.clear()
+        reached.log.dies_after = 1
+        try:
+            return lifecycle(kind, reached).create(wanted).outs
+        except Died:
+            assert cut < 19, "it never ends"
+    raise AssertionError
+
+
+@IN_SERVERS
+def test_a_create_that_is_cut_off_again_and_again_ends_with_one_of_each_and_it_is_ours(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    outs = creation(reached, kind, wanted)
+    reached.log.dies_after = None
+    assert outs["adopted"] is False
+    assert lifecycle(kind, reached).read(key, outs).inputs == wanted
+    identity, database = reached.identity, reached.database
+    records = (
+        len(identity.service_records),
+        len(identity.endpoint_records),
+        len(identity.users),
+        len(database.schemas),
+    )
+    assert (
+        records
+        == {
+            ServiceLifecycle: (1, 0, 0, 0),
+            EndpointLifecycle: (1, 1, 0, 0),
+            KeystoneUserLifecycle: (0, 0, 1, 0),
+            DatabaseLifecycle: (0, 0, 0, 1),
+        }[kind]
+    )
+
+
+@IN_SERVERS
+def test_destroy_leaves_what_was_there_before_us(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    lifecycle(kind, reached).make(wanted)
+    reached.notes.clear()  # somebody else made it
+    made = lifecycle(kind, reached).create(wanted)
+    assert made.outs["adopted"] is True
+    reached.log.done.clear()
+    lifecycle(kind, reached).delete(key, made.outs)
+    assert reached.log.done == []
+    assert reached.notes == {}
+
+
+@IN_SERVERS
+def test_destroy_takes_away_what_we_made_and_can_be_run_again(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    made = lifecycle(kind, reached).create(wanted)
+    reached.log.done.clear()
+    for _ in range(20):
+        reached.log.dies_after = len(reached.log.done) + 1
+        try:
+            lifecycle(kind, reached).delete(key, made.outs)
+            break
+        except Died:
+            assert reached.notes, "the note outlives a run that died"
+    reached.log.dies_after = None
+    lifecycle(kind, reached).delete(key, made.outs)
+    assert lifecycle(kind, reached).read(key, made.outs).id == ""
+    assert reached.notes == {}
+    assert not reached.identity.users
+    assert not reached.database.hashes
+    assert not reached.identity.endpoint_records
+
+
+# ------------------------------------------------------------ catalog
+
+
+def test_a_service_is_updated_by_a_new_record_with_all_endpoints_before_the_old_one_goes(reached: Reached) -> None:
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    identity = reached.identity
+    for region in ("regionOne", "somebody's"):
+        identity.create_endpoint(made["service_id"], region, URL, URL, URL)
+    reached.log.done.clear()
+    changed = lifecycle(ServiceLifecycle, reached).update("id", made, {**SERVICE, "description": "new"}).outs
+    assert reached.log.done == [
+        "create service new",
+        f"create endpoint regionOne {URL}",
+        f"create endpoint somebody's {URL}",
+        "delete service OpenStack Compute",
+    ]
+    assert changed["service_id"] in identity.service_records
+    assert {each.service_id for each in identity.endpoint_records.values()} == {changed["service_id"]}
+
+
+def test_a_record_that_the_update_has_deleted_is_not_listed_as_another_one(reached: Reached) -> None:
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    changed = lifecycle(ServiceLifecycle, reached).update("id", made, {**SERVICE, "description": "new"}).outs
+    assert changed["other_records"] == []
+
+
+@pytest.mark.parametrize("cut", range(5))
+def test_an_update_of_a_service_that_was_cut_off_leaves_one_record_with_its_endpoints(
+    reached: Reached, cut: int
+) -> None:
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    for region in ("regionOne", "somebody's"):
+        reached.identity.create_endpoint(made["service_id"], region, URL, URL, URL)
+    wanted = {**SERVICE, "description": "new"}
+    reached.log.dies_after = len(reached.log.done) + cut
+    with contextlib.suppress(Died):
+        lifecycle(ServiceLifecycle, reached).update("id", made, wanted)
+    reached.log.dies_after = None
+    lifecycle(ServiceLifecycle, reached).update("id", made, wanted)
+    assert [each.description for each in reached.identity.service_records.values()] == ["new"]
+    assert sorted(each.region for each in reached.identity.endpoint_records.values()) == ["regionOne", "somebody's"]
+
+
+def test_somebodys_service_keeps_its_record_when_only_the_description_differs(reached: Reached) -> None:
+    theirs = reached.identity.create_service("nova", "compute", "theirs")
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    assert made["service_id"] == theirs.id
+    assert made["adopted"] is True
+    assert list(reached.identity.service_records) == [theirs.id]
+
+
+def test_an_edit_by_somebody_else_is_a_new_uuid_and_still_our_service(reached: Reached) -> None:
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    reached.identity.service_records.clear()
+    theirs = reached.identity.create_service("nova", "compute", "edited")
+    read = lifecycle(ServiceLifecycle, reached).read("compute/nova", made)
+    assert read.inputs == {**SERVICE, "description": "edited"}
+    assert read.outs["service_id"] == theirs.id
+
+
+def test_further_records_are_shown_and_left_alone(reached: Reached) -> None:
+    first = reached.identity.create_service("nova", "compute", "OpenStack Compute")
+    second = reached.identity.create_service("nova", "compute", "OpenStack Compute")
+    reached.log.done.clear()
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    assert (made["service_id"], made["other_records"]) == (first.id, [second.id])
+    assert reached.log.done == []
+
+
+def test_an_endpoint_is_updated_by_a_new_record_before_the_old_one_goes(reached: Reached) -> None:
+    with_service(reached)
+    made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
+    reached.log.done.clear()
+    wanted = {**ENDPOINT, "public_url": "https://cloud/v2"}
+    changed = lifecycle(EndpointLifecycle, reached).update("id", made, wanted).outs
+    assert reached.log.done == ["create endpoint regionOne https://cloud/v2", f"delete endpoint regionOne {URL}"]
+    assert list(reached.identity.endpoint_records) == [changed["endpoint_id"]]
+    assert changed["other_records"] == []
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_an_update_of_an_endpoint_that_was_cut_off_leaves_one_record(reached: Reached, cut: int) -> None:
+    with_service(reached)
+    made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
+    wanted = {**ENDPOINT, "public_url": "https://cloud/v2"}
+    reached.log.dies_after = len(reached.log.done) + cut
+    with contextlib.suppress(Died):
+        lifecycle(EndpointLifecycle, reached).update("id", made, wanted)
+    reached.log.dies_after = None
+    lifecycle(EndpointLifecycle, reached).update("id", made, wanted)
+    assert [each.public_url for each in reached.identity.endpoint_records.values()] == ["https://cloud/v2"]
+
+
+def test_an_endpoint_of_another_region_is_not_ours(reached: Reached) -> None:
+    with_service(reached)
+    service = next(iter(reached.identity.service_records))
+    reached.identity.create_endpoint(service, "elsewhere", URL, URL, URL)
+    made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
+    assert made["adopted"] is False
+    assert len(reached.identity.endpoint_records) == 2
+
+
+def test_an_endpoint_without_its_service_says_what_is_missing(reached: Reached) -> None:
+    with pytest.raises(IdentityError, match="no service compute/nova"):
+        lifecycle(EndpointLifecycle, reached).create(ENDPOINT)
+
+
+def test_a_url_without_scheme_is_refused_at_preview() -> None:
+    failures = (
+        lifecycle(EndpointLifecycle, Unreachable()).check({}, {**ENDPOINT, "admin_url": "controller:8774"}).failures
+    )
+    assert [failure.property for failure in failures] == ["admin_url"]
+    assert not lifecycle(EndpointLifecycle, Unreachable()).check({}, {**ENDPOINT, "admin_url": rpc.UNKNOWN}).failures
+
+
+# ------------------------------------------------------------ user
+
+
+@pytest.mark.parametrize("missing", [{"tenant": "nope"}, {"roles": ["admin", "nope"]}])
+def test_a_missing_tenant_or_role_stops_before_a_user_is_made(reached: Reached, missing: dict[str, Any]) -> None:
+    with pytest.raises(IdentityError, match="nope"):
+        lifecycle(KeystoneUserLifecycle, reached).create({**USER, **missing})
+    assert reached.log.done == []
+    assert reached.notes == {}
+
+
+def test_a_new_password_is_tried_before_it_is_set(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.log.done.clear()
+    lifecycle(KeystoneUserLifecycle, reached).update("nova", made, {**USER, "password": "new"})
+    assert reached.log.done == ["set password of nova"]
+    # The first run died after it: the second finds that it works.
+    lifecycle(KeystoneUserLifecycle, reached).update("nova", made, {**USER, "password": "new"})
+    assert reached.log.done == ["set password of nova"]
+
+
+def test_a_password_is_tried_at_most_once_an_operation(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.identity.tried = 0
+    lifecycle(KeystoneUserLifecycle, reached).read("nova", made)
+    assert reached.identity.tried == 1
+
+
+def test_a_password_set_by_somebody_else_is_drift_and_never_shown(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.identity.passwords["nova"] = "hunter2"
+    seen = lifecycle(KeystoneUserLifecycle, reached).read("nova", made).inputs
+    assert seen["password"] != USER["password"]
+    assert "hunter2" not in repr(seen)
+
+
+def test_a_user_that_gets_no_token_anyway_is_not_tried(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.identity.update_user(reached.identity.users["nova"], "", False)
+    reached.identity.tried = 0
+    seen = lifecycle(KeystoneUserLifecycle, reached).read("nova", made).inputs
+    assert seen == {**USER, "enabled": False}
+    assert reached.identity.tried == 0
+
+
+def test_the_role_in_the_new_tenant_is_granted_before_that_in_the_old_one_is_taken(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.log.done.clear()
+    lifecycle(KeystoneUserLifecycle, reached).update("nova", made, {**USER, "tenant": "other"})
+    assert reached.log.done == ["grant admin in other", "take admin in service"]
+
+
+def test_a_role_that_the_stack_never_named_is_shown_and_left(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.identity.roles.add(("nova", "member", "service"))
+    read = lifecycle(KeystoneUserLifecycle, reached).read("nova", made)
+    assert read.inputs == USER
+    assert read.outs["other_roles"] == ["member"]
+    lifecycle(KeystoneUserLifecycle, reached).update("nova", read.outs, {**USER, "email": "a@b"})
+    assert ("nova", "member", "service") in reached.identity.roles
+
+
+def test_a_user_without_a_role_is_refused_at_preview() -> None:
+    failures = lifecycle(KeystoneUserLifecycle, Unreachable()).check({}, {**USER, "roles": [], "tenant": ""}).failures
+    assert sorted(failure.property for failure in failures) == ["roles", "tenant"]
+
+
+# ------------------------------------------------------------ database
+
+
+def test_a_database_is_made_in_the_guides_order(reached: Reached) -> None:
+    lifecycle(DatabaseLifecycle, reached).create(DATABASE)
+    assert reached.log.done == [
+        "create schema nova",
+        "create user nova@localhost",
+        "grant ALL to nova@localhost",
+        "create user nova@%",
+        "grant ALL to nova@%",
+    ]
+
+
+def test_destroy_of_a_database_is_refused_with_the_way_to_do_it(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create({**DATABASE, "on_delete": "refuse"}).outs
+    with pytest.raises(Refused) as refusal:
+        lifecycle(DatabaseLifecycle, reached).delete("nova", made)
+    assert all(word in str(refusal.value) for word in ("nova", "on_delete", "drop", "keep", "pulumi up"))
+    assert "nova" in reached.database.schemas
+
+
+def test_a_database_that_is_kept_keeps_its_user_too(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create({**DATABASE, "on_delete": "keep"}).outs
+    reached.log.done.clear()
+    lifecycle(DatabaseLifecycle, reached).delete("nova", made)
+    assert reached.log.done == []
+
+
+def test_a_user_that_others_share_stays_without_what_was_ours(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
+    reached.database.grant("nova", "%", "theirs", [ALL])
+    lifecycle(DatabaseLifecycle, reached).delete("nova", made)
+    assert list(reached.database.hashes) == [("nova", "%")]
+    assert list(reached.database.grants) == [("nova", "%", "theirs")]
+
+
+def test_a_host_that_is_no_longer_named_loses_its_user(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
+    only = {**DATABASE, "hosts": {"localhost": {"privileges": [ALL], "password": "NOVA_DBPASS"}}}
+    lifecycle(DatabaseLifecycle, reached).update("nova", made, only)
+    assert list(reached.database.hashes) == [("nova", "localhost")]
+
+
+def test_another_user_is_there_before_the_old_one_goes(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
+    reached.log.done.clear()
+    lifecycle(DatabaseLifecycle, reached).update("nova", made, {**DATABASE, "user": "nova2"})
+    done = reached.log.done
+    assert max(n for n, deed in enumerate(done) if deed.startswith("grant")) < min(
+        n for n, deed in enumerate(done) if deed.startswith("drop")
+    )
+    assert {user for user, _ in reached.database.hashes} == {"nova2"}
+
+
+def test_privileges_are_sets_and_only_what_differs_is_granted_and_revoked(reached: Reached) -> None:
+    one = {"%": {"privileges": ["DELETE", "SELECT"], "password": "NOVA_DBPASS"}}
+    two = {"%": {"privileges": ["INSERT", "SELECT"], "password": "NOVA_DBPASS"}}
+    made = lifecycle(DatabaseLifecycle, reached).create({**DATABASE, "hosts": one}).outs
+    reached.log.done.clear()
+    lifecycle(DatabaseLifecycle, reached).update("nova", made, {**DATABASE, "hosts": two})
+    assert reached.log.done == ["revoke DELETE from nova@%", "grant INSERT to nova@%"]
+
+
+def test_the_grant_option_by_hand_is_drift_and_is_taken_away_without_taking_all(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
+    reached.database.grant("nova", "%", "nova", [GRANT_OPTION])
+    read = lifecycle(DatabaseLifecycle, reached).read("nova", made)
+    assert read.inputs is not None
+    assert read.inputs["hosts"]["%"]["privileges"] == [ALL, GRANT_OPTION]
+    reached.log.done.clear()
+    lifecycle(DatabaseLifecycle, reached).update("nova", read.outs, DATABASE)
+    assert reached.log.done == ["revoke GRANT OPTION from nova@%"]
+
+
+def test_drift_of_a_database_is_shown_host_by_host_and_no_hash_with_it(reached: Reached) -> None:
+    made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
+    database = reached.database
+    database.schemas["nova"] = Schema("latin1", "latin1_swedish_ci")
+    database.set_password("nova", "%", "hunter2")
+    database.drop_user("nova", "localhost")
+    seen = lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs
+    assert (seen["charset"], seen["collation"]) == ("latin1", "latin1_swedish_ci")
+    assert list(seen["hosts"]) == ["%"]
+    assert seen["hosts"]["%"]["password"] != "NOVA_DBPASS"
+    assert native_hash("hunter2") not in repr(seen)
+    lifecycle(DatabaseLifecycle, reached).update("nova", {**made, **seen}, DATABASE)
+    assert lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs == DATABASE
+
+
+@pytest.mark.parametrize(
+    ("bad", "property_"),
+    [
+        ({"name": ""}, "name"),
+        ({"user": ""}, "user"),
+        ({"on_delete": "destroy"}, "on_delete"),
+        ({"hosts": {}}, "hosts"),
+        ({"hosts": {"%": {"privileges": [ALL], "password": ""}}}, "hosts[%].password"),
+    ],
+)
+def test_a_database_with_a_bad_input_is_refused_at_preview(bad: dict[str, Any], property_: str) -> None:
+    failures = lifecycle(DatabaseLifecycle, Unreachable()).check({}, {**DATABASE, **bad}).failures
+    assert [failure.property for failure in failures] == [property_]
+
+
+def test_a_password_that_is_not_known_at_preview_is_no_problem() -> None:
+    hosts = {"%": {"privileges": [ALL], "password": rpc.UNKNOWN}}
+    assert not lifecycle(DatabaseLifecycle, Unreachable()).check({}, {**DATABASE, "hosts": hosts}).failures
+
+
+# ------------------------------------------------------------ compute node, last check
+
+
+def report(host: str, binary: str, state: str = "up", number: str = "6") -> ServiceReport:
+    return ServiceReport(number, binary, host, "nova", "enabled", state, "2015-02-11T08:58:17.000000", "")
+
+
+def test_a_compute_node_with_instances_is_not_taken_away(reached: Reached) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.instances = [Server("41", "web", "ACTIVE"), Server("42", "db", "SHUTOFF")]
+    with pytest.raises(Refused) as refusal:
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    assert all(word in str(refusal.value) for word in ("compute1", "2 instances", "web (41, ACTIVE)", "db", "migrate"))
+    assert reached.log.done == []
+
+
+def test_a_compute_node_is_disabled_then_stopped_then_its_record_goes(reached: Reached) -> None:
+    reached.compute.reports = [report("compute2", "nova-compute", number="7"), report("compute1", "nova-compute")]
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    done = reached.log.done
+    order = [
+        "disable nova-compute on compute1",
+        "stop_services nova-compute",
+        "delete record 6",
+    ]
+    assert [done.index(each) for each in order] == sorted(done.index(each) for each in order)
+    assert "delete record 7" not in done
+
+
+def test_the_tables_are_the_guides_without_what_changes_by_itself() -> None:
+    reports = [report("compute1", "nova-compute")]
+    assert service_table(reports).splitlines() == [
+        "+--------------+----------+------+---------+-------+-----------------+",
+        "| Binary       | Host     | Zone | Status  | State | Disabled Reason |",
+        "+--------------+----------+------+---------+-------+-----------------+",
+        "| nova-compute | compute1 | nova | enabled | up    | -               |",
+        "+--------------+----------+------+---------+-------+-----------------+",
+    ]
+    images = [Image("e37ba2d2", "cirros-0.3.3-x86_64", "ACTIVE", "")]
+    assert image_table(images).splitlines()[1:4:2] == [
+        "| Name                | Status | Server |",
+        "| cirros-0.3.3-x86_64 | ACTIVE |        |",
+    ]
+
+
+def test_foreign_services_and_images_are_shown_and_are_no_drift(reached: Reached) -> None:
+    reached.compute.reports = [report("theirs", "nova-compute", "down")]
+    reached.compute.images = list  # type: ignore[attr-defined]
+    read = lifecycle(ServiceCheckLifecycle, reached).read("services", CHECK)
+    assert read.inputs == CHECK
+    assert "theirs" in read.outs["service_list"]
+
+
+def test_a_refresh_while_nova_does_not_answer_says_so_and_goes_on(reached: Reached) -> None:
+    def fail() -> Any:
+        raise ComputeError("The compute API does not answer")
+
+    reached.compute.services = fail  # type: ignore[method-assign]
+    read = lifecycle(ServiceCheckLifecycle, reached).read("services", CHECK)
+    assert read.inputs == CHECK
+    assert "does not answer" in read.outs["service_list"]
