@@ -1,0 +1,399 @@
+"""Scripts for nodes, run by a real sh over standard input as SSH would."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nova_infra.errors import StepFailed
+from nova_infra.masking import MASK, Secret
+from nova_infra.remote.connection import Address, Connection, Login
+from nova_infra.remote.inspection import Question, facts_of
+from nova_infra.remote.operation import operate
+from nova_infra.remote.script import Answer, Call, call, compose, decoded, fields_of
+
+HOSTILE = [
+    "plain",
+    "with space",
+    "it's",
+    '"quoted"',
+    "$HOME $(touch nothing) `touch nothing` ${x}",
+    "a;b|c&d>e<f",
+    "back\\slash \\$x \\n",
+    "*?[a-z]~!#%",
+    "-n",
+    "--",
+    "",
+    "tab\there",
+    "two\nlines",
+    "grün ☃",
+    "'; exit 1; '",
+]
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=12)
+
+
+def started(calls: list[Call]) -> tuple[subprocess.Popen[bytes], str]:
+    """A shell that runs the script as it runs on a node: from standard input, which stays open."""
+    script = compose(calls)
+    shell = subprocess.Popen(  # noqa: S602 - sshd too gives the command to a shell
+        Connection("n", Address("h"), Login())._command(len(script.source)),
+        shell=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert shell.stdin
+    shell.stdin.write(script.source)
+    shell.stdin.flush()
+    return shell, script.mark
+
+
+def run(*calls: Call) -> tuple[int, list[tuple[str, ...]], str]:
+    """Exit status, the fields of the lines that are ours, and what was said on standard error."""
+    shell, mark = started(list(calls))
+    assert shell.stdout
+    assert shell.stderr
+    with shell:
+        lines = shell.stdout.read().decode().splitlines()
+        complaint = shell.stderr.read().decode()
+        status = shell.wait(20)
+    return status, [tuple(fields) for line in lines if (fields := fields_of(line, mark))], complaint
+
+
+def facts(*calls: Call) -> list[tuple[str, ...]]:
+    status, fields, complaint = run(*calls)
+    assert status == 0, complaint
+    return [each[1:] for each in fields if each[0] == "fact"]
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Call:
+    """Lets a script keep its notes in a folder of the test."""
+    return Call(f"ours={shlex.quote(str(tmp_path / 'ours'))}")
+
+
+def owner(path: Path) -> tuple[str, str]:
+    return path.owner(), path.group()
+
+
+# ------------------------------------------------------------ values are data
+
+
+@pytest.mark.parametrize("value", [each for each in HOSTILE if "\n" not in each and "\t" not in each])
+def test_an_argument_arrives_as_it_is(value: str) -> None:
+    assert facts(call("fact", "said", value)) == [("said", value)]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_the_content_of_a_file_arrives_and_comes_back_as_it_is(tmp_path: Path, ours: Call, value: str) -> None:
+    path = tmp_path / "nova.conf"
+    user, group = owner(tmp_path)
+    run(ours, call("put_file", str(path), user, group, "640", Secret(value)))
+    assert path.read_bytes() == value.encode()
+    read = facts(call("read_file", str(path)))[0]
+    assert decoded(read[7]) == value
+
+
+@settings(max_examples=20, deadline=None)
+@given(values=st.lists(words, min_size=1, max_size=40))
+def test_no_argument_is_ever_code(values: list[str]) -> None:
+    said = facts(Call('shown() { fact shown "$(printf %s "$1" | encoded)"; }'), *(call("shown", v) for v in values))
+    assert [decoded(each[1]) for each in said] == values
+
+
+def test_a_title_is_data_too() -> None:
+    status, fields, _ = run(call("fact", "said", "x", title="it's $(touch nothing)"))
+    assert status == 0
+    assert fields[0] == ("step", "it's $(touch nothing)")
+
+
+def test_only_the_calls_are_shown_and_a_secret_in_them_is_masked() -> None:
+    shown = call("put_file", "/etc/nova/nova.conf", "root", Secret("hunter2"))
+    assert str(shown) == f"put_file /etc/nova/nova.conf root {MASK}"
+    assert "hunter2" not in repr(shown)
+    assert "hunter2" in shown.text()
+
+
+# ------------------------------------------------------------ whose line is it
+
+
+def test_a_line_without_the_mark_is_not_ours() -> None:
+    assert fields_of("fact\thostname\tevil\n", "nova-infra-12") is None
+    assert fields_of("Welcome to Ubuntu 14.04\n", "nova-infra-12") is None
+    assert fields_of("", "nova-infra-12") is None
+
+
+def test_a_line_behind_a_prompt_is_ours() -> None:
+    assert fields_of("root@controller# nova-infra-12\tfact\ta\t\tb\n", "nova-infra-12") == ["fact", "a", "", "b"]
+
+
+def test_no_two_scripts_share_a_mark() -> None:
+    assert len({compose([]).mark for _ in range(100)}) == 100
+
+
+def test_what_a_program_prints_is_not_taken_for_an_answer() -> None:
+    said = facts(
+        call("printf", "nova-infra-0\\tfact\\thostname\\tevil\\n"), call("printf", "no newline"), call("fact", "a")
+    )
+    assert said == [("a",)]
+
+
+# ------------------------------------------------------------ reading
+
+
+def test_a_file_is_read_with_owner_mode_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "a file"
+    path.write_bytes(b"one\ntwo\xff")
+    path.chmod(0o604)
+    kind, name, what, user, group, mode, changed, content = facts(call("read_file", str(path)))[0]
+    assert (kind, name, what, (user, group), mode) == ("file", str(path), "file", owner(path), "604")
+    assert abs(int(changed) - time.time()) < 10
+    assert decoded(content) == "one\ntwo\ufffd"
+
+
+def test_what_is_no_file_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    kinds = [each[2] for each in facts(*(call("read_file", str(tmp_path / each)) for each in ("link", "none", ".")))]
+    assert kinds == ["link", "missing", "other"]
+
+
+def test_a_file_that_was_moved_into_place_has_changed_then_and_not_at_its_own_date(tmp_path: Path) -> None:
+    # `mv nova.conf.bak nova.conf` keeps the date of the content: a process that started in between has not read it.
+    path = tmp_path / "nova.conf"
+    (tmp_path / "backup").write_text("old")
+    os.utime(tmp_path / "backup", (1000, 1000))
+    (tmp_path / "backup").rename(path)
+    changed = facts(call("read_file", str(path)))[0][6]
+    assert abs(int(changed) - time.time()) < 10
+
+
+def test_a_machine_says_who_it_is() -> None:
+    answer = Answer(facts=[("hostname", "x"), *facts(call("read_machine"))][1:])
+    read = facts_of(answer)
+    assert read.hostname == subprocess.run(["hostname"], capture_output=True, text=True, check=True).stdout.strip()
+    assert abs(read.now - time.time()) < 10
+    cpu = Path("/proc/cpuinfo").read_text()
+    assert read.virt_type == ("kvm" if "vmx" in cpu or "svm" in cpu else "qemu")
+    assert read.init == "sysv"
+
+
+def test_every_question_has_an_answer(tmp_path: Path, ours: Call) -> None:
+    question = Question(
+        files=[str(tmp_path / "f")],
+        paths=[str(tmp_path)],
+        packages=["no-such-package"],
+        services=["no-such"],
+        notes=["n"],
+    )
+    read = facts_of(Answer(facts=facts(ours, *question.calls())))
+    assert read.files[str(tmp_path / "f")].kind == "missing"
+    assert read.paths == {str(tmp_path): True}
+    assert not read.packages["no-such-package"].installed
+    assert not read.services["no-such"].running
+    assert not read.services["no-such"].enabled
+    assert read.notes == {"n": None}
+
+
+def test_when_a_process_started_is_known(tmp_path: Path) -> None:
+    pid = os.getpid()
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[19]
+    said = facts(Call(f'fact start "$(process_ticks {pid})" "$(process_start "$(process_ticks {pid})")"'))[0]
+    assert said[1] == ticks
+    boot = next(line.split()[1] for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    assert abs(int(said[2]) - (int(boot) + int(ticks) / os.sysconf("SC_CLK_TCK"))) <= 1
+
+
+# ------------------------------------------------------------ acting
+
+
+def test_a_file_that_holds_passwords_is_never_readable_by_others(tmp_path: Path, ours: Call) -> None:
+    path, seen = tmp_path / "nova.conf", tmp_path / "seen"
+    user, group = owner(tmp_path)
+    # chown stands between the first byte and the rename: it says with which mode the bytes lay there.
+    watch = Call(f'chown() {{ stat -c %a "$2" >{shlex.quote(str(seen))}; command chown "$@"; }}')
+    run(ours, watch, call("put_file", str(path), user, group, "640", Secret("hunter2")))
+    assert seen.read_text() == "600\n"
+    assert oct(path.stat().st_mode)[-3:] == "640"
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith("nova.conf")] == ["nova.conf"]
+
+
+def test_destroy_puts_a_file_back_as_it_was_however_often_we_wrote_it(tmp_path: Path, ours: Call) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_text("theirs")
+    path.chmod(0o604)
+    user, group = owner(path)
+    for content in ("one", "two"):
+        run(ours, call("put_file", str(path), user, group, "640", content))
+    run(ours, call("put_back_original", str(path)), call("remove_notes"))
+    assert path.read_text() == "theirs"
+    assert oct(path.stat().st_mode)[-3:] == "604"
+    assert not (tmp_path / "ours").exists()
+
+
+def test_destroy_removes_a_file_that_was_not_there(tmp_path: Path, ours: Call) -> None:
+    path = tmp_path / "nova.conf"
+    user, group = owner(tmp_path)
+    run(ours, call("put_file", str(path), user, group, "640", "ours"))
+    run(ours, call("put_back_original", str(path)), call("put_back_original", str(path)))
+    assert not path.exists()
+
+
+def test_a_step_that_fails_is_named_with_what_the_machine_said(tmp_path: Path, ours: Call) -> None:
+    path = tmp_path / "none" / "nova.conf"
+    status, fields, complaint = run(
+        ours,
+        call("put_file", str(path), "root", "root", "640", Secret("hunter2"), title="writing nova.conf"),
+        call("fact", "on"),
+    )
+    assert status == 1
+    assert ("failed", "writing nova.conf") in fields
+    assert ("fact", "on") not in fields
+    assert f"could not write {path}" in complaint
+    assert "hunter2" not in complaint
+
+
+def test_the_first_note_stays_and_says_what_it_says(tmp_path: Path, ours: Call) -> None:
+    first = facts(ours, call("write_first_note", "user.nova", "new"))[0]
+    second = facts(ours, call("write_first_note", "user.nova", "found 12"))[0]
+    assert [decoded(each[2]) for each in (first, second)] == ["new", "new"]
+    assert oct((tmp_path / "ours" / "user.nova").stat().st_mode)[-3:] == "600"
+    run(ours, call("remove_notes", "user.nova"))
+    assert not (tmp_path / "ours").exists()
+
+
+def test_removing_a_note_leaves_those_of_others(tmp_path: Path, ours: Call) -> None:
+    run(ours, call("write_first_note", "a", "1"), call("write_first_note", "b", "2"))
+    run(ours, call("remove_notes", "a"))
+    assert (tmp_path / "ours" / "b").read_text() == "2"
+
+
+@contextlib.contextmanager
+def holding(*calls: Call) -> Iterator[subprocess.Popen[bytes]]:
+    """A script that is at work; it is ended by closing its standard input."""
+    shell, mark = started(list(calls))
+    assert shell.stdout
+    assert mark in shell.stdout.readline().decode()
+    try:
+        yield shell
+    finally:
+        assert shell.stdin
+        shell.stdin.close()
+        shell.wait(10)
+        shell.stdout.close()
+        if shell.stderr:
+            shell.stderr.close()
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_when_the_other_side_goes_the_script_and_its_children_end_within_five_seconds(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    child = f"sleep 60 & echo $! >{shlex.quote(str(pid_file))}; fact on; wait"
+    with holding(Call(child)) as shell:
+        pid = int(pid_file.read_text())
+        assert lives(pid)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert shell.returncode != 0
+    assert not lives(pid)
+
+
+def test_what_must_not_be_cut_off_goes_on_when_the_other_side_goes(tmp_path: Path, ours: Call) -> None:
+    done = tmp_path / "done"
+    work = call("in_own_session", "^$", "sh", "-c", f"sleep 1; touch {shlex.quote(str(done))}")
+    with holding(ours, Call('mkdir -p "$ours"; fact on'), work):
+        time.sleep(0.3)
+    assert not done.exists()
+    deadline = time.monotonic() + 5
+    while not done.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert done.exists()
+
+
+def test_whoever_waited_for_another_run_is_told_to_begin_again(ours: Call) -> None:
+    with holding(ours, call("lock", "5"), Call("fact on; sleep 0.5; exit 0")):
+        status, fields, _ = run(ours, call("lock", "5"), call("fact", "acted"))
+    assert status == 0
+    assert ("again", "-") in fields
+    assert ("fact", "acted") not in fields
+    assert any(each[0] == "step" and "waiting for another run" in each[1] for each in fields)
+
+
+def test_a_lock_that_nobody_holds_is_taken_at_once(ours: Call) -> None:
+    assert facts(ours, call("lock", "1"), call("fact", "acted")) == [("acted",)]
+
+
+def test_progress_of_long_work_is_shown_while_it_runs(ours: Call) -> None:
+    work = call("in_own_session", "^Setting up", "sh", "-c", "echo Setting up nova-api; echo noise; exit 3")
+    _, fields, _ = run(ours, Call('mkdir -p "$ours"'), work, Call('fact status "$?"'))
+    assert ("progress", "Setting up nova-api") in fields
+    assert ("progress", "noise") not in fields
+    assert ("fact", "status", "3") in fields
+
+
+def test_a_script_needs_only_the_plain_shell() -> None:
+    source = compose([]).source
+    subprocess.run(["sh", "-n"], input=source, check=True)
+    assert b"[[" not in source.replace(b"[[:", b"")
+    assert b"local " not in source
+
+
+# ------------------------------------------------------------ read, decide, act
+
+
+class Answers:
+    """A connection with answers made up, to see what is asked how often."""
+
+    name = "controller"
+    address = "root@10.0.0.11"
+
+    def __init__(self, *again: bool) -> None:
+        self.again = list(again)
+        self.asked: list[list[str]] = []
+
+    def run(self, calls: list[Call], **_more: object) -> Answer:
+        self.asked.append([str(each) for each in calls])
+        if calls[0].function == "read_machine":
+            return Answer([("hostname", "controller"), ("now", "1"), ("virt_type", "kvm"), ("init", "sysv")])
+        return Answer(again=self.again.pop(0))
+
+
+def test_nothing_to_do_is_one_round_trip_and_takes_no_lock() -> None:
+    node = Answers()
+    operate(node, Question(), lambda _facts: [], doing="x", deadline=1)  # type: ignore[arg-type]
+    assert node.asked == [["read_machine"]]
+
+
+def test_after_waiting_for_another_run_the_node_is_read_and_decided_anew() -> None:
+    node = Answers(True, False)
+    decided: list[int] = []
+
+    def decide(_facts: object) -> list[Call]:
+        decided.append(1)
+        return [call("remove_file", str(len(decided)))]
+
+    _, calls, _ = operate(node, Question(), decide, doing="x", deadline=1)  # type: ignore[arg-type]
+    assert [str(each) for each in calls] == ["remove_file 2"]
+    assert [each[0].split()[0] for each in node.asked] == ["read_machine", "lock", "read_machine", "lock"]
+
+
+def test_a_node_whose_lock_is_always_taken_is_given_up_with_a_sentence() -> None:
+    node = Answers(*[True] * 10)
+    with pytest.raises(StepFailed, match=r"controller .*other runs took the node's lock"):
+        operate(node, Question(), lambda _facts: [call("lock")], doing="x", deadline=1)  # type: ignore[arg-type]
