@@ -1,0 +1,422 @@
+"""SSH to a machine. The machine is asyncssh's own server in this process; what runs on it is a real sh."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+import http.server
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from nova_infra.errors import ConnectionFailed, DeadlineExceeded, StepFailed
+from nova_infra.masking import Secret
+from nova_infra.remote import connection as connection_module
+from nova_infra.remote.connection import Address, Connection, Login, connect
+from nova_infra.remote.http import session_through
+from nova_infra.remote.script import Call, call
+
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
+OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519")
+ON = call("fact", "on")
+
+# As sudo behaves: -n never asks, -S reads one line when it must ask.
+SUDO = """#!/bin/sh
+case "$SUDO_MODE:$1" in
+    free:-n) shift ;;
+    free:-S) shift 3 ;;
+    asks:-S) shift 3; IFS= read -r given; [ "$given" = "s3cret sudo" ] || { echo "sudo: 1 incorrect password attempt" >&2; exit 1; } ;;
+    *) echo "sudo: a password is required" >&2; exit 1 ;;
+esac
+exec "$@"
+"""
+
+
+async def flow(source: Any, target: Any, *, close: bool = False, lines: int | None = None) -> None:
+    """Passes on what comes, to its end or so many lines."""
+    try:
+        while (lines is None or lines > 0) and (
+            data := await (source.read(65536) if lines is None else source.readline())
+        ):
+            target.write(data)
+            await target.drain()
+            lines = lines and lines - 1
+    except (OSError, asyncssh.Error):
+        pass
+    finally:
+        if close:
+            target.close()
+
+
+@dataclasses.dataclass
+class Machine:
+    """A machine with sshd and sudo."""
+
+    folder: Path
+    port: int = 0
+    sudo: str = "free"
+    noise: str = ""
+    breaks: bool = False
+    logins: int = 0
+    commands: list[str] = dataclasses.field(default_factory=list)
+    loop: asyncio.AbstractEventLoop = dataclasses.field(default_factory=asyncio.new_event_loop)
+
+    async def serve(self) -> None:
+        machine = self
+
+        class Server(asyncssh.SSHServer):
+            def connection_made(self, _connection: asyncssh.SSHServerConnection) -> None:
+                machine.logins += 1
+
+            def connection_requested(self, *_where: Any) -> bool:
+                return True
+
+        self.server = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_factory=Server,
+            server_host_keys=[HOST_KEY],
+            authorized_client_keys=asyncssh.import_authorized_keys(KEY.export_public_key().decode()),
+            process_factory=self.process,
+            encoding=None,
+        )
+        self.port = self.server.get_port()
+
+    async def process(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        self.commands.append(process.command or "")
+        shell = await asyncio.create_subprocess_shell(
+            self.noise + (process.command or ""),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            env={"PATH": f"{self.folder}:{os.environ['PATH']}", "SUDO_MODE": self.sudo},
+        )
+        feeding = asyncio.ensure_future(flow(process.stdin, shell.stdin, close=True))
+        if self.breaks:
+            self.breaks = False
+            await flow(shell.stdout, process.stdout, lines=2)
+            process.get_extra_info("connection").abort()
+            feeding.cancel()
+            os.killpg(shell.pid, signal.SIGKILL)
+            await shell.wait()
+            return
+        await asyncio.gather(flow(shell.stdout, process.stdout), flow(shell.stderr, process.stderr))
+        process.exit(await shell.wait())
+        feeding.cancel()
+
+    def address(self, user: str = "root", key: asyncssh.SSHKey = HOST_KEY) -> Address:
+        return Address("127.0.0.1", self.port, user, key.export_public_key().decode().strip())
+
+
+LOGIN = Login(private_key=KEY.export_private_key().decode())
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    machine = Machine(tmp_path_factory.mktemp("bin"))
+    (machine.folder / "sudo").write_text(SUDO)
+    (machine.folder / "sudo").chmod(0o755)
+    threading.Thread(target=machine.loop.run_forever, daemon=True).start()
+    asyncio.run_coroutine_threadsafe(machine.serve(), machine.loop).result(10)
+    yield machine
+    machine.loop.call_soon_threadsafe(machine.server.close)
+
+
+@pytest.fixture
+def machine(running: Machine) -> Machine:
+    running.sudo, running.noise, running.breaks, running.logins = "free", "", False, 0
+    running.commands.clear()
+    return running
+
+
+@pytest.fixture
+def node(machine: Machine) -> Connection:
+    return Connection("compute1", machine.address(), LOGIN)
+
+
+def run(node: Connection, *calls: Call, **more: Any) -> Any:
+    return node.run(list(calls), **{"doing": "looking", "deadline": 20, **more})
+
+
+# ------------------------------------------------------------ scripts
+
+
+def test_a_script_runs_and_what_it_says_comes_back(node: Connection) -> None:
+    answer = run(node, call("fact", "said", "it's $HOME", ""), call("fact", "said", "grün"))
+    assert answer.facts == [("said", "it's $HOME", ""), ("said", "grün")]
+    assert answer.first("said") == ("it's $HOME", "")
+
+
+def test_a_long_script_arrives_whole(node: Connection) -> None:
+    content = "x" * 300_000
+    assert run(node, Call('size() { fact size "${#1}"; }'), call("size", content)).facts == [("size", "300000")]
+
+
+def test_there_is_one_connection_however_many_operations(machine: Machine, node: Connection) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _n: run(node, ON).facts, range(8)))
+    assert answers == [[("on",)]] * 8
+    assert machine.logins == 1
+
+
+def test_what_a_login_shell_prints_is_not_taken_for_an_answer(machine: Machine, node: Connection) -> None:
+    machine.noise = "echo Welcome to Ubuntu 14.04; printf '\\tfact\\thostname\\tevil\\n'; printf 'root# '; "
+    assert run(node, ON).facts == [("on",)]
+
+
+def test_nothing_of_a_script_stands_in_the_command(machine: Machine, node: Connection) -> None:
+    run(node, call("fact", Secret("hunter2")))
+    assert machine.commands
+    assert "hunter2" not in " ".join(machine.commands)
+    assert "fact" not in " ".join(machine.commands)
+
+
+def test_progress_is_shown_while_it_runs_and_without_secrets(node: Connection) -> None:
+    shown: list[tuple[str, float]] = []
+    calls = [call("fact", "a", title="first hunter2"), call("sleep", "0.4"), call("fact", "b", title="second")]
+    run(node, *calls, show=lambda line: shown.append((line, time.monotonic())), secrets=["hunter2"])
+    assert [line for line, _ in shown] == ["first [secret]", "second"]
+    assert shown[1][1] - shown[0][1] > 0.3
+
+
+def test_a_step_that_fails_is_one_sentence_with_node_step_and_what_was_said(node: Connection) -> None:
+    with pytest.raises(StepFailed) as error:
+        run(node, Call("fail 'no space left, hunter2'", title="writing nova.conf"), ON, secrets=["hunter2"])
+    said = str(error.value)
+    assert said.startswith("compute1 (root@127.0.0.1:")
+    assert "writing nova.conf failed: no space left, [secret]" in said
+
+
+def test_a_script_that_ends_without_a_word_is_quoted_with_its_exit_status(node: Connection) -> None:
+    with pytest.raises(StepFailed, match=r"looking failed: exit status 7"):
+        run(node, Call("exit 7"))
+
+
+@pytest.fixture
+def left_over() -> Iterator[Callable[[], list[str]]]:
+    """What asyncio would print a traceback of later: tasks whose error nobody has asked for."""
+    said: list[str] = []
+    loop = connection_module._loop().loop
+    loop.set_exception_handler(lambda _loop, context: said.append(context["message"]))
+
+    def look() -> list[str]:
+        gc.collect()
+        time.sleep(0.1)
+        return said
+
+    yield look
+    gc.collect()
+    loop.set_exception_handler(None)
+
+
+def test_a_step_that_takes_too_long_is_named_and_ended_on_the_machine(
+    node: Connection, tmp_path: Path, left_over: Callable[[], list[str]]
+) -> None:
+    pid = tmp_path / "pid"
+    with pytest.raises(DeadlineExceeded, match=r"compute1 .*db sync took longer than 1 s"):
+        run(node, Call(f"echo $$ >'{pid}'; sleep 60", title="db sync"), deadline=0.6)
+    stat = Path(f"/proc/{pid.read_text().strip()}/stat")
+    deadline = time.monotonic() + 5
+    while stat.exists() and ") Z" not in stat.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert time.monotonic() < deadline
+    assert left_over() == []
+
+
+def test_a_connection_that_breaks_is_said_so_and_the_next_operation_connects_anew(
+    machine: Machine, node: Connection, left_over: Callable[[], list[str]]
+) -> None:
+    machine.breaks = True
+    with pytest.raises(ConnectionFailed) as error:
+        run(node, call("fact", "a", title="db sync"), call("sleep", "30"))
+    assert "the connection was lost during db sync" in str(error.value)
+    assert "again" in str(error.value)
+    assert run(node, ON).facts == [("on",)]
+    assert machine.logins == 2
+    assert left_over() == []
+
+
+# ------------------------------------------------------------ sudo
+
+
+def test_a_user_that_is_not_root_uses_sudo(machine: Machine) -> None:
+    assert run(Connection("compute1", machine.address("ubuntu"), LOGIN), ON).facts == [("on",)]
+    assert machine.commands[0].startswith("sudo -n ")
+
+
+@pytest.mark.parametrize("mode", ["asks", "free"])
+def test_sudo_gets_its_password_on_standard_input_whether_it_asks_or_not(machine: Machine, mode: str) -> None:
+    machine.sudo = mode
+    login = dataclasses.replace(LOGIN, sudo_password="s3cret sudo")
+    assert run(Connection("compute1", machine.address("ubuntu"), login), ON).facts == [("on",)]
+    assert "s3cret" not in machine.commands[0]
+
+
+@pytest.mark.parametrize("password", ["", "wrong one"])
+def test_sudo_that_refuses_is_a_sentence_with_what_to_do_and_without_the_password(
+    machine: Machine, password: str
+) -> None:
+    machine.sudo = "asks"
+    login = dataclasses.replace(LOGIN, sudo_password=password)
+    with pytest.raises(ConnectionFailed) as error:
+        run(Connection("compute1", machine.address("ubuntu"), login), ON)
+    said = str(error.value)
+    assert "compute1 (ubuntu@127.0.0.1:" in said
+    assert "sudo refused: sudo: " in said
+    assert "sudoPassword" in said
+    assert "wrong one" not in said
+
+
+# ------------------------------------------------------------ whom we trust, and who we are
+
+
+def test_a_machine_with_another_host_key_gets_nothing(machine: Machine) -> None:
+    with pytest.raises(ConnectionFailed, match=r"compute1 .*host key") as error:
+        run(Connection("compute1", machine.address(key=OTHER_KEY), LOGIN), ON)
+    assert "host_key" in str(error.value)
+    assert machine.commands == []
+
+
+def test_a_machine_that_nobody_has_vouched_for_gets_nothing(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "known_hosts").touch()
+    login = dataclasses.replace(LOGIN, known_hosts_file=str(tmp_path / "known_hosts"))
+    with pytest.raises(ConnectionFailed, match="host key"):
+        run(Connection("compute1", dataclasses.replace(machine.address(), host_key=""), login), ON)
+
+
+def test_a_known_hosts_file_vouches_for_a_machine(machine: Machine, tmp_path: Path) -> None:
+    line = f"[127.0.0.1]:{machine.port} {machine.address().host_key}\n"
+    (tmp_path / "known_hosts").write_text(line)
+    login = dataclasses.replace(LOGIN, known_hosts_file=str(tmp_path / "known_hosts"))
+    node = Connection("compute1", dataclasses.replace(machine.address(), host_key=""), login)
+    assert run(node, ON).facts == [("on",)]
+
+
+def test_host_keys_are_not_verified_only_when_that_is_said(machine: Machine) -> None:
+    login = dataclasses.replace(LOGIN, verify_host_keys=False)
+    node = Connection("compute1", dataclasses.replace(machine.address(), host_key=""), login)
+    assert run(node, ON).facts == [("on",)]
+
+
+def test_a_known_hosts_file_that_is_not_there_is_named(machine: Machine, tmp_path: Path) -> None:
+    login = dataclasses.replace(LOGIN, known_hosts_file=str(tmp_path / "none"))
+    with pytest.raises(ConnectionFailed, match=f"known hosts file {tmp_path}/none cannot be read"):
+        run(Connection("compute1", dataclasses.replace(machine.address(), host_key=""), login), ON)
+
+
+def test_a_refused_login_is_a_sentence_with_what_to_do(machine: Machine) -> None:
+    login = Login(private_key=OTHER_KEY.export_private_key().decode())
+    with pytest.raises(ConnectionFailed, match=r"compute1 .*refused the login.*authorized_keys"):
+        run(Connection("compute1", machine.address(), login), ON)
+    assert machine.commands == []
+
+
+def test_a_key_file_is_read_where_pulumi_runs(machine: Machine, tmp_path: Path) -> None:
+    KEY.write_private_key(tmp_path / "id")
+    assert run(Connection("compute1", machine.address(), Login(private_key_file=str(tmp_path / "id"))), ON).facts
+
+
+@pytest.mark.parametrize("content", [None, "no key", "encrypted"])
+def test_a_key_that_cannot_be_used_is_named_and_not_shown(
+    machine: Machine, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "id"
+    if content == "encrypted":
+        path.write_bytes(KEY.export_private_key("pkcs8-pem", passphrase="hunter2"))
+    elif content:
+        path.write_text(content)
+    with pytest.raises(ConnectionFailed, match=f"the private key in {path} cannot be used") as error:
+        run(Connection("compute1", machine.address(), Login(private_key_file=str(path))), ON)
+    assert "no key" not in str(error.value)
+
+
+def test_an_encrypted_key_opens_with_its_passphrase(machine: Machine) -> None:
+    login = Login(
+        private_key=KEY.export_private_key("pkcs8-pem", passphrase="hunter2").decode(), private_key_password="hunter2"
+    )
+    assert run(Connection("compute1", machine.address(), login), ON).facts == [("on",)]
+
+
+@pytest.mark.parametrize("host_key", ["ssh-ed25519", "ssh-ed25519 AAAA", "nonsense"])
+def test_a_host_key_that_is_none_is_one_sentence(machine: Machine, host_key: str) -> None:
+    with pytest.raises(ConnectionFailed, match="compute1"):
+        run(Connection("compute1", dataclasses.replace(machine.address(), host_key=host_key), LOGIN), ON)
+
+
+def test_a_machine_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "CONNECT_TRIES", 1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ConnectionFailed, match=r"compute1 \(root@127.0.0.1:\d+\): no SSH connection: .*firewalls"):
+            run(
+                Connection(
+                    "compute1",
+                    Address("127.0.0.1", port, host_key="ssh-ed25519 " + KEY.export_public_key().decode().split()[1]),
+                    LOGIN,
+                ),
+                ON,
+            )
+
+
+def test_connections_are_shared_by_who_means_the_same_machine_and_login(machine: Machine) -> None:
+    one = connect("compute1", machine.address(), LOGIN)
+    assert connect("compute1", machine.address(), dataclasses.replace(LOGIN)) is one
+    assert connect("compute1", machine.address("ubuntu"), LOGIN) is not one
+
+
+# ------------------------------------------------------------ servers behind the machine
+
+
+class Says(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = self.headers["Host"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[int]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Says)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def test_http_goes_through_the_machine_and_past_any_proxy(
+    node: Connection, web: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://192.0.2.1:9")
+    session = session_through(node)
+    for _ in range(2):
+        assert session.get(f"http://localhost:{web}/", timeout=10).text == f"localhost:{web}"
+
+
+def test_a_server_that_the_machine_cannot_reach_is_named_with_the_machine(node: Connection) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"compute1 could not connect to 127.0.0.1:{port}"):
+            node.reach_tcp("127.0.0.1", port)
+
+
+def test_without_a_machine_a_session_is_an_ordinary_one(web: int) -> None:
+    assert session_through(None).get(f"http://127.0.0.1:{web}/", timeout=10).text == f"127.0.0.1:{web}"
