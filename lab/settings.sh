@@ -1,5 +1,5 @@
 # Sourced by every script of the lab: where things are, which nodes there are, how a script speaks.
-# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, SUBNET, COMPUTES, NODES; reads LAB_SUBNET, LAB_COMPUTES, LAB_REPO.
+# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, SUBNET, COMPUTES, NODES, REPO; reads LAB_SUBNET, LAB_COMPUTES, LAB_REPO.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -66,7 +66,7 @@ SUBNET=${LAB_SUBNET:-$(remembered LAB_SUBNET)}
 SUBNET=${SUBNET:-$DEFAULT_SUBNET}
 COMPUTES=${LAB_COMPUTES:-$(remembered LAB_COMPUTES)}
 COMPUTES=${COMPUTES:-$DEFAULT_COMPUTES}
-REPO=${LAB_REPO:-$(remembered LAB_REPO)}
+REPO=${LAB_REPO-$(remembered LAB_REPO)}
 
 [[ $SUBNET =~ ^([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.0/24$ ]] ||
   fail "LAB_SUBNET is '$SUBNET'; it must be a network of the form A.B.C.0/24, such as 10.99.0.0/24"

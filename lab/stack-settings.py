@@ -1,0 +1,18 @@
+"""The lab's stack settings for other addresses or more computes: stack-settings.py SETTINGS [NAME ADDRESS]...
+
+Prints the committed settings with the nodes named on the command line; secrets and everything else stay as they are.
+"""
+
+import sys
+
+import yaml
+
+path, *rest = sys.argv[1:]
+with open(path, encoding="utf-8") as file:
+    settings = yaml.safe_load(file)
+nodes = [{"name": name, "address": address} for name, address in zip(rest[::2], rest[1::2], strict=True)]
+config = settings["config"]
+config["nova:controllers"] = [node for node in nodes if node["name"] == "controller"]
+config["nova:computes"] = [node for node in nodes if node["name"] != "controller"]
+print("# Made by lab/up from stacks/Pulumi.lab.yaml, because LAB_SUBNET or LAB_COMPUTES is not the default.")
+print(yaml.safe_dump(settings, sort_keys=False), end="")
