@@ -272,6 +272,11 @@ def parse(
         if not secrets.get(key):
             reason = f"is missing: the password {what}. Run `pulumi config set --secret {key}`"
             problems.append(Problem(prefix + key, reason))
+    problems += [
+        Problem(prefix + key, f"cannot be used: the value {reason}")
+        for key, value in secrets.items()
+        if (reason := unsupported(value)) and not key.startswith("ssh")
+    ]
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
@@ -279,21 +284,13 @@ def parse(
         raise InvalidSettings(problems) from None
     for key in _referenced(settings.options):
         value = get(key)
-        if value is None:
-            problems.append(
-                Problem(
-                    f"{prefix}options",
-                    f"refers to the secret {key}, which is not set. Run `pulumi config set --secret {key}`",
-                )
-            )
+        if value is None or not is_secret(key):
+            state = "not set" if value is None else "in plain"
+            reason = f"refers to the secret {key}, which is {state}. Run `pulumi config set --secret {key}`"
+            problems.append(Problem(f"{prefix}options", reason))
         else:
             secrets[key] = value
     problems += [Problem(prefix + key, reason) for key, reason in _contradictions(settings)]
-    problems += [
-        Problem(prefix + key, f"cannot be used: the value {reason}")
-        for key, value in secrets.items()
-        if (reason := unsupported(value)) and not key.startswith("ssh")
-    ]
     if problems:
         raise InvalidSettings(problems)
     return settings.model_copy(update={"secrets": secrets})

@@ -137,6 +137,8 @@ class Connection:
                 command = self._command(len(script.source))
                 async with await connection.create_process(command, encoding="utf-8", errors="replace") as process:
                     complaints = asyncio.ensure_future(process.stderr.read())
+                    # When the connection breaks nobody waits for it any more; asyncio would complain with a traceback.
+                    complaints.add_done_callback(lambda task: task.cancelled() or task.exception())
                     # Standard input stays open: the script ends when it sees that we are gone.
                     process.stdin.write(self._preamble() + script.source.decode())
                     async for line in process.stdout:

@@ -37,10 +37,11 @@ init_system() {
     if [ -d /etc/init ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
 }
 
-# A file as it is: kind, owner, group, mode, time of last change (seconds), content.
+# A file as it is: kind, owner, group, mode, time of last change (seconds), content. The time is ctime: a file that was moved into
+# place keeps its own date.
 read_file() {
     if [ -L "$1" ]; then fact file "$1" link - - - 0 "$(readlink "$1" | encoded)"
-    elif [ -f "$1" ]; then fact file "$1" file "$(stat -c "%U$tab%G$tab%a$tab%Y" "$1")" "$(encoded <"$1")"
+    elif [ -f "$1" ]; then fact file "$1" file "$(stat -c "%U$tab%G$tab%a$tab%Z" "$1")" "$(encoded <"$1")"
     elif [ -e "$1" ]; then fact file "$1" other - - - 0 -
     else fact file "$1" missing - - - 0 -
     fi

@@ -49,10 +49,10 @@ class EndpointLifecycle(Lifecycle):
     def make(self, wanted: State) -> dict[str, Any]:
         """Adopts the record of this region and service, or makes one; never a second."""
         records = self._records(wanted)
-        noted = self.access.note_first(
-            self._note(wanted), " ".join(["found", *(each.id for each in records)]) if records else "new"
+        noted = self.access.note_first(self._note(wanted), "found" if records else "new")
+        return self._apply(
+            _fitting(records, wanted) or (records[0] if records else None), wanted, adopted=noted == "found"
         )
-        return self._apply(records, wanted, noted.split()[1:])
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The recorded record, or another of the same region and service when that is gone."""
@@ -64,10 +64,7 @@ class EndpointLifecycle(Lifecycle):
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes the new record first, then deletes the old one."""
-        records = self._records(known)
-        ours = _ours(records, known)
-        adopted = [ours.id] if ours and known.get("adopted") else []
-        return self._apply([ours, *(each for each in records if each != ours)] if ours else [], wanted, adopted)
+        return self._apply(_ours(self._records(known), known), wanted, adopted=bool(known.get("adopted")))
 
     def remove(self, known: State) -> None:
         """Deletes our record, unless it was there before us."""
@@ -77,18 +74,16 @@ class EndpointLifecycle(Lifecycle):
                 self.access.identity.delete_endpoint(record.id)
         self.access.forget_note(self._note(known))
 
-    def _apply(self, records: list[EndpointRecord], wanted: State, adopted: list[str]) -> dict[str, Any]:
+    def _apply(self, old: EndpointRecord | None, wanted: State, *, adopted: bool) -> dict[str, Any]:
         identity = self.access.identity
-        fitting = [each for each in records if _urls(each) == {key: wanted[key] for key in _URLS}]
-        if fitting:
-            record = fitting[0]
-        else:
-            record = identity.create_endpoint(
-                self._service_id(wanted), wanted["region"], *(wanted[key] for key in _URLS)
-            )
-            if records:
-                identity.delete_endpoint(records[0].id)
-        return self._outputs(record, records if fitting else records[1:], adopted=record.id in adopted)
+        # A run that was cut off may have made the new record already.
+        record = _fitting([old] if old else [], wanted) or _fitting(self._records(wanted), wanted)
+        if record is None:
+            urls = [wanted[key] for key in _URLS]
+            record = identity.create_endpoint(self._service_id(wanted), wanted["region"], *urls)
+        if old is not None and old.id != record.id:
+            identity.delete_endpoint(old.id)
+        return self._outputs(record, self._records(wanted), adopted=adopted)
 
     def _service_id(self, state: State) -> str:
         services = self._services(state)
@@ -117,6 +112,10 @@ class EndpointLifecycle(Lifecycle):
 def _ours(records: list[EndpointRecord], known: State) -> EndpointRecord | None:
     recorded = [record for record in records if record.id == known.get("endpoint_id")]
     return next(iter([*recorded, *records]), None)
+
+
+def _fitting(records: list[EndpointRecord], wanted: State) -> EndpointRecord | None:
+    return next((each for each in records if _urls(each) == {key: wanted[key] for key in _URLS}), None)
 
 
 def _urls(record: EndpointRecord) -> dict[str, str]:

@@ -53,13 +53,13 @@ class KeystoneUserLifecycle(Lifecycle):
         for role in wanted["roles"]:
             identity.role_id(role)
         user = identity.find_user(wanted["name"])
-        noted = self.access.note_first(self._note(wanted), f"found {user.id}" if user else "new")
+        noted = self.access.note_first(self._note(wanted), "found" if user else "new")
         if user is None:
             user = identity.create_user(wanted["name"], wanted["password"], wanted["email"], wanted["enabled"])
             self._grant(user, wanted)
         else:
             self._apply(user, wanted)
-        return self._outputs(user, wanted, adopted=noted == f"found {user.id}")
+        return self._outputs(user, wanted, adopted=noted == "found")
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The user as Keystone has it; the password by trying it once."""

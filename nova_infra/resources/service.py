@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from ..errors import Problem
-from ..identity import ServiceRecord
+from ..identity import EndpointRecord, ServiceRecord
 from .lifecycle import Lifecycle, Resource, State, required_text
 
 
@@ -39,19 +39,8 @@ class ServiceLifecycle(Lifecycle):
     def make(self, wanted: State) -> dict[str, Any]:
         """Adopts a record of this type and name, or makes one; never a second."""
         records = self._records(wanted)
-        noted = self.access.note_first(
-            self._note(wanted), " ".join(["found", *(each.id for each in records)]) if records else "new"
-        )
-        adopted = noted.split()[1:]
-        record = (
-            records[0]
-            if records
-            else self.access.identity.create_service(wanted["name"], wanted["type"], wanted["description"])
-        )
-        if record.description != wanted["description"]:
-            # A description is no reason to give somebody's record a new UUID, unless it is ours alone.
-            record = record if record.id in adopted else self._remade(record, wanted)
-        return self._outputs(record, records, adopted=record.id in adopted)
+        noted = self.access.note_first(self._note(wanted), "found" if records else "new")
+        return self._apply(records[0] if records else None, wanted, adopted=noted == "found")
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The recorded record, or another of the same type and name when that is gone."""
@@ -64,13 +53,8 @@ class ServiceLifecycle(Lifecycle):
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """A new record with copies of all endpoints of the old one, whoever owns them, then the old one is deleted."""
-        records = self._records(known)
-        record = _ours(records, known)
-        if record is None:
-            return self.make(wanted)
-        if record.description != wanted["description"]:
-            record = self._remade(record, wanted)
-        return self._outputs(record, records, adopted=bool(known.get("adopted")))
+        record = _ours(self._records(known), known)
+        return self._apply(record, wanted, adopted=bool(known.get("adopted")))
 
     def remove(self, known: State) -> None:
         """Deletes our record, unless it was there before us."""
@@ -80,12 +64,23 @@ class ServiceLifecycle(Lifecycle):
                 self.access.identity.delete_service(record.id)
         self.access.forget_note(self._note(known))
 
+    def _apply(self, record: ServiceRecord | None, wanted: State, *, adopted: bool) -> dict[str, Any]:
+        if record is None:
+            record = self.access.identity.create_service(wanted["name"], wanted["type"], wanted["description"])
+        elif record.description != wanted["description"]:
+            record = self._remade(record, wanted)
+        return self._outputs(record, self._records(wanted), adopted=adopted)
+
     def _remade(self, old: ServiceRecord, wanted: State) -> ServiceRecord:
         identity = self.access.identity
-        new = identity.create_service(wanted["name"], wanted["type"], wanted["description"])
+        # A run that was cut off may have made the new record already.
+        fitting = [each for each in self._records(wanted) if each.description == wanted["description"]]
+        new = fitting[0] if fitting else identity.create_service(wanted["name"], wanted["type"], wanted["description"])
+        copied = {_content(each) for each in identity.endpoints([new.id])}
         # Keystone deletes the endpoints of a service that is deleted.
         for each in identity.endpoints([old.id]):
-            identity.create_endpoint(new.id, each.region, each.public_url, each.internal_url, each.admin_url)
+            if _content(each) not in copied:
+                identity.create_endpoint(new.id, *_content(each))
         identity.delete_service(old.id)
         return new
 
@@ -98,6 +93,10 @@ class ServiceLifecycle(Lifecycle):
 
     def _note(self, state: State) -> str:
         return f"service.{state['type']}.{state['name']}"
+
+
+def _content(endpoint: EndpointRecord) -> tuple[str, str, str, str]:
+    return (endpoint.region, endpoint.public_url, endpoint.internal_url, endpoint.admin_url)
 
 
 def _ours(records: list[ServiceRecord], known: State) -> ServiceRecord | None:
