@@ -13,6 +13,7 @@ import pulumi_command
 import pytest
 from google.protobuf import json_format  # type: ignore[import-untyped]
 from pulumi.runtime import mocks
+from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 import nova_infra
@@ -76,6 +77,9 @@ def registered(values: dict[str, Any] | None = None) -> dict[str, Registered]:
     monitor = Monitor()
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(Engine(), project="nova", stack="lab", monitor=monitor)
+    # What other tests have left unfinished, in loops that are gone, would be waited for.
+    SETTINGS.rpc_manager.clear()
+    SETTINGS.outputs.clear()
 
     async def program() -> None:
         nova_infra.NovaDeployment("nova", parsed(values))
