@@ -10,7 +10,7 @@ from typing import Any
 import pymysql
 import pymysql.cursors
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_infra.errors import DatabaseError
@@ -207,6 +207,7 @@ def test_privileges_on_other_schemas_do_not_count(connected: Connected) -> None:
     assert server.privileges("nova", "%", "nova") == []
 
 
+@settings(max_examples=30, deadline=None)
 @given(name=st.text(st.sampled_from("ab_%\\`"), min_size=1, max_size=6))
 def test_a_schema_is_found_again_under_the_name_that_was_granted(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -151,7 +151,7 @@ def apply(machine: Machine, cut: int | None = None) -> None:
     machine.do(node.decide(machine.state, machine.facts())[:cut])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(state=states(), virt_type=st.sampled_from(["kvm", "qemu"]))
 def test_after_one_run_there_is_nothing_to_do_and_refresh_shows_what_is_wanted(
     state: dict[str, Any], virt_type: str
@@ -164,7 +164,7 @@ def test_after_one_run_there_is_nothing_to_do_and_refresh_shows_what_is_wanted(
     assert node.observed(state, machine.facts(), KEY) == state
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     state=states(),
     cuts=st.lists(st.integers(0, 6), max_size=3),
@@ -189,7 +189,7 @@ def test_whatever_was_cut_off_or_done_by_hand_one_whole_run_puts_it_right(
     assert node.decide(state, machine.facts()) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(state=states(), other=states())
 def test_going_to_other_options_and_back_restarts_nothing_that_has_not_read_them(
     state: dict[str, Any], other: dict[str, Any]

@@ -313,12 +313,14 @@ def test_an_update_of_a_service_that_was_cut_off_leaves_one_record_with_its_endp
     assert sorted(each.region for each in reached.identity.endpoint_records.values()) == ["regionOne", "somebody's"]
 
 
-def test_somebodys_service_keeps_its_record_when_only_the_description_differs(reached: Reached) -> None:
+def test_somebodys_service_with_another_description_becomes_as_wanted_and_there_is_still_one(reached: Reached) -> None:
     theirs = reached.identity.create_service("nova", "compute", "theirs")
+    reached.identity.create_endpoint(theirs.id, "regionOne", URL, URL, URL)
     made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
-    assert made["service_id"] == theirs.id
-    assert made["adopted"] is True
-    assert list(reached.identity.service_records) == [theirs.id]
+    assert [each.description for each in reached.identity.service_records.values()] == ["OpenStack Compute"]
+    assert [each.service_id for each in reached.identity.endpoint_records.values()] == [made["service_id"]]
+    assert (made["adopted"], made["other_records"]) == (True, [])
+    assert lifecycle(ServiceLifecycle, reached).read("compute/nova", made).inputs == SERVICE
 
 
 def test_an_edit_by_somebody_else_is_a_new_uuid_and_still_our_service(reached: Reached) -> None:
