@@ -115,7 +115,8 @@ class Access:
             direct.connect(path)
             return direct
 
-        return Server(name, self.get("database_user"), self.get("database_password"), dial)
+        private = controller is not None or not host
+        return Server(name, self.get("database_user"), self.get("database_password"), dial, private=private)
 
     @property
     def fingerprint_key(self) -> str:

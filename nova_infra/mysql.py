@@ -55,13 +55,19 @@ def password_matches(stored: str, password: str) -> bool:
 
 
 class Server:
-    """A MariaDB server, as an account that may create schemas and users. Raises DatabaseError."""
+    """A MariaDB server, as an account that may create schemas and users. Raises DatabaseError.
 
-    def __init__(self, name: str, user: str, password: str, dial: Callable[[], socket.socket]) -> None:
+    `private`: whether the way to it is one already (a UNIX socket, an SSH channel). Else TLS is used where the server has it.
+    """
+
+    def __init__(
+        self, name: str, user: str, password: str, dial: Callable[[], socket.socket], *, private: bool = True
+    ) -> None:
         self.name = name
         self.user = user
         self._password = password
         self._dial = dial
+        self._private = private
 
     # ------------------------------------------------------------ schemas
 
@@ -166,6 +172,7 @@ class Server:
             write_timeout=TIMEOUT_SECONDS,
             cursorclass=pymysql.cursors.DictCursor if as_dict else pymysql.cursors.Cursor,
             defer_connect=True,
+            ssl_disabled=self._private,
         )
         connection.connect(sock=self._dial())
         try:
