@@ -61,7 +61,7 @@ class Compute:
     def services(self) -> list[ServiceReport]:
         """What `nova service-list` shows, sorted by host and binary."""
         with self._asked("listing its services"):
-            rows = self._adapter.get("/os-services").json()["services"]
+            rows = self._get("/os-services")["services"]
         reports = [
             ServiceReport(
                 id=str(row.get("id", "")),
@@ -80,14 +80,14 @@ class Compute:
     def images(self) -> list[Image]:
         """What `nova image-list` shows: the image service as the compute service sees it, sorted by name."""
         with self._asked("listing images"):
-            rows = self._adapter.get("/images/detail").json()["images"]
+            rows = self._get("/images/detail")["images"]
         images = [Image(row["id"], row["name"], row["status"], (row.get("server") or {}).get("id", "")) for row in rows]
         return sorted(images, key=lambda image: image.name)
 
     def servers_on(self, host: str) -> list[Server]:
         """The instances on a compute host, of every tenant."""
         with self._asked(f"listing the instances on {host}"):
-            rows = self._adapter.get("/servers/detail", params={"all_tenants": "1", "host": host}).json()["servers"]
+            rows = self._get("/servers/detail", all_tenants="1", host=host)["servers"]
         # Not every release filters by `host` for every policy; the attribute of each row decides.
         here = [row for row in rows if row.get("OS-EXT-SRV-ATTR:host", host) == host]
         return [Server(row["id"], row["name"], row["status"]) for row in here]
@@ -105,6 +105,14 @@ class Compute:
                 self._adapter.delete(f"/os-services/{service_id}")
             except keystoneauth1.exceptions.NotFound:
                 return
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        try:
+            return self._adapter.get(path, params=parameters).json()
+        except (keystoneauth1.exceptions.EndpointNotFound, keystoneauth1.exceptions.ConnectFailure):
+            # The catalog comes with the token, and that may be older than the endpoint.
+            self._adapter.invalidate()
+            return self._adapter.get(path, params=parameters).json()
 
     @contextmanager
     def _asked(self, doing: str) -> Iterator[None]:

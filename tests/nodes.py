@@ -78,8 +78,17 @@ class Lab:
             f"nova flavor-show tiny >/dev/null 2>&1 || nova flavor-create tiny auto 64 0 1 >/dev/null\n"
             f"nova boot --image cirros-0.3.3-x86_64 --flavor tiny {name} >/dev/null"
         )
-        if not eventually(lambda: f"| {name} " in self.openstack("nova list --status ACTIVE"), seconds=120):
-            raise AssertionError(f"{name} is not ACTIVE: " + self.openstack(f"nova show {name}"))
+        status = ""
+
+        def decided() -> bool:
+            nonlocal status
+            (row,) = [row for row in self.table("nova list") if row["Name"] == name]
+            status = row["Status"]
+            return status != "BUILD"
+
+        eventually(decided, seconds=120)
+        if status != "ACTIVE":
+            raise AssertionError(f"{name} is {status}: " + self.openstack(f"nova show {name} | grep fault"))
 
     def delete_instance(self, name: str) -> None:
         """Deletes an instance, and returns when nova and the compute node have forgotten it."""

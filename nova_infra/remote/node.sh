@@ -133,8 +133,11 @@ lock() {
 in_own_session() {
     shown=$1; shift
     : >"$ours/output"
+    # Other programs get the usual umask; ours is for our own files.
+    umask 022
     setsid "$@" >"$ours/output" 2>&1 </dev/null &
     child=$!
+    umask 077
     seen=0
     while :; do
         if kill -0 "$child" 2>/dev/null; then alive=yes; else alive=; fi
@@ -203,9 +206,12 @@ sync_database() {
         fail "$(last_words)"
 }
 
-# name, start or stop. The daemons get none of our descriptors: neither the lock nor the channel.
+# name, start or stop. The daemons get none of our descriptors, neither the lock nor the channel, and the usual umask: with
+# ours, QEMU could not read the disks that nova-compute makes.
 run_service() {
-    service "$1" "$2" >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&- || fail "service $1 $2: $(tail -n 3 "$ours/output.$1")"
+    : >"$ours/output.$1"
+    (umask 022 && exec service "$1" "$2") >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&- ||
+        fail "service $1 $2: $(tail -n 3 "$ours/output.$1")"
 }
 
 # All at once: each may take its time to end what it has begun.
@@ -278,7 +284,7 @@ if [ -e $policy.nova-infra ]; then mv $policy.nova-infra $policy; else rm -f $po
 exit $code'
 
 run_apt() {
-    in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "umask 022; $packages_session" packages "$@" ||
+    in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "$packages_session" packages "$@" ||
         fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)"
 }
 

@@ -135,4 +135,4 @@ def fields_of(line: str, mark: str) -> Sequence[str] | None:
     """The tab-separated fields of a line of ours, or None for any other line."""
     before, found, rest = line.rstrip("\n").partition(f"{mark}\t")
     # A prompt or a program without a newline at its end may stand before the mark.
-    return rest.split("\t") if found or before == mark else None
+    return rest.rstrip("\r").split("\t") if found or before == mark else None
