@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from .masking import fingerprint
+from .node import service_fingerprint
 from .options import node_options
 from .provider import (
     ControllerArgs,
@@ -189,9 +189,13 @@ class NovaDeployment(pulumi.ComponentResource):
 
     def _restarts(self) -> pulumi.Output[str]:
         # Whatever a service reads is in here: after each restart the check looks again.
-        options = {node.name: node_options(self._settings, node, self._role(node)) for node in self._settings.nodes()}
-        values: pulumi.Output[object] = pulumi.Output.from_input(options)
-        return pulumi.Output.secret(values.apply(lambda resolved: fingerprint(resolved, "nova-infra")))
+        files = {
+            f"{node.name}:{path}": options
+            for node in self._settings.nodes()
+            for path, options in node_options(self._settings, node, self._role(node)).items()
+        }
+        values: pulumi.Output[dict[str, Any]] = pulumi.Output.from_input(files)
+        return pulumi.Output.unsecret(values.apply(lambda resolved: service_fingerprint(resolved, sorted(resolved))))
 
     def _services(self, node: Node) -> list[str]:
         chosen = node.services if isinstance(node, Controller) else []

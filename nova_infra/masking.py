@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +45,12 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
     text = _QUOTED.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+
+
+@lru_cache(maxsize=1024)
+def key_from(secrets: tuple[str, ...]) -> str:
+    """A key for fingerprints of values of which these are a part: slow to make (scrypt, 30 ms), so that guesses are slow to try."""
+    return hashlib.scrypt("\0".join(secrets).encode(), salt=b"nova-infra", n=2**14, r=8, p=1, dklen=32).hex()
 
 
 def fingerprint(value: Any, key: str) -> str:

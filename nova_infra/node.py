@@ -21,7 +21,7 @@ from typing import Any
 
 from .configuration import as_list, read_options, write_options
 from .errors import StepFailed, UnreadableFile
-from .masking import Secret, fingerprint
+from .masking import Secret, fingerprint, key_from
 from .remote.inspection import Facts, File, Process, Question
 from .remote.script import Call, call
 
@@ -53,17 +53,25 @@ def question(state: State) -> Question:
 
 
 def service_fingerprint(options: Mapping[str, Any], reads: Sequence[str]) -> str:
-    """What stands for all options that a service reads. A change of it is a restart."""
-    return fingerprint({path: options.get(path, {}) for path in reads}, "nova-infra")
+    """What stands for all options that a service reads. A change of it is a restart, and a plan shows it.
+
+    It is keyed with the passwords among them: who has only the fingerprint must guess all of them at once.
+    """
+    read = {path: options.get(path, {}) for path in reads}
+    return fingerprint(read, key_from(tuple(_secret_values(read))))
 
 
 def secrets_in(state: State) -> list[str]:
     """The values that must not appear in a text: options whose name says that they hold a secret."""
+    return _secret_values(state["options"])
+
+
+def _secret_values(options: Mapping[str, Any]) -> list[str]:
     return [
         value
-        for sections in state["options"].values()
-        for options in sections.values()
-        for option, values in options.items()
+        for path in sorted(options)
+        for section in sorted(options[path])
+        for option, values in sorted(options[path][section].items())
         if _SECRET_OPTION.search(option)
         for value in as_list(values)
     ]

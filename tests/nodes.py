@@ -73,22 +73,22 @@ class Lab:
         return [dict(zip(cells[0], row, strict=True)) for row in cells[1:]] if cells else []
 
     def boot(self, name: str) -> None:
-        """Boots an instance of the cirros image with the Juno client, and returns when it is ACTIVE."""
-        self.openstack(
-            f"nova flavor-show tiny >/dev/null 2>&1 || nova flavor-create tiny auto 64 0 1 >/dev/null\n"
-            f"nova boot --image cirros-0.3.3-x86_64 --flavor tiny {name} >/dev/null"
-        )
-        status = ""
+        """Boots an instance of the cirros image with the Juno client, and returns when it is ACTIVE.
 
-        def decided() -> bool:
-            nonlocal status
-            (row,) = [row for row in self.table("nova list") if row["Name"] == name]
-            status = row["Status"]
-            return status != "BUILD"
+        A compute node that has just registered is known to the lab's scheduler some seconds later: so it is tried again.
+        """
+        self.openstack("nova flavor-show tiny >/dev/null 2>&1 || nova flavor-create tiny auto 64 0 1 >/dev/null")
+        for _ in range(4):
+            self.openstack(f"nova boot --image cirros-0.3.3-x86_64 --flavor tiny {name} >/dev/null")
+            eventually(lambda: self._status(name) != "BUILD", seconds=120)
+            if self._status(name) == "ACTIVE":
+                return
+            fault = self.openstack(f"nova show {name} | grep fault")
+            self.openstack(f"nova delete {name}; sleep 5")
+        raise AssertionError(f"{name} does not boot: {fault}")
 
-        eventually(decided, seconds=120)
-        if status != "ACTIVE":
-            raise AssertionError(f"{name} is {status}: " + self.openstack(f"nova show {name} | grep fault"))
+    def _status(self, instance: str) -> str:
+        return next(row["Status"] for row in self.table("nova list") if row["Name"] == instance)
 
     def delete_instance(self, name: str) -> None:
         """Deletes an instance, and returns when nova and the compute node have forgotten it."""

@@ -197,10 +197,7 @@ def _answers(connection: Connection, port: int) -> bool:
 def service_states(
     services: Sequence[str], options: Mapping[str, Any], reads: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """The wanted state of services: running, enabled, and the fingerprint of what each reads.
-
-    A fingerprint is a secret: it is made from passwords too, and a guess could be tried against it.
-    """
+    """The wanted state of services: running, enabled, and the fingerprint of what each reads."""
     return {
         name: {
             "running": True,
@@ -214,7 +211,8 @@ def service_states(
 
 def _fingerprint(options: Mapping[str, Any], reads: list[str]) -> pulumi.Output[str]:
     values: pulumi.Output[Any] = pulumi.Output.from_input({path: options[path] for path in reads})
-    return pulumi.Output.secret(values.apply(lambda resolved: node.service_fingerprint(resolved, reads)))
+    # Not a secret, though made from some: the engine shows no change of a secret, and this one announces a restart.
+    return pulumi.Output.unsecret(values.apply(lambda resolved: node.service_fingerprint(resolved, reads)))
 
 
 def file_states(paths: Sequence[str], ownership: Ownership) -> dict[str, Any]:

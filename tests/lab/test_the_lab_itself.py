@@ -127,7 +127,7 @@ def test_mariadb_has_no_anonymous_users_and_no_test_database(lab: Lab) -> None:
     assert lab.sql("SELECT Host FROM mysql.user WHERE User = 'root'") == [["localhost"]]
 
 
-def test_the_seeds_package_names_are_candidates_in_apt(lab: Lab) -> None:
+def test_the_guides_package_names_are_candidates_in_apt(lab: Lab) -> None:
     for node, packages in (("controller", CONTROLLER_PACKAGES), ("compute1", COMPUTE_PACKAGES)):
         policy = lab.run(node, f"apt-get -q update >&2 && apt-cache policy {packages}")
 

@@ -17,6 +17,8 @@ from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 import nova_infra
+from nova_infra.masking import fingerprint
+from nova_infra.node import service_fingerprint
 from nova_infra.provider import connection_state, shard_of, shards
 
 from .test_settings import COMPUTE, CONTROLLER, PASSWORDS, parsed
@@ -191,10 +193,22 @@ def test_the_options_of_a_node_can_be_read_one_by_one(graph: dict[str, Registere
     assert without_secrets(default["rabbit_password"]) == "a secret"
 
 
-def test_a_fingerprint_made_from_passwords_is_a_secret_too(graph: dict[str, Registered]) -> None:
-    services = graph["controller"].inputs["services"].values()
-    assert [without_secrets(each["fingerprint"]) for each in services] == ["a secret"] * 6
-    assert without_secrets(graph["check"].inputs["restarts"]) == "a secret"
+def test_a_fingerprint_is_shown_and_changes_with_a_password_that_the_service_reads() -> None:
+    # The engine shows no change of a secret, and a plan must name each restart.
+    shown, other = registered(), registered({"rabbitPassword": "another"})
+    for name in ("controller", "compute1"):
+        before, after = shown[name].inputs["services"], other[name].inputs["services"]
+        assert all(isinstance(each["fingerprint"], str) for each in before.values())
+        assert all(before[service]["fingerprint"] != after[service]["fingerprint"] for service in before)
+    assert shown["check"].inputs["restarts"] != other["check"].inputs["restarts"]
+
+
+def test_a_fingerprint_cannot_be_made_without_all_passwords_that_the_service_reads() -> None:
+    options = {"nova.conf": {"DEFAULT": {"rabbit_password": "one"}, "keystone_authtoken": {"admin_password": "two"}}}
+    guess = {"nova.conf": {"DEFAULT": {"rabbit_password": "one"}, "keystone_authtoken": {"admin_password": "three"}}}
+    made = service_fingerprint(options, ["nova.conf"])
+    assert made != service_fingerprint(guess, ["nova.conf"])
+    assert made not in {fingerprint(options, key) for key in ("", "nova-infra", "one", "two")}
 
 
 def test_the_code_of_a_provider_is_stored_by_name_and_is_no_secret(graph: dict[str, Registered]) -> None:
