@@ -74,7 +74,9 @@ def name_in(reference: str) -> str:
     return reference.split("::")[3] if reference else ""
 
 
-def registered(values: dict[str, Any] | None = None) -> dict[str, Registered]:
+def registered(
+    values: dict[str, Any] | None = None, secrets: dict[str, str | None] | None = None
+) -> dict[str, Registered]:
     """The resources that a stack with these settings registers, by name."""
     monitor = Monitor()
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -84,7 +86,7 @@ def registered(values: dict[str, Any] | None = None) -> dict[str, Registered]:
     SETTINGS.outputs.clear()
 
     async def program() -> None:
-        nova_infra.NovaDeployment("nova", parsed(values))
+        nova_infra.NovaDeployment("nova", parsed(values, secrets))
 
     asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
     return {
@@ -195,7 +197,7 @@ def test_the_options_of_a_node_can_be_read_one_by_one(graph: dict[str, Registere
 
 def test_a_fingerprint_is_shown_and_changes_with_a_password_that_the_service_reads() -> None:
     # The engine shows no change of a secret, and a plan must name each restart.
-    shown, other = registered(), registered({"rabbitPassword": "another"})
+    shown, other = registered(), registered(secrets={"rabbitPassword": "another"})
     for name in ("controller", "compute1"):
         before, after = shown[name].inputs["services"], other[name].inputs["services"]
         assert all(isinstance(each["fingerprint"], str) for each in before.values())
