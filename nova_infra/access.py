@@ -38,6 +38,8 @@ KEYS = (
     "identity_password",
     "identity_tenant",
     "identity_region",
+    "identity_compute_name",
+    "identity_compute_type",
     "database_user",
     "database_password",
     "database_socket",
@@ -97,7 +99,12 @@ class Access:
     @cached_property
     def compute(self) -> Compute:
         """The compute API, as Keystone's administrator."""
-        return Compute(self.identity.session, self.get("identity_region"))
+        return Compute(
+            self.identity.session,
+            self.get("identity_region"),
+            self.get("identity_compute_name") or "nova",
+            self.get("identity_compute_type") or "compute",
+        )
 
     @cached_property
     def database(self) -> Server:

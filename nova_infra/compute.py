@@ -52,10 +52,12 @@ class Server:
 class Compute:
     """The compute API, found in Keystone's catalog by type, name and region. Raises ComputeError."""
 
-    def __init__(self, session: keystoneauth1.session.Session, region: str, service_name: str = "nova") -> None:
+    def __init__(
+        self, session: keystoneauth1.session.Session, region: str, service_name: str, service_type: str
+    ) -> None:
         self.region = region
         self._adapter = keystoneauth1.adapter.Adapter(
-            session, service_type="compute", service_name=service_name, interface="public", region_name=region
+            session, service_type=service_type, service_name=service_name, interface="public", region_name=region
         )
 
     def services(self) -> list[ServiceReport]:
@@ -97,6 +99,11 @@ class Compute:
         with self._asked(f"disabling {binary} on {host}"):
             body = {"host": host, "binary": binary, "disabled_reason": reason}
             self._adapter.put("/os-services/disable-log-reason", json=body)
+
+    def enable(self, host: str, binary: str) -> None:
+        """New instances may be scheduled on the host again."""
+        with self._asked(f"enabling {binary} on {host}"):
+            self._adapter.put("/os-services/enable", json={"host": host, "binary": binary})
 
     def delete_service(self, service_id: str) -> None:
         """Removes the record of a service; one that is gone is fine. Juno checks nothing: look for instances first."""

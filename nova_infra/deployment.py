@@ -88,14 +88,23 @@ class NovaDeployment(pulumi.ComponentResource):
                 password=settings.secrets["adminPassword"],
                 tenant=settings.identity.admin_tenant,
                 region=settings.region,
+                compute_name=settings.service.name,
+                compute_type=settings.service.type,
             ),
             database=DatabaseServerArgs(
                 user=settings.database.admin_user,
                 password=settings.secrets["databaseAdminPassword"],
                 socket=settings.database.socket,
+                host=self._database_host(),
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _database_host(self) -> str:
+        # On a controller the socket is the way in: the guide leaves root at localhost only.
+        database = self._settings.database
+        controllers = {name for node in self._settings.controllers for name in (node.name, node.address)}
+        return "" if database.host in controllers else database.host
 
     def _connection(self, node: Node) -> dict[str, Any]:
         return {

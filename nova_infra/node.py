@@ -97,7 +97,7 @@ def observed(state: State, facts: Facts, key: str) -> dict[str, Any]:
 
 def found(facts: Facts) -> dict[str, Any]:
     """What only the machine knows: outputs of a node."""
-    return {"virt_type": facts.virt_type, "init_system": facts.init, "schema_version": facts.schema[0]}
+    return {"virt_type": facts.virt_type, "init_system": facts.init, "schema_version": facts.schema[0] or 0}
 
 
 def is_gone(state: State, facts: Facts) -> bool:
@@ -180,6 +180,8 @@ def _schema(state: State, facts: Facts) -> str:
     if state["schema"] != CURRENT:
         return UNMANAGED
     version, newest = facts.schema
+    if version is None:
+        return "not known"
     if version == 0:
         return "empty"
     return CURRENT if version >= newest else f"version {version} of {newest}"
@@ -193,7 +195,7 @@ def decide(state: State, facts: Facts) -> list[Call]:
 
     Empty when nothing is to be done. Raises StepFailed when this is not the machine that the stack means.
     """
-    _same_machine(state, facts)
+    same_machine(state, facts)
     files = list(_file_calls(state, facts))
     schema = [call("sync_database", title="nova-manage db sync")] if _schema_is_due(state, facts) else []
     absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
@@ -210,15 +212,22 @@ def restarted(calls: Iterable[Call]) -> list[str]:
 
 def undo(state: State) -> list[Call]:
     """The calls that take the role away: services stopped, files as they were before us, notes removed."""
-    services = state["services"]
+    return leave(list(state["services"]), sorted(state["files"]))
+
+
+def leave(services: Sequence[str], files: Sequence[str]) -> list[Call]:
+    """The calls that give up these services and files of a node."""
+    stop = [call("stop_services", *services, title=f"stopping {', '.join(services)}")] if services else []
     return [
-        call("stop_services", *services, title=f"stopping {', '.join(services)}"),
-        *(call("put_back_original", path, title=f"putting back {path}") for path in sorted(state["files"])),
+        *stop,
+        *(call("put_back_original", path, title=f"putting back {path}") for path in files),
+        *(call("put_back_original", f"/etc/init/{name}.override") for name in services),
         call("remove_notes", *(f"service.{name}" for name in services)),
     ]
 
 
-def _same_machine(state: State, facts: Facts) -> None:
+def same_machine(state: State, facts: Facts) -> None:
+    """Raises StepFailed when the machine at the address is not the node."""
     host = state["connection"]["host"]
     if facts.hostname != state["node"]:
         raise StepFailed(

@@ -51,13 +51,15 @@ class ControllerArgs:
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """Keystone's admin API (v2.0) and an administrator."""
+    """Keystone's admin API (v2.0), an administrator, and where the catalog has the compute API."""
 
     url: Text = ""
     username: Text = "admin"
     password: Text = ""
     tenant: Text = "admin"
     region: Text = "regionOne"
+    compute_name: Text = "nova"
+    compute_type: Text = "compute"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .release import NOVA_COMPUTE_CONF, NOVA_CONF, Ownership, Release, Role
+from .release import NOVA_COMPUTE_CONF, NOVA_CONF, Ownership, Port, Release, Role
 
 _CONTROLLER_SERVICES = (
     # The conductor first: the others call it as soon as they start.
@@ -40,5 +40,8 @@ JUNO = Release(
     ownership=Ownership("root", "nova", "640"),
     absent=("/var/lib/nova/nova.sqlite",),
     listed_services=frozenset({"nova-cert", "nova-conductor", "nova-consoleauth", "nova-scheduler", "nova-compute"}),
-    ports={"nova-api": 8774, "nova-novncproxy": 6080},
+    ports={
+        "nova-api": Port(8774, "osapi_compute_listen_port", "osapi_compute_listen"),
+        "nova-novncproxy": Port(6080, "novncproxy_port", "novncproxy_host"),
+    },
 )

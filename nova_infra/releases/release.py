@@ -19,6 +19,15 @@ class Ownership:
 
 
 @dataclass(frozen=True)
+class Port:
+    """A port of a service, and the options of nova.conf that move it."""
+
+    number: int
+    number_option: str
+    host_option: str
+
+
+@dataclass(frozen=True)
 class Role:
     """What a node of this role gets."""
 
@@ -44,5 +53,5 @@ class Release:
     """What the packages leave and the guide removes."""
     listed_services: frozenset[str]
     """Services that report to the database and stand in `nova service-list`."""
-    ports: Mapping[str, int]
-    """Services that are not listed -> the port on which they answer."""
+    ports: Mapping[str, Port]
+    """Services that are not listed -> where they answer."""

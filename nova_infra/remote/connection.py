@@ -158,6 +158,12 @@ class Connection:
             ) from None
         if completed.exit_status != 0:
             raise self._failure(listener, complaint, completed.exit_status)
+        if not listener.ended:
+            said = mask(listener.noise.strip() or complaint, hidden) or "nothing"
+            raise ConnectionFailed(
+                f"{self.name} ({self.address}): the machine took the login and did not run our script to its end; it said: {said}. "
+                f"Check that {self.address.user} may run commands there (cloud images send root away)."
+            )
         return listener.answer
 
     def _command(self, length: int) -> str:
@@ -213,11 +219,13 @@ class Connection:
         connection = await self._connected()
         try:
             return await connection.open_unix_connection(path, encoding=None)
-        except asyncssh.ChannelOpenError:
-            # OpenSSH before 6.7 (Ubuntu 14.04 has 6.6) cannot open UNIX sockets: netcat does it there.
-            sudo = "" if self.address.user == "root" else "sudo -n "
-            process = await connection.create_process(f"{sudo}nc -U {shlex.quote(path)}", encoding=None)
-            return process.stdout, process.stdin
+        except asyncssh.ChannelOpenError as error:
+            if error.code == asyncssh.OPEN_CONNECT_FAILED:
+                raise
+        # OpenSSH before 6.7 (Ubuntu 14.04 has 6.6) cannot open UNIX sockets, and some are told not to: netcat does it there.
+        # MariaDB's socket is for everybody, so this needs no sudo.
+        process = await connection.create_process(f"nc -U {shlex.quote(path)}", encoding=None)
+        return process.stdout, process.stdin
 
     async def _bridge(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]], end: socket.socket) -> None:
         try:

@@ -28,8 +28,8 @@ class _ThroughSSH(HTTPAdapter):
         self._dial = dial
         super().__init__()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        manager = PoolManager(*args, **kwargs)
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
         dial = self._dial
 
         class Plain(HTTPConnection):

@@ -90,8 +90,8 @@ class Facts:
     packages: dict[str, Package] = field(default_factory=dict)
     services: dict[str, Process] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
-    schema: tuple[int, int] = (0, 0)
-    """The version of the database schema and the newest that the installed packages bring; 0: not known."""
+    schema: tuple[int | None, int] = (None, 0)
+    """The version of the database schema (None: nova-manage could not tell) and the newest that the packages bring (0: not known)."""
 
 
 def inspect(connection: Connection, question: Question, *, doing: str = "reading the node") -> Facts:
@@ -115,7 +115,7 @@ def facts_of(answer: Answer) -> Facts:
         packages={name: Package(status, version) for name, status, version in answer.all("package")},
         services={fact[0]: _process(fact) for fact in answer.all("service")},
         notes={name: None if content == "-" else decoded(content) for name, content in answer.all("note")},
-        schema=(int(schema[0][0]), int(schema[0][1])) if schema else (0, 0),
+        schema=(None if schema[0][0] == "unknown" else int(schema[0][0]), int(schema[0][1])) if schema else (None, 0),
     )
 
 

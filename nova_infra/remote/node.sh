@@ -71,6 +71,7 @@ read_service() {
 service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }
 
 service_pid() {
+    pid=
     if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
         # `status` exits 0 for a stopped job too; its text is what counts (upstart's initctl(8)).
         pid=$(initctl status "$1" 2>/dev/null | sed -n 's/^.* start\/running, process \([0-9]*\).*$/\1/p' | head -n 1)
@@ -95,12 +96,13 @@ service_enabled() {
     fi
 }
 
-# The version of the database schema, and the newest migration that the installed packages bring (0: not known).
+# The version of the database schema (or `unknown`), and the newest migration that the installed packages bring (0: not known).
 read_schema() {
-    version=$(su -s /bin/sh -c 'timeout -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null | grep -E '^[0-9]+$' | tail -n 1)
+    if ! version=$(su -s /bin/sh -c 'timeout -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null); then version=unknown; fi
+    version=$(printf '%s\n' "$version" | grep -Ex '[0-9]+|unknown' | tail -n 1)
     newest=$(for package in python-nova nova-common; do dpkg -L "$package" 2>/dev/null; done |
         sed -n 's#^.*/nova/db/sqlalchemy/migrate_repo/versions/\([0-9][0-9]*\)_[^/]*\.py$#\1#p' | sort -n | tail -n 1 | sed 's/^0*//')
-    fact schema "${version:-0}" "${newest:-0}"
+    fact schema "${version:-unknown}" "${newest:-0}"
 }
 
 read_note() {
@@ -157,7 +159,8 @@ keep_original() {
     kept=$ours/original$1
     [ -e "$kept" ] || [ -e "$kept.absent" ] && return 0
     mkdir -p "${kept%/*}"
-    if [ -f "$1" ]; then cp -p "$1" "$kept.new" && mv "$kept.new" "$kept"; else : >"$kept.absent"; fi
+    if [ -f "$1" ]; then cp -p "$1" "$kept.new" && mv "$kept.new" "$kept"; else : >"$kept.absent"; fi ||
+        fail "could not keep a copy of $1 in $ours (disk space: $(df -Pk /var/lib | tail -n 1))"
 }
 
 put_back_original() {
@@ -202,7 +205,7 @@ remove_notes() {
 last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" | tail -n 1; }
 
 sync_database() {
-    in_own_session '^$' su -s /bin/sh -c 'nova-manage db sync' nova ||
+    in_own_session 'x^' su -s /bin/sh -c 'nova-manage db sync' nova ||
         fail "$(last_words)"
 }
 
@@ -245,7 +248,10 @@ note_service() {
 # name, enabled or disabled
 set_boot() {
     if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
-        if [ "$2" = enabled ]; then rm -f "/etc/init/$1.override"; else echo manual >"/etc/init/$1.override"; chmod 644 "/etc/init/$1.override"; fi
+        override=/etc/init/$1.override
+        keep_original "$override"
+        { [ ! -f "$override" ] || grep -v '^[[:space:]]*manual' "$override"; [ "$2" = enabled ] || echo manual; } >"$override.new"
+        if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"; else rm -f "$override" "$override.new"; fi
     elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1
     else update-rc.d "$1" disable >/dev/null 2>&1
     fi || fail "could not make $1 $2 at boot"
@@ -253,58 +259,88 @@ set_boot() {
 
 # ---------------------------------------------------------------- packages
 
-users_and_groups() { { sed 's/:.*//; s/^/user /' /etc/passwd; sed 's/:.*//; s/^/group /' /etc/group; } | sort; }
-
-# What apt would add for these (name or name=version), appended to our list before it is done. A line of an upgrade has
-# the old version in brackets; what was here before us is not ours.
+# What apt would add for these (name or name=version), appended to our lists before it is done. A line of an upgrade has the
+# old version in brackets; what was here before us is not ours. Of a package that was removed and left its configuration here,
+# only the package is ours.
 simulate_install() {
-    if ! apt-get -s -y install "$@" >"$ours/output" 2>&1; then
-        step "fetching the package lists"
-        in_own_session '^(W|E):' sh -c 'apt-get -q update' || fail "apt-get update: $(tail -n 5 "$ours/output")"
+    if ! apt-get -s -y --no-remove install "$@" >"$ours/output" 2>&1; then
+        update_lists
         step "installing $*"
-        apt-get -s -y install "$@" >"$ours/output" 2>&1 ||
+        apt-get -s -y --no-remove install "$@" >"$ours/output" 2>&1 ||
             fail "apt-get cannot install $*: $(grep -E '^E:|Depends:' "$ours/output" | head -n 5) (its sources: $(apt_sources))"
     fi
-    sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output" | cat - "$ours/packages.added" 2>/dev/null | sort -u >"$ours/packages.added.new"
-    mv "$ours/packages.added.new" "$ours/packages.added"
+    new=$(sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output")
+    for package in $new; do
+        case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+            *config-files) echo "$package" >&4 ;;
+            *) echo "$package" ;;
+        esac
+    done >"$ours/new.purge" 4>"$ours/new.remove"
+    remember packages.added "$ours/new.purge"
+    remember packages.removable "$ours/new.remove"
+}
+
+# Adds the lines of the file $2 to our list $1.
+remember() {
+    cat "$2" "$ours/$1" 2>/dev/null | sort -u >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" && rm -f "$2" ||
+        fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"
+    [ -s "$ours/$1" ] || [ "$1" = packages.added ] || rm -f "$ours/$1"
+}
+
+update_lists() {
+    step "fetching the package lists"
+    in_own_session '^(W|E):' apt-get -q update || fail "apt-get update: $(tail -n 5 "$ours/output")"
 }
 
 apt_sources() { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | grep '^deb ' | tr '\n' ';'; }
 
-# Nothing starts while it is half configured: policy-rc.d forbids it (invoke-rc.d(8)); what was there is put back.
+# One apt run, never cut off. Nova's services do not start while they are half configured: policy-rc.d forbids it
+# (invoke-rc.d(8)); what was there before answers for all others, and is put back. Users and groups that came with the
+# packages are noted.
 packages_session='
+ours=/var/lib/nova-infra
 policy=/usr/sbin/policy-rc.d
+accounts() { { sed "s/:.*//; s/^/user /" /etc/passwd; sed "s/:.*//; s/^/group /" /etc/group; } | sort; }
+accounts >$ours/accounts.before
 [ -e $policy.nova-infra ] || [ -e $policy.nova-infra-none ] ||
     if [ -e $policy ]; then cp -p $policy $policy.nova-infra; else : >$policy.nova-infra-none; fi
-printf "#!/bin/sh\nexit 101\n" >$policy.new && chmod 755 $policy.new && mv $policy.new $policy
+cat >$policy.new <<"POLICY"
+#!/bin/sh
+for word; do case $word in --*) ;; nova-*) nova=yes ;; *start*) start=yes ;; esac; done
+[ "$nova$start" = yesyes ] && exit 101
+[ ! -x /usr/sbin/policy-rc.d.nova-infra ] || exec /usr/sbin/policy-rc.d.nova-infra "$@"
+exit 0
+POLICY
+chmod 755 $policy.new && mv $policy.new $policy
 dpkg --force-confold --configure -a
 apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
 code=$?
 if [ -e $policy.nova-infra ]; then mv $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
+accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/dev/null | sort -u >$ours/packages.accounts.new &&
+    mv $ours/packages.accounts.new $ours/packages.accounts
+rm -f $ours/accounts.before
 exit $code'
 
-run_apt() {
-    in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "$packages_session" packages "$@" ||
-        fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)"
-}
+run_apt() { in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "$packages_session" packages "$@"; }
+
+apt_failed() { fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)"; }
 
 install_packages() {
     mkdir -p "$ours"
     wait_for_apt
     simulate_install "$@"
-    # Kept until the run has ended: after an interruption it still says what was here before.
-    [ -e "$ours/accounts.before" ] || { users_and_groups >"$ours/accounts.before.new" && mv "$ours/accounts.before.new" "$ours/accounts.before"; }
-    run_apt install "$@"
-    users_and_groups | comm -13 "$ours/accounts.before" - | cat - "$ours/packages.accounts" 2>/dev/null | sort -u >"$ours/packages.accounts.new"
-    mv "$ours/packages.accounts.new" "$ours/packages.accounts"
-    rm -f "$ours/accounts.before"
+    run_apt install --no-remove "$@" && return
+    # Lists that are older than the archive name files that are gone.
+    grep -q 'Failed to fetch' "$ours/output" || apt_failed install
+    update_lists
+    run_apt install --no-remove "$@" || apt_failed install
 }
 
 # Another apt or dpkg (unattended-upgrades, a person) may hold the lock; apt before 1.9.11 does not wait by itself.
 wait_for_apt() {
     [ -x /usr/bin/fuser ] || [ -x /bin/fuser ] || return 0
     tries=0
-    while fuser /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend >/dev/null 2>&1; do
+    while fuser /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend /var/lib/apt/lists/lock /var/cache/apt/archives/lock >/dev/null 2>&1; do
         [ "$tries" -gt 0 ] || step "waiting for another apt or dpkg to end"
         tries=$((tries + 1))
         [ "$tries" -lt 300 ] || fail "another apt or dpkg still holds its lock after 300 s"
@@ -320,34 +356,52 @@ purge_packages() {
     for package in $(cat "$ours/packages.added"); do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && set -- "$@" "$package"
     done
+    removable=$(cat "$ours/packages.removable" 2>/dev/null)
     keep=
     while [ $# -gt 0 ]; do
-        apt-get -s -y purge "$@" >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
-        others=$(sed -n 's/^\(Remv\|Purg\) \([^ ]*\) .*$/\2/p' "$ours/output" | sed 's/:.*//' | sort -u | grep -Fvx "$(printf '%s\n' "$@")")
+        apt-get -s -y purge "$@" $removable >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+        others=$(removed_in "$ours/output" | grep -Fvx "$(printf '%s\n' "$@" $removable)")
         [ -n "$others" ] || break
         needed=$(needed_by "$others" "$@")
         [ -n "$needed" ] || fail "removing our packages would also remove $(echo $others), which is not ours"
         keep="$keep $needed"
-        set -- $(printf '%s\n' "$@" | grep -Fvx "$(printf '%s\n' $needed)")
+        set -- $(printf '%s\n' "$@" | grep -Fvx "$needed")
     done
-    [ -z "$keep" ] || say "progress${tab}stays, because other packages have come to need it:$keep"
-    [ $# -eq 0 ] || run_apt purge "$@"
-    remove_accounts
-    rm -f "$ours/packages.added" "$ours/packages.accounts" "$ours/accounts.before"
+    [ $# -eq 0 ] || run_apt purge "$@" || apt_failed purge
+    [ -z "$removable" ] || [ -n "$keep" ] || run_apt remove $removable || apt_failed remove
+    if [ -n "$keep" ]; then
+        # Still ours, and noted as such, with their users and groups.
+        say "progress${tab}stays, because other packages have come to need it: $(echo $keep)"
+        printf '%s\n' $keep >"$ours/packages.added"
+    else
+        remove_accounts
+        rm -f "$ours/packages.added" "$ours/packages.removable" "$ours/packages.accounts" "$ours/accounts.before"
+    fi
 }
+
+removed_in() { sed -n 's/^\(Remv\|Purg\) \([^ :]*\).*$/\2/p' "$1" | sort -u; }
 
 # Which of our packages ($2...) the packages $1 depend on, directly or not.
 needed_by() {
     others=$1; shift
     for package in "$@"; do
-        removed=$(apt-get -s -y purge "$package" 2>/dev/null | sed -n 's/^\(Remv\|Purg\) \([^ ]*\) .*$/\2/p' | sed 's/:.*//')
-        printf '%s\n' "$removed" | grep -Fqx "$others" && echo "$package"
+        apt-get -s -y purge "$package" >"$ours/output" 2>/dev/null
+        removed_in "$ours/output" | grep -Fqx "$others" && echo "$package"
     done
 }
 
+# Only accounts of the system: ids below 1000, and Debian's own range from 60000.
 remove_accounts() {
     [ -e "$ours/packages.accounts" ] || return 0
-    while read -r kind name; do [ "$kind" = user ] && getent passwd "$name" >/dev/null && userdel "$name" >/dev/null 2>&1; done <"$ours/packages.accounts"
-    while read -r kind name; do [ "$kind" = group ] && getent group "$name" >/dev/null && groupdel "$name" >/dev/null 2>&1; done <"$ours/packages.accounts"
-    return 0
+    for kind in user group; do
+        for name in $(sed -n "s/^$kind //p" "$ours/packages.accounts"); do
+            if [ $kind = user ]; then id=$(id -u "$name" 2>/dev/null); else id=$(getent group "$name" | cut -d: -f3); fi
+            case $id in
+                '') ;;
+                [0-9] | [0-9][0-9] | [0-9][0-9][0-9] | 6[0-4][0-9][0-9][0-9])
+                    ${kind}del "$name" >"$ours/output" 2>&1 || fail "could not remove the $kind $name: $(tail -n 1 "$ours/output")" ;;
+                *) say "progress${tab}the $kind $name stays: its number $id is not one of the system's" ;;
+            esac
+        done
+    done
 }

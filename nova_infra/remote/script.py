@@ -64,7 +64,7 @@ def compose(calls: Iterable[Call]) -> Script:
     """The script that makes these calls one after the other and then ends with success."""
     mark = f"nova-infra-{secrets.token_hex(8)}"
     body = "\n".join(each.text() for each in calls)
-    source = f"mark={mark}\n{_functions()}\n{body}\nexit 0\n"
+    source = f"mark={mark}\n{_functions()}\n{body}\nsay end\nexit 0\n"
     return Script(source.encode(), mark)
 
 
@@ -102,6 +102,8 @@ class Listener:
         self.answer = Answer()
         self.current = doing
         self.heard = False
+        self.ended = False
+        self.noise = ""
         self._mark = mark
         self._show = show
         self._began = time.monotonic()
@@ -110,6 +112,8 @@ class Listener:
         """Takes one line; those that are not ours are left out."""
         fields = fields_of(line, self._mark)
         if fields is None:
+            # Quoted when none of our lines comes: a login shell that says why it does not run commands.
+            self.noise = (self.noise + line)[-300:]
             return
         self.heard = True
         kind, rest = fields[0], tuple(fields[1:])
@@ -125,7 +129,9 @@ class Listener:
         elif kind == "failed":
             self.current = rest[0]
         elif kind == "again":
-            self.answer.again = True
+            self.answer.again = self.ended = True
+        elif kind == "end":
+            self.ended = True
 
     def _seconds(self) -> int:
         return round(time.monotonic() - self._began)

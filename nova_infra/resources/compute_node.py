@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from ..errors import Refused
+from ..errors import InvalidSettings, Problem, Refused
 from ..node import UNMANAGED
 from ..provider import connection_state
 from ..releases import release
@@ -41,16 +41,20 @@ class ComputeNodeLifecycle(NodeRole):
         Nova itself does not check: it deletes the record of a host with instances on it and leaves their processes running.
         """
         host, compute = known["node"], self.access.compute
+        records = [each for each in compute.services() if (each.host, each.binary) == (host, BINARY)]
+        # Disabled before the instances are counted: none is scheduled in between.
+        disabled_by_us = [each for each in records if each.status == "enabled"]
+        if disabled_by_us:
+            compute.disable(host, BINARY, "being removed by Pulumi")
         servers = compute.servers_on(host)
         if servers:
+            if disabled_by_us:
+                compute.enable(host, BINARY)
             names = ", ".join(f"{server.name} ({server.id}, {server.status})" for server in servers)
             raise Refused(
-                f"{host} still has {len(servers)} instance{'s' if len(servers) > 1 else ''}: {names}. Delete or migrate them (nova delete, "
-                "nova migrate), then run this again."
+                f"{host} still has {len(servers)} instance{'s' if len(servers) > 1 else ''}: {names}. Delete or migrate them "
+                "(nova delete, nova migrate), then run this again."
             )
-        records = [each for each in compute.services() if (each.host, each.binary) == (host, BINARY)]
-        if records:
-            compute.disable(host, BINARY, "being removed by Pulumi")
         super().remove(known)
         for record in records:
             compute.delete_service(record.id)
@@ -78,6 +82,11 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
 
     def __init__(self, name: str, args: ComputeNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         juno = release(args.release)
+        missing = [path for path in juno.compute.files if path not in args.options]
+        if missing:
+            raise InvalidSettings(
+                [Problem(f"{name}.options", f"has no {path}, which nova-compute reads") for path in missing]
+            )
         inputs = {
             "node": args.node,
             "connection": connection_state(args.connection),
@@ -87,7 +96,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             "absent": list(juno.absent),
             "schema": UNMANAGED,
             "reporting": [BINARY],
-            "ports": {},
+            "answers": {},
             "virt_type": None,
         }
         super().__init__(ComputeNodeLifecycle(), name, inputs, opts)

@@ -8,12 +8,15 @@ from typing import Any
 
 import pulumi
 
+from ..errors import InvalidSettings, Problem
 from ..node import CURRENT, UNMANAGED
 from ..provider import connection_state
 from ..releases import release
+from ..releases.release import NOVA_CONF, Port
 from .lifecycle import Resource
 from .node_role import NodeRole, file_states, service_states
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
 Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
 
 
@@ -36,6 +39,13 @@ class ControllerNodeLifecycle(NodeRole):
     """The controller's state on its machine."""
 
 
+def _answers_at(port: Port, options: Options) -> str:
+    """`host:port` as the controller itself reaches it."""
+    default = options.get(NOVA_CONF, {}).get("DEFAULT", {})
+    host = str(default.get(port.host_option, EVERYWHERE))
+    return f"{'127.0.0.1' if host == EVERYWHERE else host}:{default.get(port.number_option, port.number)}"
+
+
 class ControllerNode(Resource, module="nova", name="ControllerNode"):
     """The control services of nova on a machine that has their packages.
 
@@ -56,6 +66,11 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
     def __init__(self, name: str, args: ControllerNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         juno = release(args.release)
         services = tuple(args.services) or tuple(juno.controller.services)
+        unknown = [service for service in services if service not in juno.controller.reads]
+        if unknown:
+            raise InvalidSettings(
+                [Problem(f"{name}.services", f"{each!r} is no service of a controller") for each in unknown]
+            )
         inputs = {
             "node": args.node,
             "connection": connection_state(args.connection),
@@ -65,7 +80,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
             "absent": list(juno.absent),
             "schema": CURRENT if args.sync_database else UNMANAGED,
             "reporting": sorted(juno.listed_services & set(services)),
-            "ports": {name: port for name, port in juno.ports.items() if name in services},
+            "answers": {name: _answers_at(port, args.options) for name, port in juno.ports.items() if name in services},
             "schema_version": None,
         }
         super().__init__(ControllerNodeLifecycle(), name, inputs, opts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,7 @@ class DatabaseLifecycle(Lifecycle):
 
     kind = "database"
     identity = ("name",)
-    computed = ("adopted",)
+    computed = ("adopted", "found_hosts")
     kept_in_state = frozenset({"on_delete"})
     rename = "dump it, add a database with the new name, run `pulumi up`, load the dump, and remove the old one"
 
@@ -64,10 +65,14 @@ class DatabaseLifecycle(Lifecycle):
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Notes what is there already, then makes it as wanted."""
-        found = "found" if self.access.database.schema(wanted["name"]) else "new"
-        noted = self.access.note_first(self._note(wanted), found)
+        server = self.access.database
+        found = {
+            "schema": server.schema(wanted["name"]) is not None,
+            "hosts": sorted(server.password_hashes(wanted["user"])),
+        }
+        noted = json.loads(self.access.note_first(self._note(wanted), json.dumps(found)))
         self._apply(wanted)
-        return {"adopted": noted == "found"}
+        return {"adopted": noted["schema"], "found_hosts": noted["hosts"]}
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The schema's defaults, and for each host the privileges and whether the password is ours."""
@@ -92,7 +97,7 @@ class DatabaseLifecycle(Lifecycle):
                 if host in hashes
             },
         }
-        return observed, {"adopted": bool(known.get("adopted"))}
+        return observed, self._outputs(known)
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes it as wanted; a host that is no longer named loses our privileges, and the user there when it has no others."""
@@ -102,7 +107,7 @@ class DatabaseLifecycle(Lifecycle):
         if known["user"] != wanted["user"]:
             for host in known["hosts"]:
                 self._remove_user(known, host)
-        return {"adopted": known.get("adopted", False)}
+        return self._outputs(known)
 
     def remove(self, known: State) -> None:
         """Drops schema and user when the stack said so; what we found and what others share stays."""
@@ -111,8 +116,9 @@ class DatabaseLifecycle(Lifecycle):
                 f"The database {known['name']} is not dropped. To drop it with its data, set on_delete to {DROP} (or {KEEP}, which leaves it), "
                 "run `pulumi up`, then run this again."
             )
-        if known["on_delete"] == DROP and not known.get("adopted"):
-            self.access.database.drop_schema(known["name"])
+        if known["on_delete"] == DROP:
+            if not known.get("adopted"):
+                self.access.database.drop_schema(known["name"])
             for host in known["hosts"]:
                 self._remove_user(known, host)
         self.access.forget_note(self._note(known))
@@ -143,6 +149,8 @@ class DatabaseLifecycle(Lifecycle):
     def _remove_user(self, known: State, host: str) -> None:
         server = self.access.database
         name, user = known["name"], known["user"]
+        if host in self._outputs(known)["found_hosts"]:
+            return
         if server.schemas_of(user, host) - {name}:
             # Others share the user: it stays, without what was ours.
             granted = server.privileges(user, host, name)
@@ -150,6 +158,9 @@ class DatabaseLifecycle(Lifecycle):
                 server.revoke(user, host, name, granted)
         else:
             server.drop_user(user, host)
+
+    def _outputs(self, known: State) -> dict[str, Any]:
+        return {"adopted": bool(known.get("adopted")), "found_hosts": list(known.get("found_hosts") or [])}
 
     def _note(self, state: State) -> str:
         return f"database.{state['name']}"
@@ -167,6 +178,8 @@ class Database(Resource, module="nova", name="Database"):
 
     adopted: pulumi.Output[bool]
     """Whether the schema was there before us; then destroy leaves it."""
+    found_hosts: pulumi.Output[list[str]]
+    """The user's hosts that were there before us; destroy leaves the user there."""
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {
@@ -180,6 +193,7 @@ class Database(Resource, module="nova", name="Database"):
             },
             "on_delete": args.on_delete,
             "adopted": None,
+            "found_hosts": None,
         }
         protect = pulumi.ResourceOptions(protect=args.on_delete == REFUSE)
         super().__init__(DatabaseLifecycle(), name, inputs, pulumi.ResourceOptions.merge(protect, opts))

@@ -111,7 +111,9 @@ class EndpointLifecycle(Lifecycle):
 
 def _ours(records: list[EndpointRecord], known: State) -> EndpointRecord | None:
     recorded = [record for record in records if record.id == known.get("endpoint_id")]
-    return next(iter([*recorded, *records]), None)
+    # Somebody may have made ours anew. Those that were others' before stay theirs.
+    renewed = [record for record in records if record.id not in (known.get("other_records") or [])]
+    return next(iter([*recorded, *renewed]), None)
 
 
 def _fitting(records: list[EndpointRecord], wanted: State) -> EndpointRecord | None:

@@ -17,7 +17,10 @@ ANOTHER_PASSWORD = "another password"  # noqa: S105 - what is shown instead of o
 
 @dataclass(frozen=True)
 class KeystoneUserArgs:
-    """A user of Keystone with roles in one tenant. Roles besides these are shown (`other_roles`), not removed."""
+    """A user of Keystone with roles in one tenant. Roles besides these are shown (`other_roles`), not removed.
+
+    An empty `email` leaves the user's as it is.
+    """
 
     name: str
     password: pulumi.Input[str]
@@ -70,7 +73,7 @@ class KeystoneUserLifecycle(Lifecycle):
         roles = identity.roles_of(user, known["tenant"])
         observed = {
             **known,
-            "email": user.email,
+            "email": user.email if known["email"] else "",
             "enabled": user.enabled,
             "roles": [role for role in known["roles"] if role in roles],
             # A user that is disabled or has no role gets no token with any password.
@@ -101,8 +104,9 @@ class KeystoneUserLifecycle(Lifecycle):
         self.access.forget_note(self._note(known))
 
     def _apply(self, user: User, wanted: State) -> None:
-        if (user.email, user.enabled) != (wanted["email"], wanted["enabled"]):
-            self.access.identity.update_user(user, wanted["email"], wanted["enabled"])
+        email = wanted["email"] or user.email
+        if (user.email, user.enabled) != (email, wanted["enabled"]):
+            self.access.identity.update_user(user, email, wanted["enabled"])
         self._grant(user, wanted)
         if wanted["enabled"] and not self._password_works(wanted):
             self.access.identity.set_password(user, wanted["password"])

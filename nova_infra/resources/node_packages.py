@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from ..errors import Problem
+from ..node import same_machine
 from ..provider import connection_state
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import operate
@@ -38,7 +39,6 @@ class NodePackagesLifecycle(Lifecycle):
     kind = "node"
     identity = ("node",)
     computed = ("versions", "added")
-    kept_in_state = frozenset({"connection"})
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
@@ -79,7 +79,7 @@ class NodePackagesLifecycle(Lifecycle):
         operate(
             self.access.node(known["node"], known["connection"]),
             _question(known),
-            lambda facts: [] if facts.notes[ADDED] is None else _removal(),
+            lambda facts: _removal(known, facts),
             doing="removing packages",
             deadline=DEADLINE_SECONDS,
         )
@@ -97,6 +97,7 @@ def observed(state: State, facts: Facts) -> dict[str, str]:
 
 def decide(wanted: State, facts: Facts) -> list[Call]:
     """One apt run for all that is missing, or nothing."""
+    same_machine(wanted, facts)
     there = observed(wanted, facts)
     due = [
         name if version == PRESENT else f"{name}={version}"
@@ -106,7 +107,10 @@ def decide(wanted: State, facts: Facts) -> list[Call]:
     return [call("install_packages", *due, title=f"installing {' '.join(due)}")] if due else []
 
 
-def _removal() -> list[Call]:
+def _removal(known: State, facts: Facts) -> list[Call]:
+    if facts.notes[ADDED] is None:
+        return []
+    same_machine(known, facts)
     return [call("purge_packages", title="removing the packages that we added"), call("remove_notes")]
 
 

@@ -14,8 +14,8 @@ from ..masking import mask
 from ..releases.release import Ownership
 from ..remote.connection import Connection
 from ..remote.inspection import Facts, Question, inspect
-from ..remote.operation import operate, progress, wait_until
-from ..remote.script import call, decoded
+from ..remote.operation import Decide, operate, progress, wait_until
+from ..remote.script import Call, call, decoded
 from .lifecycle import Lifecycle, State, required_text
 
 APPLY_SECONDS = 1800.0
@@ -32,7 +32,6 @@ class NodeRole(Lifecycle):
     kind = "node"
     identity = ("node",)
     computed = ("virt_type", "init_system", "schema_version")
-    kept_in_state = frozenset({"connection"})
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
@@ -40,7 +39,8 @@ class NodeRole(Lifecycle):
 
     def problems(self, wanted: State) -> list[Problem]:
         """Empty names; no service."""
-        return required_text(wanted, "node")
+        problems = required_text(wanted, "node")
+        return problems if wanted["services"] else [*problems, Problem("services", "is empty")]
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Writes, syncs, starts, and waits until nova says that it works.
@@ -57,40 +57,48 @@ class NodeRole(Lifecycle):
         return node.observed(known, facts, self.access.fingerprint_key), self._outputs(known, facts)
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
-        """Does what is different, and restarts what reads it."""
-        dropped = [name for name in known["services"] if name not in wanted["services"]]
-        if dropped:
-            # A service that the stack no longer names is stopped; its package stays what it is.
-            calls = [call("lock", "900"), call("stop_services", *dropped, title=f"stopping {', '.join(dropped)}")]
-            show = progress(wanted["node"])
-            self._connection(wanted).run(calls, doing="stopping services", deadline=APPLY_SECONDS, show=show)
-        return self._applied(wanted)
+        """Does what is different, and restarts what reads it.
+
+        Waits also for services that a run which failed while it waited has restarted already.
+        """
+        services = [name for name in known["services"] if name not in wanted["services"]]
+        files = [path for path in known["files"] if path not in wanted["files"]]
+        if services or files:
+            # What the stack no longer names is as it was before us; its package stays what it is.
+            self._operate(
+                wanted, lambda _facts: node.leave(services, files), doing="leaving what the stack no longer names"
+            )
+        different = [name for name, each in wanted["services"].items() if known["services"].get(name) != each]
+        return self._applied(wanted, wait_for=different)
 
     def remove(self, known: State) -> None:
         """Stops the services and puts the files back."""
-        self._connection(known).run(
-            [call("lock", "900"), *node.undo(known)],
-            doing="taking the role away",
-            deadline=APPLY_SECONDS,
-            show=progress(known["node"]),
-            secrets=node.secrets_in(known),
-        )
+
+        def undo(facts: Facts) -> list[Call]:
+            node.same_machine(known, facts)
+            return node.undo(known)
+
+        self._operate(known, undo, doing="taking the role away")
 
     # ------------------------------------------------------------ applying
 
     def _connection(self, state: State) -> Connection:
         return self.access.node(state["node"], state["connection"])
 
+    def _operate(self, state: State, decide: Decide, *, doing: str) -> Sequence[Call]:
+        _, calls, _ = operate(
+            self._connection(state),
+            node.question(state),
+            decide,
+            doing=doing,
+            deadline=APPLY_SECONDS,
+            secrets=node.secrets_in(state),
+        )
+        return calls
+
     def _applied(self, wanted: State, wait_for: Sequence[str] = ()) -> dict[str, Any]:
         connection = self._connection(wanted)
-        _, calls, _ = operate(
-            connection,
-            node.question(wanted),
-            lambda facts: node.decide(wanted, facts),
-            doing="configuring the node",
-            deadline=APPLY_SECONDS,
-            secrets=node.secrets_in(wanted),
-        )
+        calls = self._operate(wanted, lambda facts: node.decide(wanted, facts), doing="configuring the node")
         running = [name for name, each in wanted["services"].items() if each["running"]]
         self._wait_until_done(
             wanted, connection, [name for name in running if name in wait_for or name in node.restarted(calls)]
@@ -106,15 +114,14 @@ class NodeRole(Lifecycle):
             return
         processes = self._processes(connection, restarted)
         listed = [name for name in restarted if name in wanted["reporting"]]
-        answering = {name: port for name, port in wanted["ports"].items() if name in restarted}
+        answering = {name: place for name, place in wanted["answers"].items() if name in restarted}
         show = progress(wanted["node"])
         try:
-            for name, port in answering.items():
-                show(f"waiting until {name} answers on port {port}")
+            for name, place in answering.items():
+                doing = f"waiting until {name} answers at {place}"
+                show(doing)
                 wait_until(
-                    partial(_answers, connection, port),
-                    doing=f"{name} on {wanted['node']}: an answer on port {port}",
-                    seconds=ANSWER_SECONDS,
+                    partial(_answers, connection, place), doing=f"{wanted['node']}: {doing}", seconds=ANSWER_SECONDS
                 )
             if listed:
                 show(f"waiting for reports of {', '.join(listed)}")
@@ -186,9 +193,10 @@ class NodeRole(Lifecycle):
         return node.found(facts)
 
 
-def _answers(connection: Connection, port: int) -> bool:
+def _answers(connection: Connection, place: str) -> bool:
+    host, _, port = place.rpartition(":")
     try:
-        connection.reach_tcp("127.0.0.1", port).close()
+        connection.reach_tcp(host, int(port)).close()
     except OSError:
         return False
     return True

@@ -101,7 +101,9 @@ def _content(endpoint: EndpointRecord) -> tuple[str, str, str, str]:
 
 def _ours(records: list[ServiceRecord], known: State) -> ServiceRecord | None:
     recorded = [record for record in records if record.id == known.get("service_id")]
-    return next(iter([*recorded, *records]), None)
+    # Somebody may have made ours anew. Those that were others' before stay theirs.
+    renewed = [record for record in records if record.id not in (known.get("other_records") or [])]
+    return next(iter([*recorded, *renewed]), None)
 
 
 class Service(Resource, module="nova", name="Service"):

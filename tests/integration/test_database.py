@@ -43,12 +43,12 @@ def grants(lab: Lab, host: str) -> str:
 def test_the_schema_and_the_user_at_both_hosts_are_made_and_made_twice_is_the_same(
     lab: Lab, database: DatabaseLifecycle
 ) -> None:
-    assert database.make(wanted()) == {"adopted": False}
-    assert database.make(wanted()) == {"adopted": False}
+    assert database.make(wanted()) == {"adopted": False, "found_hosts": []}
+    assert database.make(wanted()) == {"adopted": False, "found_hosts": []}
     assert [NAME] in lab.sql("SHOW DATABASES")
     for host in ("localhost", "%"):
         assert "GRANT ALL PRIVILEGES ON `first\\\\_light`.*" in grants(lab, host)
-    assert database.look(wanted()) == (wanted(), {"adopted": False})
+    assert database.look(wanted()) == (wanted(), {"adopted": False, "found_hosts": []})
 
 
 def test_a_password_with_every_kind_of_character_lets_the_user_in(lab: Lab, database: DatabaseLifecycle) -> None:
@@ -73,7 +73,7 @@ def test_what_was_changed_behind_our_back_is_seen_and_repaired(lab: Lab, databas
     assert observed["hosts"]["%"]["privileges"] == ["ALL"]
     assert observed["hosts"]["%"]["password"] != PASSWORD
     database.change(observed, wanted())
-    assert database.look(wanted()) == (wanted(), {"adopted": False})
+    assert database.look(wanted()) == (wanted(), {"adopted": False, "found_hosts": []})
 
 
 def test_a_host_that_the_stack_no_longer_names_loses_the_user(lab: Lab, database: DatabaseLifecycle) -> None:
@@ -107,7 +107,7 @@ def test_a_schema_that_was_there_before_us_is_adopted_and_stays(lab: Lab, databa
     lab.sql(f"CREATE DATABASE {NAME}")
     try:
         outputs = database.make(wanted())
-        assert outputs == {"adopted": True}
+        assert outputs == {"adopted": True, "found_hosts": []}
         database.remove({**wanted(), **outputs})
         assert [NAME] in lab.sql("SHOW DATABASES")
     finally:

@@ -36,7 +36,7 @@ def state_of(wanted: dict[str, Any]) -> dict[str, Any]:
         "absent": wanted.get("absent", [SQLITE]),
         "schema": wanted.get("schema", "unmanaged"),
         "reporting": [],
-        "ports": {},
+        "answers": {},
     }
 
 

@@ -322,6 +322,7 @@ def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_no
         "stop_services nova-compute",
         "put_back_original /etc/nova/nova-compute.conf",
         "put_back_original /etc/nova/nova.conf",
+        "put_back_original /etc/init/nova-compute.override",
         "remove_notes service.nova-compute",
     ]
 

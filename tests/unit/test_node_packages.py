@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from nova_infra.errors import StepFailed
 from nova_infra.remote.inspection import Facts, Package
 from nova_infra.resources.node_packages import decide, observed
 
@@ -21,7 +23,11 @@ def facts(**packages: Package) -> Facts:
 
 
 def wanted(**packages: str) -> dict[str, Any]:
-    return {"packages": {name.replace("_", "-"): version for name, version in packages.items()}}
+    return {
+        "node": "controller",
+        "connection": {"host": "10.0.0.11"},
+        "packages": {name.replace("_", "-"): version for name, version in packages.items()},
+    }
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,9 @@ def test_what_is_installed(packages: dict[str, str], machine: dict[str, Package]
 def test_a_package_of_another_version_is_shown_with_it_and_one_that_is_gone_not_at_all() -> None:
     state = wanted(nova_api="1:2014.2.5", nova_cert="present")
     assert observed(state, facts(nova_api=THERE, nova_cert=REMOVED)) == {"nova-api": "1:2014.2.4"}
+
+
+def test_nothing_is_installed_on_a_machine_that_calls_itself_otherwise() -> None:
+    other = dataclasses.replace(facts(nova_api=NONE), hostname="somebody-elses")
+    with pytest.raises(StepFailed, match="calls itself somebody-elses"):
+        decide(wanted(nova_api="present"), other)
