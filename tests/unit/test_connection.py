@@ -176,6 +176,12 @@ def test_what_a_login_shell_prints_is_not_taken_for_an_answer(machine: Machine, 
     assert run(node, ON).facts == [("on",)]
 
 
+def test_a_machine_that_runs_something_else_is_said_so_with_its_words(machine: Machine, node: Connection) -> None:
+    machine.noise = "echo 'Please login as the user ubuntu'; exit 0; "
+    with pytest.raises(ConnectionFailed, match="Please login as the user ubuntu"):
+        node.run([call("fact", "hostname", "x")], doing="reading", deadline=5)
+
+
 def test_nothing_of_a_script_stands_in_the_command(machine: Machine, node: Connection) -> None:
     run(node, call("fact", Secret("hunter2")))
     assert machine.commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import types
 from typing import Any
 
 import pytest
@@ -576,6 +577,26 @@ def test_a_compute_node_with_instances_is_not_taken_away(reached: Reached) -> No
     assert all(word in str(refusal.value) for word in ("compute1", "2 instances", "web (41, ACTIVE)", "db", "migrate"))
     # Disabled while they are counted, so that none is scheduled in between; nothing on the machine is touched.
     assert reached.log.done == ["disable nova-compute on compute1", "enable nova-compute on compute1"]
+
+
+def test_a_node_that_another_run_holds_is_not_left_half_way(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = reached.node("compute1", None)
+    waited = []
+
+    def run(calls: Any, **more: Any) -> Any:
+        answer = machine.run(calls, **more)
+        if next(each.function for each in calls) == "lock" and not waited:
+            # It had to wait for the lock: nothing behind it was done.
+            waited.append(calls)
+            reached.log.done.clear()
+            answer.again = True
+        return answer
+
+    held = types.SimpleNamespace(name=machine.name, address=machine.address, run=run)
+    monkeypatch.setattr(reached, "node", lambda _name, _connection: held)
+    lifecycle(ControllerNodeLifecycle, reached).delete("compute1", NODE)
+    assert waited
+    assert "stop_services nova-compute" in reached.log.done
 
 
 def test_a_compute_node_is_disabled_then_stopped_then_its_record_goes(reached: Reached) -> None:
