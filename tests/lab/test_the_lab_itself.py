@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes import ROOT, Lab, setting
+from tests.nodes import ROOT, Lab, eventually, setting
 
 pytestmark = pytest.mark.lab
 
@@ -33,12 +33,12 @@ def lab_command(*arguments: str, **environment: str) -> subprocess.CompletedProc
 
 
 def test_up_changes_nothing_on_running_nodes(lab: Lab) -> None:
-    before = lab.run("controller", "cat /proc/1/stat")
+    before = lab.run("controller", "awk '{ print $22 }' /proc/1/stat")
 
     done = lab_command("up")
 
     assert done.returncode == 0, done.stderr
-    assert before == lab.run("controller", "cat /proc/1/stat")
+    assert before == lab.run("controller", "awk '{ print $22 }' /proc/1/stat")
 
 
 def test_the_bridge_check_passes_and_names_another_subnet(lab: Lab) -> None:
@@ -179,6 +179,7 @@ def test_nodes_whose_processes_were_killed_come_back(lab: Lab) -> None:
         check=True,
     ).stdout.split()
     subprocess.run(["kill", "-KILL", *pids], check=True)
+    assert eventually(lambda: not any(Path("/proc", pid).exists() for pid in pids), seconds=10)
 
     done = lab_command("up")
 
