@@ -89,18 +89,27 @@ def test_the_user_gets_a_token_with_the_password(access: Access, user: KeystoneU
 
 
 def test_a_user_changed_behind_our_back_is_seen_and_repaired(lab: Lab, user: KeystoneUserLifecycle) -> None:
-    made = user.make(USER)
+    wanted = {**USER, "email": "first@example.org"}
+    made = user.make(wanted)
     lab.openstack(f"keystone user-password-update --pass other {made['user_id']}")
     lab.openstack(f"keystone user-update --email somebody@example.org {made['user_id']}")
-    seen = user.look({**USER, **made})
+    seen = user.look({**wanted, **made})
     assert seen is not None
     observed, _ = seen
     assert observed["email"] == "somebody@example.org"
     assert observed["password"] not in (USER["password"], "other")
-    user.change({**observed, **made}, USER)
-    repaired = user.look({**USER, **made})
+    user.change({**observed, **made}, wanted)
+    repaired = user.look({**wanted, **made})
     assert repaired is not None
-    assert {key: repaired[0][key] for key in USER} == USER
+    assert {key: repaired[0][key] for key in wanted} == wanted
+
+
+def test_an_email_that_the_stack_does_not_name_is_left_and_is_no_drift(lab: Lab, user: KeystoneUserLifecycle) -> None:
+    made = user.make(USER)
+    lab.openstack(f"keystone user-update --email somebody@example.org {made['user_id']}")
+    assert user.look({**USER, **made}) == ({**USER, **made}, made)
+    user.change({**USER, **made}, USER)
+    assert [row["email"] for row in users(lab)] == ["somebody@example.org"]
 
 
 def test_a_role_taken_away_is_given_back_and_another_one_is_left(lab: Lab, user: KeystoneUserLifecycle) -> None:
