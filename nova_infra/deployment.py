@@ -6,7 +6,6 @@ from typing import Any
 
 import pulumi
 
-from .node import service_fingerprint
 from .options import node_options
 from .provider import (
     ControllerArgs,
@@ -24,6 +23,7 @@ from .resources.database import Database, DatabaseArgs
 from .resources.endpoint import Endpoint, EndpointArgs
 from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
 from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
+from .resources.node_role import shown_fingerprint
 from .resources.service import Service, ServiceArgs
 from .resources.service_check import ServiceCheck, ServiceCheckArgs
 from .settings import Controller, Node, Settings
@@ -46,6 +46,8 @@ class NovaDeployment(pulumi.ComponentResource):
         self._settings = settings
         self._release = release(settings.release)
         self._shards = [self._access(f"{name}-{number}") for number in shards(settings.concurrency)]
+
+        self._node_options = {node.name: node_options(settings, node, self._role(node)) for node in settings.nodes()}
 
         packages = {node.name: self._packages(node) for node in settings.nodes()}
         database = self._database()
@@ -172,7 +174,7 @@ class NovaDeployment(pulumi.ComponentResource):
         args = ControllerNodeArgs(
             node=node.name,
             connection=self._connection(node),
-            options=node_options(self._settings, node, self._role(node)),
+            options=self._node_options[node.name],
             services=node.services,
             # The schema is one: the first controller keeps it up to date, the others wait for that.
             sync_database=node == self._settings.controllers[0],
@@ -184,7 +186,7 @@ class NovaDeployment(pulumi.ComponentResource):
         args = ComputeNodeArgs(
             node=node.name,
             connection=self._connection(node),
-            options=node_options(self._settings, node, self._role(node)),
+            options=self._node_options[node.name],
             release=self._release.name,
         )
         return ComputeNode(node.name, args, self._options(node.name, *needs))
@@ -198,13 +200,9 @@ class NovaDeployment(pulumi.ComponentResource):
 
     def _restarts(self) -> pulumi.Output[str]:
         # Whatever a service reads is in here: after each restart the check looks again.
-        files = {
-            f"{node.name}:{path}": options
-            for node in self._settings.nodes()
-            for path, options in node_options(self._settings, node, self._role(node)).items()
-        }
-        values: pulumi.Output[dict[str, Any]] = pulumi.Output.from_input(files)
-        return pulumi.Output.unsecret(values.apply(lambda resolved: service_fingerprint(resolved, sorted(resolved))))
+        return shown_fingerprint(
+            {f"{name}:{path}": options for name, files in self._node_options.items() for path, options in files.items()}
+        )
 
     def _services(self, node: Node) -> list[str]:
         chosen = node.services if isinstance(node, Controller) else []

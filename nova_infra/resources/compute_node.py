@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +9,11 @@ import pulumi
 
 from ..errors import InvalidSettings, Problem, Refused
 from ..node import UNMANAGED
-from ..provider import connection_state
 from ..releases import release
 from .lifecycle import Resource, State
-from .node_role import NodeRole, file_states, service_states
+from .node_role import NodeRole, Options, role_inputs
 
 BINARY = "nova-compute"
-Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
 
 
 @dataclass(frozen=True)
@@ -87,16 +84,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             raise InvalidSettings(
                 [Problem(f"{name}.options", f"has no {path}, which nova-compute reads") for path in missing]
             )
-        inputs = {
-            "node": args.node,
-            "connection": connection_state(args.connection),
-            "options": dict(args.options),
-            "files": file_states(list(args.options), juno.ownership),
-            "services": service_states([BINARY], args.options, juno.compute.reads),
-            "absent": list(juno.absent),
-            "schema": UNMANAGED,
-            "reporting": [BINARY],
-            "answers": {},
-            "virt_type": None,
-        }
-        super().__init__(ComputeNodeLifecycle(), name, inputs, opts)
+        inputs = role_inputs(
+            args.node, args.connection, args.options, release=juno, reads=juno.compute.reads, schema=UNMANAGED
+        )
+        super().__init__(ComputeNodeLifecycle(), name, {**inputs, "virt_type": None}, opts)

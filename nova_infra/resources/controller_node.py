@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,9 @@ import pulumi
 
 from ..errors import InvalidSettings, Problem
 from ..node import CURRENT, UNMANAGED
-from ..provider import connection_state
 from ..releases import release
-from ..releases.release import NOVA_CONF, Port
 from .lifecycle import Resource
-from .node_role import NodeRole, file_states, service_states
-
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
-Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
+from .node_role import NodeRole, Options, role_inputs
 
 
 @dataclass(frozen=True)
@@ -37,13 +32,6 @@ class ControllerNodeArgs:
 
 class ControllerNodeLifecycle(NodeRole):
     """The controller's state on its machine."""
-
-
-def _answers_at(port: Port, options: Options) -> str:
-    """`host:port` as the controller itself reaches it."""
-    default = options.get(NOVA_CONF, {}).get("DEFAULT", {})
-    host = str(default.get(port.host_option, EVERYWHERE))
-    return f"{'127.0.0.1' if host == EVERYWHERE else host}:{default.get(port.number_option, port.number)}"
 
 
 class ControllerNode(Resource, module="nova", name="ControllerNode"):
@@ -71,16 +59,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
             raise InvalidSettings(
                 [Problem(f"{name}.services", f"{each!r} is no service of a controller") for each in unknown]
             )
-        inputs = {
-            "node": args.node,
-            "connection": connection_state(args.connection),
-            "options": dict(args.options),
-            "files": file_states(list(args.options), juno.ownership),
-            "services": service_states(services, args.options, juno.controller.reads),
-            "absent": list(juno.absent),
-            "schema": CURRENT if args.sync_database else UNMANAGED,
-            "reporting": sorted(juno.listed_services & set(services)),
-            "answers": {name: _answers_at(port, args.options) for name, port in juno.ports.items() if name in services},
-            "schema_version": None,
-        }
-        super().__init__(ControllerNodeLifecycle(), name, inputs, opts)
+        reads = {service: juno.controller.reads[service] for service in services}
+        schema = CURRENT if args.sync_database else UNMANAGED
+        inputs = role_inputs(args.node, args.connection, args.options, release=juno, reads=reads, schema=schema)
+        super().__init__(ControllerNodeLifecycle(), name, {**inputs, "schema_version": None}, opts)

@@ -11,7 +11,8 @@ import pulumi
 from .. import node
 from ..errors import ComputeError, DeadlineExceeded, Problem, RemoteError
 from ..masking import mask
-from ..releases.release import Ownership
+from ..provider import connection_state
+from ..releases.release import NOVA_CONF, Port, Release
 from ..remote.connection import Connection
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import Decide, operate, progress, wait_until
@@ -24,6 +25,9 @@ ANSWER_SECONDS = 60.0
 # nova-api may die seconds after it answered once.
 STILL_ALIVE_SECONDS = 10.0
 LOG_LINES = 8
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
+
+Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
 
 
 class NodeRole(Lifecycle):
@@ -202,27 +206,49 @@ def _answers(connection: Connection, place: str) -> bool:
     return True
 
 
-def service_states(
-    services: Sequence[str], options: Mapping[str, Any], reads: Mapping[str, Sequence[str]]
+def role_inputs(
+    node_name: str,
+    connection: Any,
+    options: Options,
+    *,
+    release: Release,
+    reads: Mapping[str, Sequence[str]],
+    schema: str,
 ) -> dict[str, Any]:
-    """The wanted state of services: running, enabled, and the fingerprint of what each reads."""
+    """The wanted state of a node: the services of `reads`, each with the files that it reads, and these options."""
+    owned = {"owner": release.ownership.owner, "group": release.ownership.group, "mode": release.ownership.mode}
     return {
-        name: {
-            "running": True,
-            "enabled": True,
-            "reads": list(reads[name]),
-            "fingerprint": _fingerprint(options, list(reads[name])),
-        }
-        for name in services
+        "node": node_name,
+        "connection": connection_state(connection),
+        "options": dict(options),
+        "files": {path: dict(owned) for path in options},
+        "services": {
+            name: {
+                "running": True,
+                "enabled": True,
+                "reads": list(paths),
+                "fingerprint": shown_fingerprint({path: options[path] for path in paths}),
+            }
+            for name, paths in reads.items()
+        },
+        "absent": list(release.absent),
+        "schema": schema,
+        "reporting": sorted(release.listed_services & set(reads)),
+        "answers": {name: _answers_at(port, options) for name, port in release.ports.items() if name in reads},
     }
 
 
-def _fingerprint(options: Mapping[str, Any], reads: list[str]) -> pulumi.Output[str]:
-    values: pulumi.Output[Any] = pulumi.Output.from_input({path: options[path] for path in reads})
-    # Not a secret, though made from some: the engine shows no change of a secret, and this one announces a restart.
-    return pulumi.Output.unsecret(values.apply(lambda resolved: node.service_fingerprint(resolved, reads)))
+def _answers_at(port: Port, options: Options) -> str:
+    """`host:port` as the node itself reaches it."""
+    default = options.get(NOVA_CONF, {}).get("DEFAULT", {})
+    host = str(default.get(port.host_option, EVERYWHERE))
+    return f"{'127.0.0.1' if host == EVERYWHERE else host}:{default.get(port.number_option, port.number)}"
 
 
-def file_states(paths: Sequence[str], ownership: Ownership) -> dict[str, Any]:
-    """The wanted owner, group and mode of files."""
-    return {path: {"owner": ownership.owner, "group": ownership.group, "mode": ownership.mode} for path in paths}
+def shown_fingerprint(files: Mapping[str, Any]) -> pulumi.Output[str]:
+    """The fingerprint of all options of these files (`{path: {section: {option: Input}}}`).
+
+    Not a secret, though made from some: the engine shows no change of a secret, and this one announces a restart.
+    """
+    values: pulumi.Output[Any] = pulumi.Output.from_input(dict(files))
+    return pulumi.Output.unsecret(values.apply(lambda resolved: node.service_fingerprint(resolved, sorted(resolved))))
