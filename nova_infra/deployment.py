@@ -43,6 +43,7 @@ class NovaDeployment(pulumi.ComponentResource):
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("nova:index:NovaDeployment", name, {}, opts)
+        self._name = name
         self._settings = settings
         self._release = release(settings.release)
         self._shards = [self._access(f"{name}-{number}") for number in shards(settings.concurrency)]
@@ -116,6 +117,10 @@ class NovaDeployment(pulumi.ComponentResource):
             "host_key": node.host_key,
         }
 
+    def _named(self, what: str) -> str:
+        # Pulumi wants names that are unique in the stack: two deployments in one program have the same parts.
+        return f"{self._name}-{what}"
+
     def _options(self, node: str = "", *needs: pulumi.Resource) -> pulumi.ResourceOptions:
         provider = self._shards[shard_of(node, self._settings.concurrency)]
         return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=list(needs))
@@ -130,7 +135,7 @@ class NovaDeployment(pulumi.ComponentResource):
             password=self._secret("novaDatabasePassword"),
             on_delete=database.on_delete,
         )
-        return Database("database", args, self._options())
+        return Database(self._named("database"), args, self._options())
 
     def _user(self) -> KeystoneUser:
         identity = self._settings.identity
@@ -140,11 +145,13 @@ class NovaDeployment(pulumi.ComponentResource):
             tenant=identity.service_tenant,
             roles=[identity.role],
         )
-        return KeystoneUser("user", args, self._options())
+        return KeystoneUser(self._named("user"), args, self._options())
 
     def _service(self) -> Service:
         service = self._settings.service
-        return Service("service", ServiceArgs(service.name, service.type, service.description), self._options())
+        return Service(
+            self._named("service"), ServiceArgs(service.name, service.type, service.description), self._options()
+        )
 
     def _endpoint(self, service: Service) -> Endpoint:
         endpoint = self._settings.endpoint
@@ -156,7 +163,7 @@ class NovaDeployment(pulumi.ComponentResource):
             internal_url=endpoint.internal_url,
             admin_url=endpoint.admin_url,
         )
-        return Endpoint("endpoint", args, self._options("", service))
+        return Endpoint(self._named("endpoint"), args, self._options("", service))
 
     # ------------------------------------------------------------ nodes
 
@@ -168,7 +175,7 @@ class NovaDeployment(pulumi.ComponentResource):
         extra = layers.controller if isinstance(node, Controller) else layers.compute
         packages = {**dict.fromkeys(self._role(node).packages, PRESENT), **extra}
         args = NodePackagesArgs(node.name, self._connection(node), packages)
-        return NodePackages(f"{node.name}-packages", args, self._options(node.name))
+        return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
 
     def _controller(self, node: Controller, needs: list[pulumi.Resource]) -> ControllerNode:
         args = ControllerNodeArgs(
@@ -180,7 +187,7 @@ class NovaDeployment(pulumi.ComponentResource):
             sync_database=node == self._settings.controllers[0],
             release=self._release.name,
         )
-        return ControllerNode(node.name, args, self._options(node.name, *needs))
+        return ControllerNode(self._named(node.name), args, self._options(node.name, *needs))
 
     def _compute(self, node: Node, needs: list[pulumi.Resource]) -> ComputeNode:
         args = ComputeNodeArgs(
@@ -189,14 +196,16 @@ class NovaDeployment(pulumi.ComponentResource):
             options=self._node_options[node.name],
             release=self._release.name,
         )
-        return ComputeNode(node.name, args, self._options(node.name, *needs))
+        return ComputeNode(self._named(node.name), args, self._options(node.name, *needs))
 
     # ------------------------------------------------------------ the last check
 
     def _check(self, nodes: list[pulumi.Resource]) -> ServiceCheck:
         listed = self._release.listed_services
         services = {node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()}
-        return ServiceCheck("check", ServiceCheckArgs(services, self._restarts()), self._options("", *nodes))
+        return ServiceCheck(
+            self._named("check"), ServiceCheckArgs(services, self._restarts()), self._options("", *nodes)
+        )
 
     def _restarts(self) -> pulumi.Output[str]:
         # Whatever a service reads is in here: after each restart the check looks again.

@@ -8,7 +8,8 @@ The state of a node is a dictionary, because that is what Pulumi shows property 
      "files": {file: {"owner", "group", "mode"}},
      "services": {name: {"running": bool, "enabled": bool, "reads": [file], "fingerprint": str}},
      "absent": [path],
-     "schema": "current" | "unmanaged"}          whether this node keeps the database schema up to date
+     "schema": "current" | "unmanaged",          whether this node keeps the database schema up to date
+     "adopt": bool}                              whether files that others wrote may be taken over
 
 Nothing here opens a connection.
 """
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .configuration import as_list, read_options, write_options
-from .errors import StepFailed, UnreadableFile
+from .errors import Refused, StepFailed, UnreadableFile
 from .masking import Secret, fingerprint, key_from
 from .remote.inspection import Facts, File, Process, Question
 from .remote.script import Call, call
@@ -34,6 +35,8 @@ UNMANAGED = "unmanaged"
 FOUND_ON_THE_MACHINE = {("libvirt", "virt_type"): "virt_type"}
 HEADING = "Written by Pulumi (nova_infra). A change made here is drift: the next `pulumi up --refresh` takes it back."
 UNREADABLE = "unreadable"
+# The note of the services that ran, and started at boot, before us.
+FOUND = "services.found"
 
 # A process whose start cannot be told from the file's last change may have read either content; /proc counts boot time in
 # whole seconds.
@@ -42,12 +45,14 @@ CLOCK_SECONDS = 2
 _SECRET_OPTION = re.compile(r"password|secret|token|connection|transport_url|_key$")
 
 
-def question(state: State) -> Question:
-    """What must be read on the node to compare it with `state`."""
+def question(state: State, new_files: Iterable[str] = ()) -> Question:
+    """What must be read on the node to compare it with `state`; of `new_files` also whose they are."""
     return Question(
         files=sorted(state["files"]),
         paths=sorted(state["absent"]),
         services=list(state["services"]),
+        notes=(FOUND,),
+        origins=sorted(new_files),
         schema=state["schema"] == CURRENT,
     )
 
@@ -97,7 +102,12 @@ def observed(state: State, facts: Facts, key: str) -> dict[str, Any]:
 
 def found(facts: Facts) -> dict[str, Any]:
     """What only the machine knows: outputs of a node."""
-    return {"virt_type": facts.virt_type, "init_system": facts.init, "schema_version": facts.schema[0] or 0}
+    return {
+        "virt_type": facts.virt_type,
+        "init_system": facts.init,
+        "schema_version": facts.schema[0] or 0,
+        "ran_before": sorted(ran_before(facts)),
+    }
 
 
 def is_gone(state: State, facts: Facts) -> bool:
@@ -205,23 +215,109 @@ def decide(state: State, facts: Facts) -> list[Call]:
     return [*files, *schema, *services, *absent, *_notes(state, facts)]
 
 
+def begin(state: State, facts: Facts) -> list[Call]:
+    """As `decide`, for the first operation on a node: what runs there before us is noted.
+
+    Raises Refused when a file would be overwritten that somebody else wrote.
+    """
+    same_machine(state, facts)
+    refuse_foreign_files(state, facts)
+    noted = facts.notes[FOUND] is not None
+    return [*([] if noted else [call("write_first_note", FOUND, _services_found(facts))]), *decide(state, facts)]
+
+
+def refuse_foreign_files(state: State, facts: Facts) -> None:
+    """Raises Refused when a file that is new to us was written by somebody else and says something else than the stack.
+
+    What the package brought is nobody's; a file with the same options loses nothing.
+    """
+    if state["adopt"]:
+        return
+    foreign = [path for path, origin in facts.origins.items() if origin == "foreign"]
+    differing = {path: lines for path in sorted(foreign) if (lines := _differences(state, path, facts))}
+    if differing:
+        found = "".join(
+            f"\n  {path}\n" + "\n".join(f"    {line}" for line in lines) for path, lines in differing.items()
+        )
+        raise Refused(
+            f"{state['node']} ({state['connection']['host']}): somebody has written what the stack would overwrite:{found}\n"
+            f"Nothing was changed. Take into the stack's options what is to stay; then set `adopt: true` on {state['node']} and run "
+            "`pulumi up`. The file as it is now is kept on the node, and `pulumi destroy` puts it back."
+        )
+
+
+def _differences(state: State, path: str, facts: Facts) -> list[str]:
+    """A line for each option that differs. What looks like a secret, and what the stack does not name, is shown without its value."""
+    if facts.files[path].kind != "file":
+        return [f"is a {facts.files[path].kind}, not a file"]
+    there, wanted = _options_in(state, path, facts), state["options"][path]
+    if UNREADABLE in there:
+        return [f"cannot be read: {there[UNREADABLE]['reason']}"]
+    lines = []
+    for section in sorted({*there, *wanted}):
+        for option in sorted({*there.get(section, {}), *wanted.get(section, {})}):
+            old, new = there.get(section, {}).get(option), wanted.get(section, {}).get(option)
+            if old == new:
+                continue
+            secret = bool(_SECRET_OPTION.search(option.lower()))
+            if new is None:
+                lines.append(f"[{section}] {option}: not in the stack")
+            elif old is None:
+                lines.append(f"[{section}] {option}: not in the file")
+            elif secret:
+                lines.append(f"[{section}] {option}: another value")
+            else:
+                lines.append(f"[{section}] {option}: {old!r} in the file, {new!r} in the stack")
+    return lines
+
+
+def _services_found(facts: Facts) -> str:
+    """Lines `name running|stopped enabled|disabled`."""
+    return "\n".join(
+        f"{name} {'running' if process.running else 'stopped'} {'enabled' if process.enabled else 'disabled'}"
+        for name, process in sorted(facts.services.items())
+    )
+
+
+def ran_before(facts: Facts) -> set[str]:
+    """The services that ran before us, as noted at our first operation on the node."""
+    return {name for name, running, _ in _found_before(facts) if running == "running"}
+
+
+def _found_before(facts: Facts) -> list[tuple[str, str, str]]:
+    lines = [line.split() for line in (facts.notes.get(FOUND) or "").splitlines()]
+    return [(words[0], words[1], words[2]) for words in lines if len(words) == 3]
+
+
 def restarted(calls: Iterable[Call]) -> list[str]:
     """The services that these calls start or restart."""
     return [each.arguments[0] for each in calls if each.function == "start_service"]
 
 
-def undo(state: State) -> list[Call]:
-    """The calls that take the role away: services stopped, files as they were before us, notes removed."""
-    return leave(list(state["services"]), sorted(state["files"]))
+def undo(state: State, facts: Facts) -> list[Call]:
+    """The calls that take the role away: services and files as they were before us, notes removed."""
+    names, paths = list(state["services"]), sorted(state["files"])
+    return [*leave(names, paths, facts), call("remove_notes", FOUND)]
 
 
-def leave(services: Sequence[str], files: Sequence[str]) -> list[Call]:
-    """The calls that give up these services and files of a node."""
+def leave(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[Call]:
+    """The calls that give up these services and files of a node: they become what they were before us."""
+    before = [each for each in _found_before(facts) if each[0] in services]
     stop = [call("stop_services", *services, title=f"stopping {', '.join(services)}")] if services else []
     return [
         *stop,
         *(call("put_back_original", path, title=f"putting back {path}") for path in files),
         *(call("put_back_original", f"/etc/init/{name}.override") for name in services),
+        *(
+            call("set_boot", name, boot)
+            for name, _, boot in before
+            if facts.services[name].enabled != (boot == "enabled")
+        ),
+        *(
+            call("start_service", name, "before", title=f"starting {name}, which ran before us")
+            for name, state, _ in before
+            if state == "running"
+        ),
         call("remove_notes", *(f"service.{name}" for name in services)),
     ]
 

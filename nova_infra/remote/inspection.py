@@ -20,6 +20,8 @@ class Question:
     packages: Sequence[str] = ()
     services: Sequence[str] = ()
     notes: Sequence[str] = ()
+    origins: Sequence[str] = ()
+    """Files of which it matters whose they are."""
     schema: bool = False
 
     def calls(self) -> list[Call]:
@@ -31,6 +33,7 @@ class Question:
             *([call("read_packages", *self.packages)] if self.packages else []),
             *(call("read_service", name) for name in self.services),
             *(call("read_note", name) for name in self.notes),
+            *([call("read_origins", *self.origins)] if self.origins else []),
             *([call("read_schema")] if self.schema else []),
         ]
 
@@ -90,6 +93,8 @@ class Facts:
     packages: dict[str, Package] = field(default_factory=dict)
     services: dict[str, Process] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    """Whose a file is: `ours` (we have kept what was there), `packaged` (as its package brought it), `none` (there is no file), `foreign`."""
     schema: tuple[int | None, int] = (None, 0)
     """The version of the database schema (None: nova-manage could not tell) and the newest that the packages bring (0: not known)."""
 
@@ -115,6 +120,7 @@ def facts_of(answer: Answer) -> Facts:
         packages={name: Package(status, version) for name, status, version in answer.all("package")},
         services={fact[0]: _process(fact) for fact in answer.all("service")},
         notes={name: None if content == "-" else decoded(content) for name, content in answer.all("note")},
+        origins={fact[0]: fact[1] for fact in answer.all("origin")},
         schema=(None if schema[0][0] == "unknown" else int(schema[0][0]), int(schema[0][1])) if schema else (None, 0),
     )
 

@@ -109,6 +109,23 @@ read_note() {
     if [ -f "$ours/$1" ]; then fact note "$1" "$(encoded <"$ours/$1")"; else fact note "$1" -; fi
 }
 
+# Whose each file is. dpkg knows the checksum with which a package brought a configuration file, and ucf(1) of those that it
+# manages.
+read_origins() {
+    packaged=$(
+        dpkg-query -W -f '${Conffiles}\n' 2>/dev/null | awk '$2 ~ /^[0-9a-f]+$/ { print $2 "  " $1 }'
+        cat /var/lib/ucf/hashfile 2>/dev/null
+    )
+    for path; do
+        if [ -e "$ours/original$path" ] || [ -L "$ours/original$path" ] || [ -e "$ours/original$path.absent" ]; then origin=ours
+        elif [ ! -e "$path" ] && [ ! -L "$path" ]; then origin=none
+        elif printf '%s\n' "$packaged" | grep -Fqx "$(md5sum "$path" 2>/dev/null)"; then origin=packaged
+        else origin=foreign
+        fi
+        fact origin "$path" "$origin"
+    done
+}
+
 # The last lines of a service's own logs, for an error message.
 read_log() {
     for file in "/var/log/nova/$1.log" "/var/log/nova/$1-stderr.log" "/var/log/upstart/$1.log"; do
@@ -154,20 +171,30 @@ in_own_session() {
     wait "$child"
 }
 
-# Keeps a file as it was before us, once, so that it can be put back: content, owner and mode.
+# Keeps a file as it was before us, once, so that it can be put back. The copy is for root only, as the file may hold passwords;
+# its owner and mode stand beside it. A link is kept as a link.
 keep_original() {
     kept=$ours/original$1
-    [ -e "$kept" ] || [ -e "$kept.absent" ] && return 0
+    [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] && return 0
     mkdir -p "${kept%/*}"
-    if [ -f "$1" ]; then cp -p "$1" "$kept.new" && mv "$kept.new" "$kept"; else : >"$kept.absent"; fi ||
-        fail "could not keep a copy of $1 in $ours (disk space: $(df -Pk /var/lib | tail -n 1))"
+    if [ -L "$1" ]; then cp -P "$1" "$kept"
+    elif [ -f "$1" ]; then
+        stat -c '%U:%G %a' "$1" >"$kept.owner" && cp "$1" "$kept.new" && chmod 600 "$kept.new" &&
+            touch -r "$1" "$kept.new" && mv "$kept.new" "$kept"
+    else : >"$kept.absent"
+    fi || fail "could not keep a copy of $1 in $ours (disk space: $(df -Pk /var/lib | tail -n 1))"
 }
 
 put_back_original() {
     kept=$ours/original$1
-    if [ -e "$kept" ] && [ -d "${1%/*}" ]; then cp -p "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
-    elif [ -e "$kept.absent" ]; then rm -f "$1"; fi || fail "could not put $1 back"
-    rm -f "$kept" "$kept.absent"
+    if [ ! -d "${1%/*}" ]; then :
+    elif [ -L "$kept" ]; then cp -P "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
+    elif [ -e "$kept" ]; then
+        read -r owner mode <"$kept.owner" && cp "$kept" "$1.nova-infra" && chown "$owner" "$1.nova-infra" &&
+            chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
+    elif [ -e "$kept.absent" ]; then rm -f "$1"
+    fi || fail "could not put $1 back"
+    rm -f "$kept" "$kept.owner" "$kept.absent"
 }
 
 # path, owner, group, mode, content. The file is whole at any time, and never readable by others.

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from ..errors import InvalidSettings, Problem, Refused
+from ..compute import Server
+from ..errors import ComputeError, DeadlineExceeded, InvalidSettings, Problem, Refused
 from ..node import UNMANAGED
 from ..releases import release
+from ..remote.operation import progress, wait_until
 from .lifecycle import Resource, State
 from .node_role import NodeRole, Options, role_inputs
+from .unreachable import REFUSE
 
 BINARY = "nova-compute"
+REASON = "being removed by Pulumi"
+DRAIN_EVERY_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -21,40 +27,91 @@ class ComputeNodeArgs:
     """A compute node: its files option by option (`{path: {section: {option: value}}}`).
 
     The value `auto` of `[libvirt] virt_type` stands for what the machine can do: kvm or qemu.
+    `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back.
+    `drain`: whether destroy waits until the last instance has left the node, in place of refusing.
+    `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
+    These three act once an `up` has stored them.
     """
 
     node: str
     connection: Any
     options: Options
+    adopt: pulumi.Input[bool] = False
+    drain: pulumi.Input[bool] = False
+    on_unreachable: pulumi.Input[str] = REFUSE
     release: str = "juno"
 
 
 class ComputeNodeLifecycle(NodeRole):
     """The compute node's state on its machine, and its record in nova."""
 
+    kept_in_state = NodeRole.kept_in_state | {"drain"}
+
     def remove(self, known: State) -> None:
-        """Refuses while instances are on it; else disables, stops, deletes the record, puts the files back.
+        """Refuses while instances are on it, or waits until they have left; else disables, stops, deletes the record, puts the files back.
 
         Nova itself does not check: it deletes the record of a host with instances on it and leaves their processes running.
+        A node on which nova-compute ran before us keeps its record, and its instances.
         """
+        if BINARY in (known.get("ran_before") or []):
+            super().remove(known)
+            return
         host, compute = known["node"], self.access.compute
         records = [each for each in compute.services() if (each.host, each.binary) == (host, BINARY)]
         # Disabled before the instances are counted: none is scheduled in between.
-        disabled_by_us = [each for each in records if each.status == "enabled"]
-        if disabled_by_us:
-            compute.disable(host, BINARY, "being removed by Pulumi")
+        to_disable = [each for each in records if each.status == "enabled"]
+        if to_disable:
+            compute.disable(host, BINARY, REASON)
+        if known.get("drain"):
+            self._wait_until_empty(host)
         servers = compute.servers_on(host)
         if servers:
-            if disabled_by_us:
+            # Also when it was a run that died that has disabled it.
+            if to_disable or any(each.disabled_reason == REASON for each in records):
                 compute.enable(host, BINARY)
-            names = ", ".join(f"{server.name} ({server.id}, {server.status})" for server in servers)
             raise Refused(
-                f"{host} still has {len(servers)} instance{'s' if len(servers) > 1 else ''}: {names}. Delete or migrate them "
-                "(nova delete, nova migrate), then run this again."
+                f"{host} still has {_counted(servers)}. Delete or migrate them (nova delete, nova migrate), then run this again; "
+                f"or set `drain: true` on {host} and run `pulumi up`: then `pulumi destroy` waits until they have left."
             )
         super().remove(known)
         for record in records:
             compute.delete_service(record.id)
+
+    def _wait_until_empty(self, host: str) -> None:
+        compute, show = self.access.compute, progress(host)
+        left: list[Server] = []
+
+        def empty() -> bool:
+            nonlocal left
+            try:
+                now = compute.servers_on(host)
+            except ComputeError as error:
+                # Migrations take long; an API that is restarted meanwhile is asked again.
+                show(f"draining: {error}")
+                return False
+            if {each.id for each in now} != {each.id for each in left}:
+                show(f"draining: no new instances; still here: {_counted(now)}" if now else "draining: empty")
+            left = now
+            return not now
+
+        try:
+            wait_until(
+                empty,
+                doing=f"draining {host}",
+                seconds=self.access.deadline("drain"),
+                every=DRAIN_EVERY_SECONDS,
+                seen=lambda: _counted(left),
+            )
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(
+                f"{error} It takes no new instances (nova service-enable {host} {BINARY} changes that). Migrate or delete what is left, "
+                "then run this again; deadlines.drain says how long it waits."
+            ) from None
+
+
+def _counted(servers: Sequence[Server]) -> str:
+    names = ", ".join(f"{server.name} ({server.id}, {server.status})" for server in servers)
+    return f"{len(servers)} instance{'' if len(servers) == 1 else 's'}: {names}"
 
 
 class ComputeNode(Resource, module="nova", name="ComputeNode"):
@@ -85,6 +142,13 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
                 [Problem(f"{name}.options", f"has no {path}, which nova-compute reads") for path in missing]
             )
         inputs = role_inputs(
-            args.node, args.connection, args.options, release=juno, reads=juno.compute.reads, schema=UNMANAGED
+            args.node,
+            args.connection,
+            args.options,
+            release=juno,
+            reads=juno.compute.reads,
+            schema=UNMANAGED,
+            adopt=args.adopt,
+            on_unreachable=args.on_unreachable,
         )
-        super().__init__(ComputeNodeLifecycle(), name, {**inputs, "virt_type": None}, opts)
+        super().__init__(ComputeNodeLifecycle(), name, {**inputs, "drain": args.drain, "virt_type": None}, opts)

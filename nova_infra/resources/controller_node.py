@@ -13,6 +13,7 @@ from ..node import CURRENT, UNMANAGED
 from ..releases import release
 from .lifecycle import Resource
 from .node_role import NodeRole, Options, role_inputs
+from .unreachable import REFUSE
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class ControllerNodeArgs:
     """A controller: its files option by option (`{path: {section: {option: value}}}`) and the services it runs.
 
     `services`: default all six of the guide. `sync_database`: whether this node keeps the schema up to date (one does).
+    A path that ends in `.sh` is a file of environment variables, with the one section `export`.
+    `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back. `on_unreachable`: `refuse` (the default) or
+    `leave`: what destroy does about a machine that cannot be connected to. Both act once an `up` has stored them.
     """
 
     node: str
@@ -27,6 +31,8 @@ class ControllerNodeArgs:
     options: Options
     services: Sequence[str] = ()
     sync_database: bool = True
+    adopt: pulumi.Input[bool] = False
+    on_unreachable: pulumi.Input[str] = REFUSE
     release: str = "juno"
 
 
@@ -61,5 +67,14 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
             )
         reads = {service: juno.controller.reads[service] for service in services}
         schema = CURRENT if args.sync_database else UNMANAGED
-        inputs = role_inputs(args.node, args.connection, args.options, release=juno, reads=reads, schema=schema)
+        inputs = role_inputs(
+            args.node,
+            args.connection,
+            args.options,
+            release=juno,
+            reads=reads,
+            schema=schema,
+            adopt=args.adopt,
+            on_unreachable=args.on_unreachable,
+        )
         super().__init__(ControllerNodeLifecycle(), name, {**inputs, "schema_version": None}, opts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import Decide, operate, progress, wait_until
 from ..remote.script import Call, call, decoded
 from .lifecycle import Lifecycle, State, required_text
+from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 APPLY_SECONDS = 1800.0
 REPORT_SECONDS = 180.0
@@ -35,23 +36,24 @@ class NodeRole(Lifecycle):
 
     kind = "node"
     identity = ("node",)
-    computed = ("virt_type", "init_system", "schema_version")
+    computed = ("virt_type", "init_system", "schema_version", "ran_before")
+    kept_in_state = frozenset({"adopt", "on_unreachable"})
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
         return str(wanted["node"])
 
     def problems(self, wanted: State) -> list[Problem]:
-        """Empty names; no service."""
-        problems = required_text(wanted, "node")
+        """Empty names; no service; an unknown on_unreachable."""
+        problems = [*required_text(wanted, "node"), *unreachable_problems(wanted)]
         return problems if wanted["services"] else [*problems, Problem("services", "is empty")]
 
     def make(self, wanted: State) -> dict[str, Any]:
-        """Writes, syncs, starts, and waits until nova says that it works.
+        """Writes, syncs, starts, and waits until nova says that it works. Refuses to overwrite what somebody else wrote.
 
         Waits for every service, also for one that a run that died has started.
         """
-        return self._applied(wanted, wait_for=list(wanted["services"]))
+        return self._applied(wanted, node.begin, new_files=wanted["files"], wait_for=list(wanted["services"]))
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The node as it is."""
@@ -69,30 +71,36 @@ class NodeRole(Lifecycle):
         files = [path for path in known["files"] if path not in wanted["files"]]
         if services or files:
             # What the stack no longer names is as it was before us; its package stays what it is.
-            self._operate(
-                wanted, lambda _facts: node.leave(services, files), doing="leaving what the stack no longer names"
-            )
+            here = {**known, "connection": wanted["connection"]}
+
+            def leave(facts: Facts) -> list[Call]:
+                node.same_machine(here, facts)
+                return node.leave(services, files, facts)
+
+            self._operate(here, leave, doing="leaving what the stack no longer names")
         different = [name for name, each in wanted["services"].items() if known["services"].get(name) != each]
-        return self._applied(wanted, wait_for=different)
+        new_files = [path for path in wanted["files"] if path not in known["files"]]
+        return self._applied(wanted, _again, new_files=new_files, wait_for=different)
 
     def remove(self, known: State) -> None:
         """Stops the services and puts the files back."""
 
         def undo(facts: Facts) -> list[Call]:
             node.same_machine(known, facts)
-            return node.undo(known)
+            return node.undo(known, facts)
 
-        self._operate(known, undo, doing="taking the role away")
+        with leave_if_unreachable(known, "its files and services of nova"):
+            self._operate(known, undo, doing="taking the role away")
 
     # ------------------------------------------------------------ applying
 
     def _connection(self, state: State) -> Connection:
         return self.access.node(state["node"], state["connection"])
 
-    def _operate(self, state: State, decide: Decide, *, doing: str) -> Sequence[Call]:
+    def _operate(self, state: State, decide: Decide, *, doing: str, new_files: Iterable[str] = ()) -> Sequence[Call]:
         _, calls, _ = operate(
             self._connection(state),
-            node.question(state),
+            node.question(state, new_files),
             decide,
             doing=doing,
             deadline=APPLY_SECONDS,
@@ -100,9 +108,18 @@ class NodeRole(Lifecycle):
         )
         return calls
 
-    def _applied(self, wanted: State, wait_for: Sequence[str] = ()) -> dict[str, Any]:
+    def _applied(
+        self,
+        wanted: State,
+        decide: Callable[[State, Facts], list[Call]],
+        *,
+        new_files: Iterable[str],
+        wait_for: Sequence[str],
+    ) -> dict[str, Any]:
         connection = self._connection(wanted)
-        calls = self._operate(wanted, lambda facts: node.decide(wanted, facts), doing="configuring the node")
+        calls = self._operate(
+            wanted, lambda facts: decide(wanted, facts), doing="configuring the node", new_files=new_files
+        )
         running = [name for name, each in wanted["services"].items() if each["running"]]
         self._wait_until_done(
             wanted, connection, [name for name in running if name in wait_for or name in node.restarted(calls)]
@@ -197,6 +214,11 @@ class NodeRole(Lifecycle):
         return node.found(facts)
 
 
+def _again(state: State, facts: Facts) -> list[Call]:
+    node.refuse_foreign_files(state, facts)
+    return node.decide(state, facts)
+
+
 def _answers(connection: Connection, place: str) -> bool:
     host, _, port = place.rpartition(":")
     try:
@@ -214,6 +236,8 @@ def role_inputs(
     release: Release,
     reads: Mapping[str, Sequence[str]],
     schema: str,
+    adopt: pulumi.Input[bool] = False,
+    on_unreachable: pulumi.Input[str] = REFUSE,
 ) -> dict[str, Any]:
     """The wanted state of a node: the services of `reads`, each with the files that it reads, and these options."""
     owned = {"owner": release.ownership.owner, "group": release.ownership.group, "mode": release.ownership.mode}
@@ -233,16 +257,26 @@ def role_inputs(
         },
         "absent": list(release.absent),
         "schema": schema,
+        "adopt": adopt,
+        "on_unreachable": on_unreachable,
         "reporting": sorted(release.listed_services & set(reads)),
         "answers": {name: _answers_at(port, options) for name, port in release.ports.items() if name in reads},
     }
 
 
-def _answers_at(port: Port, options: Options) -> str:
+def _answers_at(port: Port, options: Options) -> pulumi.Input[str]:
     """`host:port` as the node itself reaches it."""
     default = options.get(NOVA_CONF, {}).get("DEFAULT", {})
-    host = str(default.get(port.host_option, EVERYWHERE))
-    return f"{'127.0.0.1' if host == EVERYWHERE else host}:{default.get(port.number_option, port.number)}"
+
+    def place(values: Sequence[Any]) -> str:
+        host, number = values
+        return f"{'127.0.0.1' if host == EVERYWHERE else host}:{number}"
+
+    values = (default.get(port.host_option, EVERYWHERE), default.get(port.number_option, port.number))
+    # A plain text stays one, so that it can be read in a plan.
+    return (
+        pulumi.Output.all(*values).apply(place) if any(isinstance(v, pulumi.Output) for v in values) else place(values)
+    )
 
 
 def shown_fingerprint(files: Mapping[str, Any]) -> pulumi.Output[str]:

@@ -35,6 +35,8 @@ def state_of(wanted: dict[str, Any]) -> dict[str, Any]:
         "services": services,
         "absent": wanted.get("absent", [SQLITE]),
         "schema": wanted.get("schema", "unmanaged"),
+        "adopt": False,
+        "on_unreachable": "refuse",
         "reporting": [],
         "answers": {},
     }

@@ -261,6 +261,9 @@ class Reached:
         self.log.survive()
         self.notes.pop(name, None)
 
+    def deadline(self, _name: str) -> float:
+        return 10.0
+
     def node(self, _name: str, _connection: Any) -> Node:
         return Node(self.log)
 

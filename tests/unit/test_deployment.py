@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -69,15 +70,22 @@ class Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
+def part(name: str) -> str:
+    """The name of a part of the deployment `nova`; those of itself and of its providers (`nova-0`) stay."""
+    return name if re.fullmatch(r"nova(-\d+)?", name) else name.removeprefix("nova-")
+
+
 def name_in(reference: str) -> str:
     """The name within an URN, or a provider's `URN::id`."""
-    return reference.split("::")[3] if reference else ""
+    return part(reference.split("::")[3]) if reference else ""
 
 
-def registered(
-    values: dict[str, Any] | None = None, secrets: dict[str, str | None] | None = None
-) -> dict[str, Registered]:
-    """The resources that a stack with these settings registers, by name."""
+def requests_of(
+    values: dict[str, Any] | None = None,
+    secrets: dict[str, str | None] | None = None,
+    names: tuple[str, ...] = ("nova",),
+) -> list[Any]:
+    """What the engine is asked for by a program with a deployment of each of these names."""
     monitor = Monitor()
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(Engine(), project="nova", stack="lab", monitor=monitor)
@@ -86,20 +94,27 @@ def registered(
     SETTINGS.outputs.clear()
 
     async def program() -> None:
-        nova_infra.NovaDeployment("nova", parsed(values, secrets))
+        for name in names:
+            nova_infra.NovaDeployment(name, parsed(values, secrets))
 
     asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
+    return [request for request in monitor.requests if request.type != "pulumi:pulumi:Stack"]
+
+
+def registered(
+    values: dict[str, Any] | None = None, secrets: dict[str, str | None] | None = None
+) -> dict[str, Registered]:
+    """The resources that a stack with these settings registers, by name."""
     return {
-        request.name: Registered(
-            request.name,
+        part(request.name): Registered(
+            part(request.name),
             request.type.split(":")[-1],
             json_format.MessageToDict(request.object),
             {name_in(urn) for urn in request.dependencies},
             name_in(request.provider),
             request,
         )
-        for request in monitor.requests
-        if request.type != "pulumi:pulumi:Stack"
+        for request in requests_of(values, secrets)
     }
 
 
@@ -133,6 +148,12 @@ def test_a_stack_has_the_guides_resources_and_one_provider(graph: dict[str, Regi
         ("ServiceCheck", "check"),
         ("pulumi-python", "nova-0"),
     ]
+
+
+def test_two_deployments_in_one_program_do_not_meet() -> None:
+    names = [request.name for request in requests_of(names=("nova", "other"))]
+    assert len(names) == len(set(names)) == 22
+    assert all(name.split("-")[0] in ("nova", "other") for name in names)
 
 
 def test_the_order_is_the_guides(graph: dict[str, Registered]) -> None:

@@ -316,17 +316,6 @@ def test_no_call_shows_a_password() -> None:
     assert "hunter2" not in repr(calls)
 
 
-def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_notes() -> None:
-    state = state_of({"options": {NOVA_CONF: {}, COMPUTE_CONF: {}}, "services": {"nova-compute": {}}})
-    assert [str(each) for each in node.undo(state)] == [
-        "stop_services nova-compute",
-        "put_back_original /etc/nova/nova-compute.conf",
-        "put_back_original /etc/nova/nova.conf",
-        "put_back_original /etc/init/nova-compute.override",
-        "remove_notes service.nova-compute",
-    ]
-
-
 def test_the_services_that_calls_restart_are_those_that_are_waited_for() -> None:
     state = state_of({"options": {NOVA_CONF: {}}, "services": {"nova-api": {}, "nova-conductor": {}}})
     assert node.restarted(node.decide(state, Machine(state, "kvm").facts())) == ["nova-conductor", "nova-api"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import types
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from pulumi.runtime import rpc
 
 from nova_infra.compute import Image, Server, ServiceReport
-from nova_infra.errors import ComputeError, IdentityError, Refused
+from nova_infra.errors import ComputeError, ConnectionFailed, DeadlineExceeded, IdentityError, Refused
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
-from nova_infra.resources.compute_node import ComputeNodeLifecycle
+from nova_infra.resources import compute_node
+from nova_infra.resources.compute_node import REASON, ComputeNodeLifecycle
 from nova_infra.resources.controller_node import ControllerNodeLifecycle
 from nova_infra.resources.database import DatabaseLifecycle
 from nova_infra.resources.endpoint import EndpointLifecycle
@@ -157,6 +159,8 @@ def test_a_change_of_what_only_state_needs_opens_no_connection(
 def test_what_only_destroy_uses_is_kept_in_state_without_a_connection() -> None:
     assert {kind.__name__: set(kind.kept_in_state) for kind, _, _ in ALL_KINDS if kind.kept_in_state} == {
         "DatabaseLifecycle": {"on_delete"},
+        "ControllerNodeLifecycle": {"adopt", "on_unreachable"},
+        "ComputeNodeLifecycle": {"adopt", "on_unreachable", "drain"},
     }
 
 
@@ -610,6 +614,126 @@ def test_a_compute_node_is_disabled_then_stopped_then_its_record_goes(reached: R
     ]
     assert [done.index(each) for each in order] == sorted(done.index(each) for each in order)
     assert "delete record 7" not in done
+
+
+def test_a_node_that_a_run_which_died_has_disabled_is_enabled_again_when_it_is_refused(reached: Reached) -> None:
+    died = dataclasses.replace(report("compute1", "nova-compute"), status="disabled", disabled_reason=REASON)
+    reached.compute.reports = [died]
+    reached.compute.instances = [Server("41", "web", "ACTIVE")]
+    with pytest.raises(Refused):
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    assert reached.log.done == ["enable nova-compute on compute1"]
+
+
+def test_a_node_that_an_operator_has_disabled_stays_so_when_it_is_refused(reached: Reached) -> None:
+    theirs = dataclasses.replace(report("compute1", "nova-compute"), status="disabled", disabled_reason="new disk")
+    reached.compute.reports = [theirs]
+    reached.compute.instances = [Server("41", "web", "ACTIVE")]
+    with pytest.raises(Refused):
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    assert reached.log.done == []
+
+
+DRAINED = {**NODE, "drain": True}
+
+
+def test_draining_takes_no_new_instances_and_waits_until_the_last_one_has_left(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compute_node, "DRAIN_EVERY_SECONDS", 0.0)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    web, db = Server("41", "web", "ACTIVE"), Server("42", "db", "ACTIVE")
+    seen: list[list[Server]] = [[web, db], [web, db], [db], []]
+
+    def servers_on(_host: str) -> list[Server]:
+        reached.log("count")
+        return seen.pop(0) if seen else []
+
+    monkeypatch.setattr(reached.compute, "servers_on", servers_on)
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", DRAINED)
+    done = reached.log.done
+    assert done[0] == "disable nova-compute on compute1"
+    assert done.index("stop_services nova-compute") > 4
+    assert done.count("count") == 5
+    assert done[-1] == "delete record 6"
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split("still here: ")[1] for line in shown if "still here" in line] == [
+        "2 instances: web (41, ACTIVE), db (42, ACTIVE)",
+        "1 instance: db (42, ACTIVE)",
+    ]
+
+
+def test_draining_goes_on_while_the_api_does_not_answer(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute_node, "DRAIN_EVERY_SECONDS", 0.0)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    answers: list[Any] = [ComputeError("restarting"), [], []]
+
+    def servers_on(_host: str) -> list[Server]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return list(answer)
+
+    monkeypatch.setattr(reached.compute, "servers_on", servers_on)
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", DRAINED)
+    assert reached.log.done[-1] == "delete record 6"
+
+
+def test_draining_that_takes_too_long_leaves_the_node_disabled_and_names_what_is_left(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute_node, "DRAIN_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(reached, "deadline", lambda _name: 0.05)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.instances = [Server("41", "web", "ACTIVE")]
+    with pytest.raises(DeadlineExceeded) as late:
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", DRAINED)
+    assert all(
+        word in str(late.value) for word in ("compute1", "web (41, ACTIVE)", "deadlines.drain", "service-enable")
+    )
+    assert reached.log.done == ["disable nova-compute on compute1"]
+
+
+def test_a_node_on_which_nova_ran_before_us_keeps_its_record_and_its_instances(reached: Reached) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.instances = [Server("41", "web", "ACTIVE")]
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "ran_before": ["nova-compute"]})
+    assert "stop_services nova-compute" in reached.log.done
+    assert not [deed for deed in reached.log.done if "record" in deed or "disable" in deed]
+
+
+def gone_for_good(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_calls: Any, **_more: Any) -> Any:
+        raise ConnectionFailed("compute1 (ubuntu@10.0.0.31): no SSH connection: No route to host.")
+
+    machine = types.SimpleNamespace(name="compute1", address="ubuntu@10.0.0.31", run=run)
+    monkeypatch.setattr(reached, "node", lambda _name, _connection: machine)
+
+
+def test_a_machine_that_does_not_answer_is_refused_with_the_way_out(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone_for_good(reached, monkeypatch)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    with pytest.raises(ConnectionFailed) as refusal:
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    assert all(word in str(refusal.value) for word in ("No route to host", "on_unreachable: leave", "pulumi up"))
+    assert "delete record 6" not in reached.log.done
+
+
+def test_a_machine_that_is_gone_for_good_is_left_and_its_record_goes(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone_for_good(reached, monkeypatch)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "on_unreachable": "leave"})
+    assert reached.log.done[-1] == "delete record 6"
+    assert "compute1: cannot be connected to; left there" in capsys.readouterr().out
+
+
+def test_an_unknown_on_unreachable_is_refused_at_preview() -> None:
+    result = lifecycle(ComputeNodeLifecycle, Unreachable()).check({}, {**NODE, "on_unreachable": "ignore"})
+    assert [(each.property, "refuse or leave" in each.reason) for each in result.failures] == [("on_unreachable", True)]
 
 
 def test_the_tables_are_the_guides_without_what_changes_by_itself() -> None:

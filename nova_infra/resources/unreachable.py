@@ -1,0 +1,36 @@
+"""What removing does about a machine that cannot be connected to: refuse, unless the stack says that it is gone for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import ConnectionFailed, Problem
+from ..remote.operation import progress
+from .lifecycle import State
+
+REFUSE, LEAVE = "refuse", "leave"
+
+
+def unreachable_problems(wanted: State) -> list[Problem]:
+    """A problem when `on_unreachable` is neither of both."""
+    if wanted.get("on_unreachable") in (REFUSE, LEAVE):
+        return []
+    return [Problem("on_unreachable", f"is {wanted.get('on_unreachable')!r}; it can be {REFUSE} or {LEAVE}")]
+
+
+@contextmanager
+def leave_if_unreachable(known: State, what: str) -> Iterator[None]:
+    """Around the removal of `what` from a node: passes over a machine that is not there, when the state says so.
+
+    Raises ConnectionFailed, with the way to do it, when the state does not.
+    """
+    try:
+        yield
+    except ConnectionFailed as error:
+        if known.get("on_unreachable") != LEAVE:
+            raise ConnectionFailed(
+                f"{error} If the machine is gone for good, set `on_unreachable: {LEAVE}` on {known['node']}, run `pulumi up`, then "
+                "run this again."
+            ) from None
+        progress(known["node"])(f"cannot be connected to; left there as it is: {what}")
