@@ -2,7 +2,7 @@
 
 from .deployment import NovaDeployment
 from .errors import NovaInfraError
-from .provider import ControllerArgs, DatabaseServerArgs, IdentityArgs, Provider, SSHArgs
+from .provider import ControllerArgs, DatabaseServerArgs, DeadlineArgs, IdentityArgs, Provider, SSHArgs
 from .resources.compute_node import ComputeNode, ComputeNodeArgs
 from .resources.controller_node import ControllerNode, ControllerNodeArgs
 from .resources.database import Database, DatabaseArgs
@@ -23,6 +23,7 @@ __all__ = [
     "Database",
     "DatabaseArgs",
     "DatabaseServerArgs",
+    "DeadlineArgs",
     "Endpoint",
     "EndpointArgs",
     "IdentityArgs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .compute import Compute
+from .errors import InvalidSettings, Problem
 from .identity import Identity
 from .mysql import Server
 from .remote.connection import Address, Connection, Login, connect
@@ -20,6 +22,16 @@ from .remote.script import call, decoded
 PREFIX = "access:"
 DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
 NOTE_SECONDS = 60.0
+# How long a step may take, in seconds, where nobody says otherwise.
+DEADLINES = {
+    "packages": 1800,
+    "configuration": 1800,
+    "report": 180,
+    "answer": 60,
+    "check": 120,
+    "drain": 3600,
+    "dump": 3600,
+}
 KEYS = (
     "ssh_private_key",
     "ssh_private_key_file",
@@ -45,6 +57,7 @@ KEYS = (
     "database_socket",
     "database_host",
     "database_port",
+    *(f"deadlines_{name}" for name in DEADLINES),
 )
 
 
@@ -124,6 +137,22 @@ class Access:
 
         private = controller is not None or not host
         return Server(name, self.get("database_user"), self.get("database_password"), dial, private=private)
+
+    def deadline(self, name: str) -> float:
+        """The seconds that a step may take; `name` is one of nova_infra.DeadlineArgs.
+
+        Raises InvalidSettings for a text that is no number above 0.
+        """
+        text = self.get(f"deadlines_{name}")
+        try:
+            seconds = float(text or DEADLINES[name])
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            raise InvalidSettings(
+                [Problem(f"deadlines.{name}", f"is {text!r}; it must be a number of seconds above 0")]
+            )
+        return seconds
 
     @property
     def fingerprint_key(self) -> str:

@@ -125,10 +125,19 @@ def unsupported(value: str) -> str:
     """Why oslo.config cannot carry `value`, or an empty string."""
     if _CONTROL.search(value):
         return "holds a newline or another control character, which an oslo.config file cannot carry"
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        return "holds half of a surrogate pair, which is no character"
+    if reason := unprintable(value):
+        return reason
     if "\\$" in value:
         return "holds a backslash before a dollar sign, which releases of oslo.config read differently"
+    return ""
+
+
+def unprintable(value: str) -> str:
+    """Why `value` cannot be a line of text, or an empty string."""
+    if _CONTROL.search(value):
+        return "holds a newline or another control character"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "holds half of a surrogate pair, which is no character"
     return ""
 
 
@@ -152,10 +161,11 @@ def merge(layers: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[s
     return {section: options for section, options in present.items() if options}
 
 
-def render_template(path: Path, render: Callable[[str], T]) -> dict[str, dict[str, T]]:
+def render_template(path: Path, render: Callable[[str], T | None]) -> dict[str, dict[str, T]]:
     """The options of a template; each value is rendered alone, so that each stays a leaf of its own.
 
-    `render` turns the Jinja2 source of one value into what the option gets. Raises UnreadableFile with file and line.
+    `render` turns the Jinja2 source of one value into what the option gets, or into None, which leaves the option out.
+    Raises UnreadableFile with file and line.
     """
     text = path.read_text(encoding="utf-8")
     rendered: dict[str, dict[str, T]] = {}
@@ -165,9 +175,11 @@ def render_template(path: Path, render: Callable[[str], T]) -> dict[str, dict[st
             if len(sources) > 1:
                 raise UnreadableFile(f"{where} is given more than once; a template gives each option once.")
             try:
-                rendered.setdefault(section, {})[option] = render(sources[0])
+                value = render(sources[0])
             except jinja2.TemplateError as error:
                 raise UnreadableFile(f"{where} does not render: {error}.") from None
+            if value is not None:
+                rendered.setdefault(section, {})[option] = value
     return rendered
 
 

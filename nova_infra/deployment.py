@@ -10,6 +10,7 @@ from .options import node_options
 from .provider import (
     ControllerArgs,
     DatabaseServerArgs,
+    DeadlineArgs,
     IdentityArgs,
     Provider,
     SSHArgs,
@@ -99,7 +100,9 @@ class NovaDeployment(pulumi.ComponentResource):
                 password=settings.secrets["databaseAdminPassword"],
                 socket=settings.database.socket,
                 host=self._database_host(),
+                port=settings.database.port or 3306,
             ),
+            deadlines=DeadlineArgs(**settings.deadlines.model_dump()),
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -133,6 +136,8 @@ class NovaDeployment(pulumi.ComponentResource):
             name=database.name,
             user=database.user,
             password=self._secret("novaDatabasePassword"),
+            charset=database.charset,
+            collation=database.collation,
             on_delete=database.on_delete,
         )
         return Database(self._named("database"), args, self._options())
@@ -173,7 +178,11 @@ class NovaDeployment(pulumi.ComponentResource):
     def _packages(self, node: Node) -> NodePackages:
         layers = self._settings.packages
         extra = layers.controller if isinstance(node, Controller) else layers.compute
-        packages = {**dict.fromkeys(self._role(node).packages, PRESENT), **extra}
+        packages = {
+            **dict.fromkeys(self._role(node).packages, PRESENT),
+            **extra,
+            **layers.nodes.get(node.name, {}),
+        }
         args = NodePackagesArgs(node.name, self._connection(node), packages)
         return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +16,11 @@ from .configuration import encode, merge, render_template
 from .errors import InvalidSettings, Problem, UnsupportedValue
 from .releases import Role
 from .releases.release import NOVA_CONF
-from .settings import Controller, Node, SecretReference, Settings
+from .settings import Controller, Node, SecretReference, Settings, in_url
 
 FileOptions = dict[str, dict[str, dict[str, Any]]]
-Templates = Mapping[str, str]
+# What `{{ omit }}` renders to. No value of a user can be the same: it is made anew in each process.
+_OMIT = f"<omit {secrets.token_hex(16)}>"
 
 
 def templates_directory(release: str) -> Path:
@@ -59,6 +61,8 @@ class _Rendering:
     def __init__(self, settings: Settings, node: Node) -> None:
         self._environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
         self._environment.filters["url_quoted"] = lambda text: quote(str(text), safe="")
+        self._environment.filters["in_url"] = in_url
+        self._environment.globals["omit"] = _OMIT
         self._secrets = settings.secrets
         self._names = {
             "node": node,
@@ -70,7 +74,8 @@ class _Rendering:
             "region": settings.region,
         }
 
-    def value(self, source: str) -> _Plain:
+    def value(self, source: str) -> _Plain | None:
+        """What the source renders to; None where that is `omit`."""
         used: list[str] = []
 
         def secret(key: str) -> str:
@@ -80,6 +85,10 @@ class _Rendering:
             return self._secrets[key]
 
         text = self._environment.from_string(source).render(self._names, secret=secret)
+        if text == _OMIT:
+            return None
+        if _OMIT in text:
+            raise jinja2.TemplateRuntimeError("omit must be all of a value")
         return _Plain(text, secret=bool(used))
 
 

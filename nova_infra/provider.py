@@ -14,10 +14,11 @@ from typing import Any
 
 import pulumi
 
-from .access import DATABASE_SOCKET, PREFIX
+from .access import DATABASE_SOCKET, DEADLINES, PREFIX
 
 THREADS_OF_A_PROVIDER = 4
 Text = pulumi.Input[str]
+Seconds = pulumi.Input[float]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,24 @@ class DatabaseServerArgs:
     port: pulumi.Input[int] = 3306
 
 
+@dataclass(frozen=True)
+class DeadlineArgs:
+    """How long a step may take, in seconds. A step that is not done by then fails and says what was waited for.
+
+    `packages`: apt on a node; `configuration`: files, db sync and restarts of a node; `report`: until a restarted service has
+    reported to nova; `answer`: until a restarted service answers on its port; `check`: until the last check finds all as it should
+    be; `drain`: until a compute node has no instances left; `dump`: the dump of a database.
+    """
+
+    packages: Seconds = DEADLINES["packages"]
+    configuration: Seconds = DEADLINES["configuration"]
+    report: Seconds = DEADLINES["report"]
+    answer: Seconds = DEADLINES["answer"]
+    check: Seconds = DEADLINES["check"]
+    drain: Seconds = DEADLINES["drain"]
+    dump: Seconds = DEADLINES["dump"]
+
+
 _SECRETS = frozenset({"private_key", "private_key_password", "password", "sudo_password"})
 
 
@@ -85,6 +104,7 @@ class _Access:
     controller: ControllerArgs = field(default_factory=ControllerArgs)
     identity: IdentityArgs = field(default_factory=IdentityArgs)
     database: DatabaseServerArgs = field(default_factory=DatabaseServerArgs)
+    deadlines: DeadlineArgs = field(default_factory=DeadlineArgs)
 
     def inputs(self) -> dict[str, Any]:
         """Flat properties `access:ssh_password` ...: a provider's configuration is text; secrets are marked."""
@@ -120,6 +140,7 @@ class Provider(pulumi.ProviderResource):
         controller: ControllerArgs | None = None,
         identity: IdentityArgs | None = None,
         database: DatabaseServerArgs | None = None,
+        deadlines: DeadlineArgs | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         access = _Access(
@@ -127,6 +148,7 @@ class Provider(pulumi.ProviderResource):
             controller or ControllerArgs(),
             identity or IdentityArgs(),
             database or DatabaseServerArgs(),
+            deadlines or DeadlineArgs(),
         )
         super().__init__("pulumi-python", name, access.inputs(), opts)
 

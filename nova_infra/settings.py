@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import json
+import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -13,9 +15,13 @@ import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .configuration import unsupported, unsupported_name
+from .access import DEADLINES
+from .configuration import unprintable, unsupported, unsupported_name
 from .errors import InvalidSettings, Problem
 from .releases import release
+from .resources.node_packages import PRESENT
+
+RABBIT_PORT = 5672
 
 SECRETS = {
     "novaDatabasePassword": "of the database user nova (NOVA_DBPASS in the guide)",
@@ -30,11 +36,29 @@ OPTIONAL_SECRETS = {
     "sshPassword": "for machines that let in with a password",
     "sudoPassword": "where sudo asks for one",
 }
+# These become values of nova.conf as they are.
+_IN_NOVA_CONF = frozenset({"novaPassword", "rabbitPassword"})
+_WEEK = 7 * 24 * 3600
+
+
+# ------------------------------------------------------------ what a value may be
 
 
 def _not_empty(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if reason := unprintable(value):
+        raise ValueError(reason)
+    return value
+
+
+def _carried(value: str) -> str:
+    if reason := unsupported(value):
+        raise ValueError(reason)
     return value
 
 
@@ -46,10 +70,81 @@ def _address(value: str) -> str:
     return value
 
 
+def _is_host(value: str) -> bool:
+    # An underscore is no part of a host name, but resolvers and containers have them.
+    if all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?", label) for label in value.split(".")):
+        return len(value) <= 253
+    try:
+        # A zone (fe80::1%eth0) has no place in a URL.
+        return "%" not in value and bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
+
+
+def _host(value: str) -> str:
+    if not _is_host(value):
+        raise ValueError(f"{value!r} is no host name and no IP address")
+    return value
+
+
+def split_host(value: str) -> tuple[str, str]:
+    """The host and the port, or an empty text, of `host`, `host:port`, `::1` or `[::1]:port`. Raises ValueError."""
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", value, re.DOTALL)
+    if bracketed:
+        host, port = bracketed[1], bracketed[2]
+        right = ":" in host and _is_host(host)
+    else:
+        host, _, port = value.rpartition(":") if value.count(":") == 1 else (value, "", None)
+        right = _is_host(host)
+    if not right:
+        raise ValueError(f"{value!r} is no host name and no IP address, with :PORT or without")
+    if port is not None and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+        raise ValueError(f"the port of {value!r} is no number from 1 to 65535")
+    return host, port or ""
+
+
+def _host_and_port(value: str) -> str:
+    split_host(value)
+    return value
+
+
 def _url(value: str) -> str:
+    # urlsplit would drop a newline without a word.
+    if re.search(r"\s", value) or unprintable(value):
+        raise ValueError("holds a space or a control character, which a URL cannot carry")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is no URL: it needs http:// or https:// and a host")
+    if parts.username is not None:
+        raise ValueError("holds a login; the passwords are secret keys of their own")
+    if not _is_host(parts.hostname):
+        raise ValueError(f"{parts.hostname!r} is no host name and no IP address")
+    try:
+        parts.port  # noqa: B018 - it is read to be checked
+    except ValueError:
+        raise ValueError(f"the port of {value!r} is no number from 0 to 65535") from None
+    return _carried(value)
+
+
+def _shell_file(value: str) -> str:
+    if not value:
+        return value
+    if not value.startswith("/") or not value.endswith(".sh") or posixpath.normpath(value) != value:
+        raise ValueError(f"{value!r} is no absolute path of a file that ends in .sh")
+    return value
+
+
+def _package_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
+        raise ValueError(f"{value!r} is no name of a Debian package: small letters, digits, plus, minus and dots")
+    return value
+
+
+def _package_version(value: str) -> str:
+    if value != PRESENT and not re.fullmatch(r"([0-9]+:)?[0-9][A-Za-z0-9.+~-]*", value):
+        raise ValueError(
+            f"{value!r} is neither {PRESENT!r} nor a version of a Debian package, such as 1:2014.2.4-0ubuntu1"
+        )
     return value
 
 
@@ -69,66 +164,148 @@ class SecretReference(BaseModel):
     secret: Annotated[str, AfterValidator(_not_empty)]
 
 
-Name = Annotated[str, AfterValidator(_not_empty)]
+Text = Annotated[str, AfterValidator(_one_line)]
+Name = Annotated[str, AfterValidator(_not_empty), AfterValidator(_one_line)]
+OptionText = Annotated[str, AfterValidator(_carried)]
+OptionName = Annotated[str, AfterValidator(_not_empty), AfterValidator(_carried)]
 Address = Annotated[str, AfterValidator(_address)]
+AddressOrNone = Annotated[str, AfterValidator(lambda value: value and _address(value))]
+Host = Annotated[str, AfterValidator(_host)]
+HostOrNone = Annotated[str, AfterValidator(lambda value: value and _host(value))]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+# SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
+SchemaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 URL = Annotated[str, AfterValidator(_url)]
+ShellFile = Annotated[str, AfterValidator(_one_line), AfterValidator(_shell_file)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrZero = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[int, Field(gt=0, le=_WEEK)]
 OptionValue = Annotated[SecretReference | str | list[str] | None, BeforeValidator(_text)]
 Layer = dict[str, dict[str, OptionValue]]
+Packages = dict[
+    Annotated[str, AfterValidator(_package_name)],
+    Annotated[str, AfterValidator(_package_version)],
+]
+
+
+def in_url(host: str) -> str:
+    """A host as it stands before `:port`: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+# ------------------------------------------------------------ the settings
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Node(_Part):
-    """A machine. Its name is its host name, and the host that nova registers. `address` is its management address."""
+class NodeDefaults(_Part):
+    """What nodes may have in common."""
 
-    name: Name
+    port: Port = 22
+    """The port of SSH."""
+    user: Text = ""
+    """The login; empty: `ssh.user`."""
+    vnc_address: AddressOrNone = ""
+    """Where the console proxy reaches the node (`vncserver_proxyclient_address`); empty: the management address."""
+    vnc_listen: AddressOrNone = ""
+    """Where the consoles of instances listen (`vncserver_listen`); empty: `vnc.listen`."""
+    adopt: bool = False
+    """Whether a machine on which nova is configured already may be taken over."""
+    on_unreachable: Literal["refuse", "leave"] = "refuse"
+    """What destroy does when the machine cannot be reached: `refuse`, or `leave` the machine as it is and forget it."""
+
+
+class ComputeDefaults(NodeDefaults):
+    """Defaults of all compute nodes; what a compute node says itself wins."""
+
+    drain: bool = False
+    """Whether the removal of a node first migrates its instances away; otherwise it refuses while there are any."""
+
+
+class Node(NodeDefaults):
+    """A machine."""
+
+    name: Host
+    """Its host name, and the host that nova registers."""
     address: Address
-    host: str = ""
-    """Where SSH reaches it, when that is not the management address."""
-    port: int = Field(default=22, ge=1, le=65535)
-    user: str = ""
-    host_key: str = ""
+    """Its management address (`my_ip`)."""
+    host: HostOrNone = ""
+    """Where SSH reaches it; empty: the management address."""
+    host_key: Text = ""
+    """Its SSH host key, as `ssh-keyscan` prints it without the host; empty: `ssh.known_hosts_file` has it."""
 
 
 class Controller(Node):
-    """A controller."""
+    """A machine that runs control services. The first one keeps the schema up to date, and is the way to the servers."""
 
     services: list[str] = Field(default_factory=list)
+    """The services that run on it; empty: all of them."""
+
+
+class Compute(Node, ComputeDefaults):
+    """A machine that runs instances."""
 
 
 class SSH(_Part):
-    """The login on all machines."""
+    """The login on all machines. Files are read where Pulumi runs; with neither key nor password the SSH agent and the user's keys are tried."""
 
     user: Name = "root"
-    private_key_file: str = ""
-    known_hosts_file: str = ""
+    """The login; one that is not root needs sudo."""
+    private_key_file: Text = ""
+    """The file of the private key."""
+    known_hosts_file: Text = ""
+    """The file with the machines' host keys; empty: `~/.ssh/known_hosts`."""
     verify_host_keys: bool = True
+    """Whether host keys are verified. Without it anybody on the way can read the passwords."""
 
 
 class DatabaseSettings(_Part):
     """Nova's schema and user, and how the server is reached."""
 
-    host: Name = "controller"
-    """The name under which the controllers reach the server."""
-    name: Name = "nova"
+    host: Host = "controller"
+    """The name under which the controllers reach the server. One that is a controller's name or address is reached by the socket on it."""
+    port: PortOrZero = 0
+    """The port of the server; 0: the usual one, 3306."""
+    name: SchemaName = "nova"
+    """The schema."""
     user: Name = "nova"
+    """Its user."""
+    charset: Word = "utf8"
+    """The schema's character set."""
+    collation: Word = "utf8_general_ci"
+    """The schema's collation."""
     admin_user: Name = "root"
+    """The account that may create schemas and users."""
     socket: Name = "/var/run/mysqld/mysqld.sock"
-    on_delete: Literal["refuse", "keep", "drop"] = "refuse"
+    """The server's UNIX socket, where it runs on a controller."""
+    on_delete: Literal["refuse", "keep", "dump", "drop"] = "refuse"
+    """What destroy does with the schema: `refuse` to go on, `keep` it, `dump` it and drop it, or `drop` it."""
 
 
 class IdentitySettings(_Part):
-    """Keystone."""
+    """Keystone, its administrator, and nova's user in it."""
 
     admin_url: URL = "http://controller:35357/v2.0"
+    """The admin API, as the controllers reach it."""
     public_url: URL = "http://controller:5000/v2.0"
+    """The public API (`auth_uri`)."""
     admin_user: Name = "admin"
+    """The administrator, who makes users, services and endpoints."""
     admin_tenant: Name = "admin"
-    service_tenant: Name = "service"
+    """The administrator's tenant."""
+    service_tenant: OptionName = "service"
+    """The tenant in which nova's user has its role. It is there already."""
     role: Name = "admin"
-    user: Name = "nova"
+    """That role. It is there already."""
+    user: OptionName = "nova"
+    """Nova's user."""
+    default_tenant: Text = ""
+    """The user's default tenant; empty: none, as in the guide."""
+    admin_openrc: ShellFile = ""
+    """The path of a file on the controllers, such as `/root/admin-openrc.sh`, that gets the administrator's login for the command-line clients; empty: none."""
 
     @property
     def identity_uri(self) -> str:
@@ -137,76 +314,158 @@ class IdentitySettings(_Part):
 
 
 class MessageQueue(_Part):
-    """RabbitMQ."""
+    """RabbitMQ. The account is there already."""
 
-    host: Name = "controller"
+    hosts: Annotated[list[HostAndPort], Field(min_length=1)] = ["controller"]
+    """The servers, each `host` or `host:port`."""
+    user: OptionText = ""
+    """The account; empty: nova's default, guest."""
+    virtual_host: OptionText = ""
+    """The virtual host; empty: nova's default, `/`."""
+
+    @property
+    def host(self) -> str:
+        """The host of the only server, or an empty text where there are several."""
+        # oslo.messaging puts `host:port` together from both options and takes that apart: an IPv6 address needs its brackets.
+        return in_url(split_host(self.hosts[0])[0]) if len(self.hosts) == 1 else ""
+
+    @property
+    def port(self) -> str:
+        """The port of the only server, or an empty text where it is the usual one or there are several."""
+        return split_host(self.hosts[0])[1] if len(self.hosts) == 1 else ""
+
+    @property
+    def host_list(self) -> str:
+        """`a:5672,b:5672` where there are several servers, or an empty text."""
+        if len(self.hosts) == 1:
+            return ""
+        return ",".join(f"{in_url(host)}:{port or RABBIT_PORT}" for host, port in map(split_host, self.hosts))
 
 
 class ImageService(_Part):
     """Glance."""
 
-    host: Name = "controller"
+    host: Host = "controller"
+    """Its host (`[glance] host`)."""
+    port: PortOrZero = 0
+    """Its port; 0: nova's default, 9292."""
 
 
 class VNC(_Part):
     """Consoles."""
 
     listen: Address = "0.0.0.0"  # noqa: S104 - the guide's value
+    """Where the consoles of instances listen (`vncserver_listen`)."""
     base_url: URL = "http://controller:6080/vnc_auto.html"
-
-
-class EndpointSettings(_Part):
-    """The URLs of nova in the catalog."""
-
-    public_url: URL = "http://controller:8774/v2/%(tenant_id)s"
-    internal_url: URL = "http://controller:8774/v2/%(tenant_id)s"
-    admin_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    """The URL at which users find the console proxy (`novncproxy_base_url`)."""
 
 
 class ServiceSettings(_Part):
     """Nova in the catalog."""
 
     name: Name = "nova"
+    """Its name."""
     type: Name = "compute"
-    description: str = "OpenStack Compute"
+    """Its type."""
+    description: Text = "OpenStack Compute"
+    """What is said about it."""
+
+
+class EndpointSettings(_Part):
+    """The URLs of nova in the catalog. Keystone puts the tenant's id in place of `%(tenant_id)s`."""
+
+    public_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    """For everybody."""
+    internal_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    """For other services."""
+    admin_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    """For administrators."""
 
 
 class OptionLayers(_Part):
-    """Options of nova.conf over those of the templates; the later layer wins, null removes."""
+    """Options of nova.conf over those of the templates: section -> option -> value. The later layer wins, null removes."""
 
     all: Layer = Field(default_factory=dict)
+    """Of all nodes."""
     controller: Layer = Field(default_factory=dict)
+    """Of all controllers."""
     compute: Layer = Field(default_factory=dict)
+    """Of all compute nodes."""
     nodes: dict[str, Layer] = Field(default_factory=dict)
+    """Of single nodes: name -> section -> option -> value."""
 
 
 class PackageLayers(_Part):
-    """Packages besides the release's own, or their versions: name -> version or `present`."""
+    """Packages besides the release's own, or their versions: name -> version or `present`. The later layer wins."""
 
-    controller: dict[str, str] = Field(default_factory=dict)
-    compute: dict[str, str] = Field(default_factory=dict)
+    controller: Packages = Field(default_factory=dict)
+    """On all controllers."""
+    compute: Packages = Field(default_factory=dict)
+    """On all compute nodes."""
+    nodes: dict[str, Packages] = Field(default_factory=dict)
+    """On single nodes: name of the node -> package -> version or `present`."""
+
+
+class Deadlines(_Part):
+    """How long a step may take, in seconds. A step that is not done by then fails and says what was waited for."""
+
+    packages: Seconds = DEADLINES["packages"]
+    """apt on a node."""
+    configuration: Seconds = DEADLINES["configuration"]
+    """Files, db sync and restarts of a node."""
+    report: Seconds = DEADLINES["report"]
+    """Until a restarted service has reported to nova."""
+    answer: Seconds = DEADLINES["answer"]
+    """Until a restarted nova-api or nova-novncproxy answers on its port."""
+    check: Seconds = DEADLINES["check"]
+    """Until the last check finds every service up."""
+    drain: Seconds = DEADLINES["drain"]
+    """Until a compute node that is removed has no instances left."""
+    dump: Seconds = DEADLINES["dump"]
+    """The dump of the database."""
 
 
 class Settings(BaseModel):
     """All of a stack's configuration but its secrets."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
 
     release: Literal["juno"] = "juno"
+    """The release of OpenStack."""
     region: Name = "regionOne"
+    """The region of nova's endpoint."""
     controllers: list[Controller] = Field(min_length=1)
-    computes: list[Node] = Field(default_factory=list)
+    """The machines that run the control services."""
+    computes: list[Compute] = Field(default_factory=list)
+    """The machines that run instances."""
+    compute_defaults: ComputeDefaults = ComputeDefaults()
+    """Defaults of all compute nodes."""
     ssh: SSH = SSH()
+    """The login on all machines."""
     database: DatabaseSettings = DatabaseSettings()
+    """Nova's schema and user, and how the server is reached."""
     identity: IdentitySettings = IdentitySettings()
+    """Keystone, its administrator, and nova's user in it."""
     message_queue: MessageQueue = MessageQueue()
+    """RabbitMQ."""
     image: ImageService = ImageService()
+    """Glance."""
     vnc: VNC = VNC()
+    """Consoles."""
     service: ServiceSettings = ServiceSettings()
+    """Nova in the catalog."""
     endpoint: EndpointSettings = EndpointSettings()
+    """The URLs of nova in the catalog."""
     options: OptionLayers = OptionLayers()
+    """Options of nova.conf over those of the templates."""
     packages: PackageLayers = PackageLayers()
+    """Packages besides the release's own, or their versions."""
+    deadlines: Deadlines = Deadlines()
+    """How long a step may take, in seconds."""
     concurrency: int = Field(default=4, ge=1, le=400)
+    """How many operations run at once. Each four take a process of about 50 MB where Pulumi runs."""
 
     secrets: Mapping[str, str] = Field(default_factory=dict, repr=False)
     """The secret keys, in plain: who composes a value from one makes a secret Output of it."""
@@ -214,6 +473,9 @@ class Settings(BaseModel):
     def nodes(self) -> list[Node]:
         """Controllers, then computes."""
         return [*self.controllers, *self.computes]
+
+
+# ------------------------------------------------------------ reading them
 
 
 def load(config: pulumi.Config) -> Settings:
@@ -242,58 +504,84 @@ def parse(
 
     `keys` are all that the stack sets, to find the misspelled ones.
     """
-    known = {to_camel(name) for name in Settings.model_fields if name != "secrets"} | {*SECRETS, *OPTIONAL_SECRETS}
+    known = {*top_level_keys(), *SECRETS, *OPTIONAL_SECRETS}
+    raw = {key: _from_text(get(key), structured=is_structured(key)) for key in top_level_keys() if get(key) is not None}
+    referenced = _referenced(raw.get("options"))
     problems = [
-        # A secret of any name may be referred to by an option.
-        Problem(prefix + key, f"is not a setting{_nearest(key, known)}")
+        Problem(
+            prefix + key,
+            f"is {'neither a setting nor a secret that an option refers to' if is_secret(key) else 'not a setting'}{_nearest(key, known | referenced)}",
+        )
         for key in keys
-        if key not in known and not is_secret(key)
+        if key not in known | referenced
     ]
-    raw: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
-        key = to_camel(name)
-        if name == "secrets" or get(key) is None:
-            continue
-        structured = isinstance(field.default, BaseModel) or name in ("controllers", "computes")
-        if structured and is_secret(key):
-            problems.append(
-                Problem(
-                    prefix + key,
-                    "holds a `secure:` value inside an object, which Pulumi would store in plain. Make it a flat secret key and refer to it as {secret: KEY}",
-                )
-            )
-        raw[key] = _from_text(get(key), structured=structured)
-    secrets = {key: value for key in (*SECRETS, *OPTIONAL_SECRETS) if (value := get(key)) is not None}
-    for key in (*SECRETS, *OPTIONAL_SECRETS):
-        if secrets.get(key) and not is_secret(key):
-            reason = f"stands in the stack file in plain. Run `pulumi config set --secret {key}`"
-            problems.append(Problem(prefix + key, reason))
-    for key, what in SECRETS.items():
-        if not secrets.get(key):
-            reason = f"is missing: the password {what}. Run `pulumi config set --secret {key}`"
-            problems.append(Problem(prefix + key, reason))
     problems += [
-        Problem(prefix + key, f"cannot be used: the value {reason}")
-        for key, value in secrets.items()
-        if (reason := unsupported(value)) and not key.startswith("ssh")
+        Problem(
+            prefix + key,
+            "holds a `secure:` value inside an object, which Pulumi would store in plain. Make it a flat secret key and refer to it as {secret: KEY}",
+        )
+        for key in raw
+        if is_structured(key) and is_secret(key)
     ]
+    secrets = {key: value for key in (*SECRETS, *OPTIONAL_SECRETS) if (value := get(key)) is not None}
+    problems += [Problem(prefix + key, reason) for key, reason in _bad_secrets(secrets, is_secret)]
+    for key in sorted(referenced - known):
+        value = get(key)
+        if value is not None and is_secret(key):
+            secrets[key] = value
+    problems += [Problem(prefix + key, reason) for key, reason in _bad_references(referenced, secrets, get)]
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         problems += [Problem(prefix + _path(each["loc"]), _sentence(each)) for each in error.errors()]
         raise InvalidSettings(problems) from None
-    for key in _referenced(settings.options):
-        value = get(key)
-        if value is None or not is_secret(key):
-            state = "not set" if value is None else "in plain"
-            reason = f"refers to the secret {key}, which is {state}. Run `pulumi config set --secret {key}`"
-            problems.append(Problem(f"{prefix}options", reason))
-        else:
-            secrets[key] = value
     problems += [Problem(prefix + key, reason) for key, reason in _contradictions(settings)]
     if problems:
         raise InvalidSettings(problems)
-    return settings.model_copy(update={"secrets": secrets})
+    computes = [_with_defaults(node, settings.compute_defaults) for node in settings.computes]
+    return settings.model_copy(update={"secrets": secrets, "computes": computes})
+
+
+def top_level_keys() -> list[str]:
+    """The keys of the configuration that are no secrets, in their order."""
+    return [to_camel(name) for name in Settings.model_fields if name != "secrets"]
+
+
+def is_structured(key: str) -> bool:
+    """Whether the key holds an object or a list, and so is JSON where Pulumi hands it out."""
+    field = next(field for name, field in Settings.model_fields.items() if to_camel(name) == key)
+    return isinstance(field.default, BaseModel) or key in ("controllers", "computes")
+
+
+def _with_defaults(node: Compute, defaults: ComputeDefaults) -> Compute:
+    # Both are valid by themselves, and no key of one depends on a key of the other.
+    said = {name: getattr(defaults, name) for name in defaults.model_fields_set - node.model_fields_set}
+    return node.model_copy(update=said)
+
+
+def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -> Iterable[tuple[str, str]]:
+    for key, value in secrets.items():
+        if value and not is_secret(key):
+            yield key, f"stands in the stack file in plain. Run `pulumi config set --secret {key}`"
+    for key, what in SECRETS.items():
+        if not secrets.get(key):
+            yield key, f"is missing: the password {what}. Run `pulumi config set --secret {key}`"
+    for key, value in secrets.items():
+        reason = unsupported(value) if key in _IN_NOVA_CONF else unprintable(value)
+        # A private key has lines.
+        if reason and not key.startswith("ssh"):
+            yield key, f"cannot be used: the value {reason}"
+
+
+def _bad_references(
+    referenced: Iterable[str], secrets: Mapping[str, str], get: Callable[[str], str | None]
+) -> Iterable[tuple[str, str]]:
+    for key in sorted(referenced):
+        if key not in secrets:
+            state = "not set" if get(key) is None else "in plain"
+            yield "options", f"refers to the secret {key}, which is {state}. Run `pulumi config set --secret {key}`"
+        elif reason := unsupported(secrets[key]):
+            yield key, f"cannot be used in nova.conf: the value {reason}"
 
 
 def _from_text(text: str | None, *, structured: bool) -> Any:
@@ -332,9 +620,10 @@ def _doubled_nodes(settings: Settings) -> Iterable[tuple[str, str]]:
 
 def _unknown_names(settings: Settings) -> Iterable[tuple[str, str]]:
     names = {node.name for node in settings.nodes()}
-    for name in settings.options.nodes:
-        if name not in names:
-            yield f"options.nodes.{name}", f"names no node{_nearest(name, names)}"
+    for layers in ("options", "packages"):
+        for name in getattr(settings, layers).nodes:
+            if name not in names:
+                yield f"{layers}.nodes.{name}", f"names no node{_nearest(name, names)}"
     known = set(release(settings.release).controller.services)
     for index, controller in enumerate(settings.controllers):
         for service in controller.services:
@@ -363,14 +652,22 @@ def _layers(layers: OptionLayers) -> Iterable[tuple[str, Layer]]:
         yield f"options.nodes.{name}", layer
 
 
-def _referenced(layers: OptionLayers) -> set[str]:
-    return {
-        value.secret
-        for _, layer in _layers(layers)
-        for options in layer.values()
-        for value in options.values()
-        if isinstance(value, SecretReference)
-    }
+def _referenced(raw: Any) -> set[str]:
+    # Of the raw options: who refers to what is known even when something else is wrong.
+    layers = _mapping(raw)
+    named = [layers.get(name) for name in ("all", "controller", "compute")]
+    values = [
+        value
+        for layer in [*named, *_mapping(layers.get("nodes")).values()]
+        for section in _mapping(layer).values()
+        for value in _mapping(section).values()
+    ]
+    keys = [value["secret"] for value in values if isinstance(value, Mapping) and set(value) == {"secret"}]
+    return {key for key in keys if isinstance(key, str) and key.strip()}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -379,7 +676,7 @@ def _path(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in ("SecretReference", "str", "list[str]"):
+        elif part not in ("SecretReference", "str", "list[str]", "[key]"):
             path += f".{part}" if path else str(part)
     return path
 

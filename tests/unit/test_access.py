@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from nova_infra.access import KEYS, PREFIX, access_from
-from nova_infra.provider import _Access
+import asyncio
+import dataclasses
+import inspect
+
+import pytest
+
+from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, access_from
+from nova_infra.errors import InvalidSettings
+from nova_infra.provider import DeadlineArgs, _Access
 
 
 def test_every_input_of_the_provider_is_a_key_that_a_provider_process_reads() -> None:
+    asyncio.set_event_loop(asyncio.new_event_loop())
     assert set(_Access().inputs()) == {PREFIX + key for key in KEYS}
 
 
@@ -14,3 +22,31 @@ def test_resources_with_the_same_configuration_share_one_access() -> None:
     configuration = {PREFIX + "identity_url": "http://controller:35357/v2.0"}
     assert access_from(configuration.get) is access_from(configuration.get)
     assert access_from({}.get) is not access_from(configuration.get)
+
+
+# ------------------------------------------------------------ deadlines
+
+
+@pytest.mark.parametrize("name", sorted(DEADLINES))
+def test_a_deadline_that_is_not_said_is_the_default(name: str) -> None:
+    assert Access({f"deadlines_{name}": ""}.__getitem__).deadline(name) == DEADLINES[name]
+    assert getattr(DeadlineArgs(), name) == DEADLINES[name]
+
+
+def test_the_deadlines_of_a_provider_are_those_that_have_a_default() -> None:
+    assert {each.name for each in dataclasses.fields(DeadlineArgs)} == set(DEADLINES)
+
+
+def test_what_a_deadline_limits_is_said() -> None:
+    assert all(f"`{name}`:" in (inspect.getdoc(DeadlineArgs) or "") for name in DEADLINES)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("0.5", 0.5)])
+def test_a_deadline_that_is_said_holds(text: str, seconds: float) -> None:
+    assert Access({"deadlines_report": text}.__getitem__).deadline("report") == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf"])
+def test_a_deadline_that_is_no_time_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(InvalidSettings, match=rf"deadlines\.check: is '{text}'"):
+        Access({"deadlines_check": text}.__getitem__).deadline("check")

@@ -365,6 +365,7 @@ def test_the_public_names_are_these() -> None:
         "Database",
         "DatabaseArgs",
         "DatabaseServerArgs",
+        "DeadlineArgs",
         "Endpoint",
         "EndpointArgs",
         "IdentityArgs",

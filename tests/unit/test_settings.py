@@ -57,7 +57,7 @@ def test_the_defaults_are_the_guides() -> None:
     )
     assert settings.identity.public_url == "http://controller:5000/v2.0"
     assert settings.identity.identity_uri == "http://controller:35357"
-    assert (settings.message_queue.host, settings.image.host) == ("controller", "controller")
+    assert (settings.message_queue.hosts, settings.image.host) == (["controller"], "controller")
     service = settings.service
     assert (service.name, service.type, service.description) == ("nova", "compute", "OpenStack Compute")
     endpoint = settings.endpoint
@@ -117,7 +117,7 @@ BAD: list[Any] = [
     ({"controllers": []}, "nova:controllers", "at least 1"),
     ({"controllers": "controller"}, "nova:controllers", "list"),
     ({"controllers": [{"address": "10.0.0.11"}]}, "nova:controllers[0].name", "is missing"),
-    ({"controllers": [{**CONTROLLER, "name": " "}]}, "nova:controllers[0].name", "is empty"),
+    ({"controllers": [{**CONTROLLER, "name": " "}]}, "nova:controllers[0].name", "no host name"),
     ({"computes": [{"name": "compute1"}]}, "nova:computes[0].address", "is missing"),
     ({"computes": [COMPUTE, {"name": "c2", "address": "compute2"}]}, "nova:computes[1].address", "no IP address"),
     ({"computes": [{**COMPUTE, "port": 70000}]}, "nova:computes[0].port", "65535"),
@@ -143,7 +143,7 @@ BAD: list[Any] = [
     ({"ssh": {"user": ""}}, "nova:ssh.user", "is empty"),
     ({"ssh": {"verify_host_keys": "perhaps"}}, "nova:ssh.verify_host_keys", "boolean"),
     ({"ssh": "ubuntu"}, "nova:ssh", "dictionary"),
-    ({"database": {"on_delete": "delete"}}, "nova:database.on_delete", "'refuse', 'keep' or 'drop'"),
+    ({"database": {"on_delete": "delete"}}, "nova:database.on_delete", "'refuse', 'keep', 'dump' or 'drop'"),
     ({"identity": {"admin_url": "controller:35357"}}, "nova:identity.admin_url", "no URL"),
     ({"endpoint": {"public_url": "ftp://x"}}, "nova:endpoint.public_url", "no URL"),
     ({"vnc": {"listen": "everywhere"}}, "nova:vnc.listen", "no IP address"),
