@@ -27,7 +27,7 @@ from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
 from .resources.node_role import shown_fingerprint
 from .resources.service import Service, ServiceArgs
 from .resources.service_check import ServiceCheck, ServiceCheckArgs
-from .settings import Controller, Node, Settings
+from .settings import Compute, Controller, Node, Settings
 
 
 class NovaDeployment(pulumi.ComponentResource):
@@ -194,15 +194,20 @@ class NovaDeployment(pulumi.ComponentResource):
             services=node.services,
             # The schema is one: the first controller keeps it up to date, the others wait for that.
             sync_database=node == self._settings.controllers[0],
+            adopt=node.adopt,
+            on_unreachable=node.on_unreachable,
             release=self._release.name,
         )
         return ControllerNode(self._named(node.name), args, self._options(node.name, *needs))
 
-    def _compute(self, node: Node, needs: list[pulumi.Resource]) -> ComputeNode:
+    def _compute(self, node: Compute, needs: list[pulumi.Resource]) -> ComputeNode:
         args = ComputeNodeArgs(
             node=node.name,
             connection=self._connection(node),
             options=self._node_options[node.name],
+            adopt=node.adopt,
+            drain=node.drain,
+            on_unreachable=node.on_unreachable,
             release=self._release.name,
         )
         return ComputeNode(self._named(node.name), args, self._options(node.name, *needs))

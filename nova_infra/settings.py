@@ -222,7 +222,7 @@ class ComputeDefaults(NodeDefaults):
     """Defaults of all compute nodes; what a compute node says itself wins."""
 
     drain: bool = False
-    """Whether the removal of a node first migrates its instances away; otherwise it refuses while there are any."""
+    """Whether the removal of a node with instances waits until they have been deleted or migrated; otherwise it refuses."""
 
 
 class Node(NodeDefaults):

@@ -20,9 +20,6 @@ from ..remote.script import Call, call, decoded
 from .lifecycle import Lifecycle, State, required_text
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
-APPLY_SECONDS = 1800.0
-REPORT_SECONDS = 180.0
-ANSWER_SECONDS = 60.0
 # nova-api may die seconds after it answered once.
 STILL_ALIVE_SECONDS = 10.0
 LOG_LINES = 8
@@ -103,7 +100,7 @@ class NodeRole(Lifecycle):
             node.question(state, new_files),
             decide,
             doing=doing,
-            deadline=APPLY_SECONDS,
+            deadline=self.access.deadline("configuration"),
             secrets=node.secrets_in(state),
         )
         return calls
@@ -142,7 +139,9 @@ class NodeRole(Lifecycle):
                 doing = f"waiting until {name} answers at {place}"
                 show(doing)
                 wait_until(
-                    partial(_answers, connection, place), doing=f"{wanted['node']}: {doing}", seconds=ANSWER_SECONDS
+                    partial(_answers, connection, place),
+                    doing=f"{wanted['node']}: {doing}",
+                    seconds=self.access.deadline("answer"),
                 )
             if listed:
                 show(f"waiting for reports of {', '.join(listed)}")
@@ -189,7 +188,7 @@ class NodeRole(Lifecycle):
         wait_until(
             moved,
             doing=f"reports of {', '.join(binaries)} on {host} to nova",
-            seconds=REPORT_SECONDS,
+            seconds=self.access.deadline("report"),
             seen=lambda: (
                 ", ".join(f"{name}: {when or 'never'}" for name, when in last.items()) or "no service of this host"
             ),

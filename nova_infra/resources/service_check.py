@@ -14,7 +14,6 @@ from ..errors import ComputeError, DeadlineExceeded, IdentityError
 from ..remote.operation import wait_until
 from .lifecycle import Lifecycle, Resource, State
 
-UP_SECONDS = 120.0
 _UNREACHABLE = "not known: {}"
 
 
@@ -54,7 +53,7 @@ class ServiceCheckLifecycle(Lifecycle):
             problem = "; ".join(missing)
             return not missing
 
-        wait_until(all_is_well, doing="the last check", seconds=UP_SECONDS, seen=lambda: problem)
+        wait_until(all_is_well, doing="the last check", seconds=self.access.deadline("check"), seen=lambda: problem)
         return tables
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
