@@ -18,7 +18,7 @@ gone() {
 gone
 nova flavor-show $INSTANCE >/dev/null 2>&1 || nova flavor-create $INSTANCE auto 64 0 1 >/dev/null || exit 1
 # A compute node that has just registered is known to the scheduler a few seconds later.
-for try in 1 2 3 4 5; do
+for try in \$(seq 10); do
   nova boot --image cirros-0.3.3-x86_64 --flavor $INSTANCE $INSTANCE >/dev/null || exit 1
   for wait in \$(seq 120); do
     status=\$(nova show $INSTANCE | awk '\$2 == "status" {print \$4}')

@@ -9,7 +9,11 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,7 +82,7 @@ class Lab:
         A compute node that has just registered is known to the lab's scheduler some seconds later: so it is tried again.
         """
         self.openstack("nova flavor-show tiny >/dev/null 2>&1 || nova flavor-create tiny auto 64 0 1 >/dev/null")
-        for _ in range(4):
+        for _ in range(10):
             self.openstack(f"nova boot --image cirros-0.3.3-x86_64 --flavor tiny {name} >/dev/null")
             eventually(lambda: self._status(name) != "BUILD", seconds=120)
             if self._status(name) == "ACTIVE":
@@ -134,6 +138,16 @@ class Stack:
         self.backend.mkdir(parents=True, exist_ok=True)
         self.pulumi("stack", "select", "--create", "--stack", "lab", "--non-interactive")
 
+    def configured(self, directory: Path, **changes: Any) -> str:
+        """The path of the stack's settings with these keys instead; a list or mapping is laid over the one that is there."""
+        settings = yaml.safe_load((ROOT / "stacks" / "Pulumi.lab.yaml").read_text())
+        config = settings["config"]
+        for key, value in changes.items():
+            config[f"nova:{key}"] = laid_over(config.get(f"nova:{key}"), value)
+        path = Path(directory, "Pulumi.lab.yaml")
+        path.write_text(yaml.safe_dump(settings))
+        return str(path)
+
     def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`pulumi up` without questions."""
         return self.pulumi("up", "--yes", "--skip-preview", "--non-interactive", *arguments, check=check)
@@ -155,6 +169,15 @@ class Stack:
         """The resources in the state."""
         resources: list[dict[str, object]] = json.loads(self.state())["deployment"].get("resources", [])
         return resources
+
+
+def laid_over(below: Any, above: Any) -> Any:
+    """Mappings key by key, lists item by item; else what is above."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: laid_over(below.get(key), each) for key, each in above.items()}}
+    if isinstance(below, list) and isinstance(above, list):
+        return [laid_over(*pair) for pair in zip_longest(below, above)]
+    return below if above is None else above
 
 
 def eventually(question: Callable[[], bool], *, seconds: float = 60) -> bool:

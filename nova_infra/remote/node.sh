@@ -204,7 +204,10 @@ put_file() {
         fail "could not write $1 (does its directory exist, and has the disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
 }
 
-set_owner_and_mode() { chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1"; }
+set_owner_and_mode() {
+    keep_original "$1"
+    chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1"
+}
 
 remove_file() { rm -f "$1" || fail "could not remove $1"; }
 

@@ -169,6 +169,16 @@ def test_what_is_kept_is_for_root_only_and_comes_back_with_its_own_mode_and_time
     assert (after.st_mode, after.st_uid, int(after.st_mtime)) == (before.st_mode, before.st_uid, int(before.st_mtime))
 
 
+def test_a_file_of_which_only_the_mode_was_changed_gets_its_own_mode_back(tmp_path: Path, ours: Call) -> None:  # noqa: F811
+    path = tmp_path / "nova-compute.conf"
+    path.write_text("theirs")
+    path.chmod(0o644)
+    run(ours, call("set_owner_and_mode", str(path), path.owner(), path.group(), "640"))
+    assert oct(path.stat().st_mode)[-3:] == "640"
+    run(ours, call("put_back_original", str(path)))
+    assert oct(path.stat().st_mode)[-3:] == "644"
+
+
 def test_a_link_is_kept_as_a_link_and_its_target_is_not_written_to(tmp_path: Path, ours: Call) -> None:  # noqa: F811
     target, path = tmp_path / "target", tmp_path / "nova.conf"
     target.write_text("theirs")
