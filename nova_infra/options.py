@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,12 +12,14 @@ from urllib.parse import quote
 import jinja2
 import pulumi
 
-from .configuration import encode, merge, render_template
-from .errors import InvalidSettings, Problem, UnsupportedValue
+from . import openrc
+from .configuration import as_list, merge, render_template, unsupported
+from .errors import InvalidSettings, Problem
 from .releases import Role
 from .releases.release import NOVA_CONF
 from .settings import Controller, Node, SecretReference, Settings, in_url
 
+ADMIN_OPENRC = "controller/admin-openrc.sh"
 FileOptions = dict[str, dict[str, dict[str, Any]]]
 # What `{{ omit }}` renders to. No value of a user can be the same: it is made anew in each process.
 _OMIT = f"<omit {secrets.token_hex(16)}>"
@@ -34,6 +36,8 @@ def templates_directory(release: str) -> Path:
 def node_options(settings: Settings, node: Node, role: Role) -> FileOptions:
     """`{path: {section: {option: value}}}` for a node. A value made from a secret is a secret Output.
 
+    A file of shell variables (nova_infra/openrc.py) has the one section `export`.
+
     Raises InvalidSettings for a value that the file cannot carry, UnreadableFile for a template that does not render.
     """
     directory = templates_directory(settings.release)
@@ -43,7 +47,11 @@ def node_options(settings: Settings, node: Node, role: Role) -> FileOptions:
         layers: list[Mapping[str, Mapping[str, Any]]] = [render_template(directory / template, rendering.value)]
         if path == NOVA_CONF:
             layers += [_resolved(layer, settings) for layer in _layers(settings, node)]
-        files[path] = _revealed(merge(layers))
+        files[path] = _revealed(merge(layers), unsupported)
+    path = settings.identity.admin_openrc
+    if path and isinstance(node, Controller):
+        variables = openrc.render_variables(directory / ADMIN_OPENRC, rendering.value)
+        files[path] = _revealed(variables, openrc.unsupported)
     return files
 
 
@@ -109,15 +117,16 @@ def _resolved(layer: Mapping[str, Mapping[str, Any]], settings: Settings) -> dic
     return {section: {option: plain(value) for option, value in options.items()} for section, options in layer.items()}
 
 
-def _revealed(sections: Mapping[str, Mapping[str, _Plain]]) -> dict[str, dict[str, Any]]:
-    problems = []
-    for section, options in sections.items():
-        for option, plain in options.items():
-            for text in plain.value if isinstance(plain.value, list) else [plain.value]:
-                try:
-                    encode(text)
-                except UnsupportedValue as error:
-                    problems.append(Problem(f"[{section}] {option}", str(error)))
+def _revealed(
+    sections: Mapping[str, Mapping[str, _Plain]], unsupported: Callable[[str], str]
+) -> dict[str, dict[str, Any]]:
+    problems = [
+        Problem(f"[{section}] {option}", f"a value {reason}")
+        for section, options in sections.items()
+        for option, plain in options.items()
+        for text in as_list(plain.value)
+        if (reason := unsupported(text))
+    ]
     if problems:
         raise InvalidSettings(problems)
     return {

@@ -523,7 +523,7 @@ def parse(
         for key in raw
         if is_structured(key) and is_secret(key)
     ]
-    secrets = {key: value for key in (*SECRETS, *OPTIONAL_SECRETS) if (value := get(key)) is not None}
+    secrets = {key: value for key in (*SECRETS, *OPTIONAL_SECRETS) if (value := get(key))}
     problems += [Problem(prefix + key, reason) for key, reason in _bad_secrets(secrets, is_secret)]
     for key in sorted(referenced - known):
         value = get(key)
@@ -560,11 +560,11 @@ def _with_defaults(node: Compute, defaults: ComputeDefaults) -> Compute:
 
 
 def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -> Iterable[tuple[str, str]]:
-    for key, value in secrets.items():
-        if value and not is_secret(key):
+    for key in secrets:
+        if not is_secret(key):
             yield key, f"stands in the stack file in plain. Run `pulumi config set --secret {key}`"
     for key, what in SECRETS.items():
-        if not secrets.get(key):
+        if key not in secrets:
             yield key, f"is missing: the password {what}. Run `pulumi config set --secret {key}`"
     for key, value in secrets.items():
         reason = unsupported(value) if key in _IN_NOVA_CONF else unprintable(value)

@@ -6,14 +6,19 @@ import asyncio
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import jinja2
 import pulumi
 import pytest
 from hypothesis import given, settings
+from oslo_config import cfg
+from oslo_utils import netutils
 
+from nova_infra.configuration import write_options
 from nova_infra.errors import InvalidSettings
-from nova_infra.options import node_options, templates_directory
+from nova_infra.options import _Rendering, node_options, templates_directory
 from nova_infra.releases import release
 from nova_infra.releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
+from nova_infra.settings import split_host
 
 from .test_configuration import carried
 from .test_settings import parsed
@@ -190,3 +195,107 @@ def test_every_file_of_a_role_has_its_template_and_every_service_its_files(role:
         assert (templates_directory("juno") / template).is_file()
     assert set(role.reads) == set(role.services)
     assert {path for reads in role.reads.values() for path in reads} == set(role.files)
+
+
+# ------------------------------------------------------------ what is left out, and what several servers are
+
+QUEUES: list[Any] = [
+    (["controller"], {"rabbit_host": "controller"}),
+    (["mq1:5673"], {"rabbit_host": "mq1", "rabbit_port": "5673"}),
+    (["2001:db8::5"], {"rabbit_host": "[2001:db8::5]"}),
+    (["[2001:db8::5]:5673"], {"rabbit_host": "[2001:db8::5]", "rabbit_port": "5673"}),
+    (["mq1", "10.0.0.9:5673", "2001:db8::5"], {"rabbit_hosts": "mq1:5672,10.0.0.9:5673,[2001:db8::5]:5672"}),
+]
+
+
+@pytest.mark.parametrize(("hosts", "expected"), QUEUES, ids=[" ".join(hosts) for hosts, _ in QUEUES])
+@pytest.mark.parametrize("node", ["controller", "compute1"])
+def test_message_queue_servers_become_the_options_of_oslo_messaging(
+    node: str, hosts: list[str], expected: dict[str, str]
+) -> None:
+    default = made(node, {"messageQueue": {"hosts": hosts}})[0][NOVA_CONF]["DEFAULT"]
+    places = ("rabbit_host", "rabbit_port", "rabbit_hosts")
+    assert {key: default[key] for key in places if key in default} == expected
+
+
+@pytest.mark.parametrize("hosts", [hosts for hosts, _ in QUEUES], ids=[" ".join(hosts) for hosts, _ in QUEUES])
+def test_oslo_config_and_the_parser_of_oslo_messaging_find_the_same_servers(hosts: list[str], tmp_path: Any) -> None:
+    default = made("compute1", {"messageQueue": {"hosts": hosts}})[0][NOVA_CONF]["DEFAULT"]
+    file = tmp_path / "nova.conf"
+    file.write_text(write_options({"DEFAULT": {key: default[key] for key in default if key.startswith("rabbit_h")}}))
+    configuration = cfg.ConfigOpts()
+    # As oslo.messaging 1.4 (Juno) registers them, in _drivers/impl_rabbit.py.
+    configuration.register_opts(
+        [
+            cfg.StrOpt("rabbit_host", default="localhost"),
+            cfg.IntOpt("rabbit_port", default=int(default.get("rabbit_port", 5672))),
+            cfg.ListOpt("rabbit_hosts", default=["$rabbit_host:$rabbit_port"]),
+        ]
+    )
+    configuration(["--config-file", str(file)])
+    assert [netutils.parse_host_port(each, 5672) for each in configuration.rabbit_hosts] == [
+        (host, int(port or 5672)) for host, port in map(split_host, hosts)
+    ]
+
+
+def test_an_account_and_a_virtual_host_are_said_only_when_they_are_set() -> None:
+    assert not {"rabbit_userid", "rabbit_virtual_host"} & set(made()[0][NOVA_CONF]["DEFAULT"])
+    default = made("controller", {"messageQueue": {"user": "openstack", "virtual_host": "/nova"}})[0][NOVA_CONF]
+    assert default["DEFAULT"]["rabbit_userid"] == "openstack"
+    assert default["DEFAULT"]["rabbit_virtual_host"] == "/nova"
+
+
+def test_a_port_of_glance_is_said_only_when_it_is_set() -> None:
+    assert made("compute1", {"image": {"host": "glance", "port": 9393}})[0][NOVA_CONF]["glance"] == {
+        "host": "glance",
+        "port": "9393",
+    }
+    assert made("compute1", {"image": {"host": "2001:db8::7"}})[0][NOVA_CONF]["glance"] == {"host": "[2001:db8::7]"}
+
+
+def test_the_address_of_the_database_holds_the_port_and_quotes_the_user() -> None:
+    database = {"host": "2001:db8::9", "port": 3307, "user": "no/va@x", "name": "nova_juno"}
+    address = urlsplit(made("controller", {"database": database})[0][NOVA_CONF]["database"]["connection"])
+    assert (address.hostname, address.port, address.path) == ("2001:db8::9", 3307, "/nova_juno")
+    assert unquote(address.username or "") == "no/va@x"
+
+
+def test_a_node_says_where_its_consoles_are() -> None:
+    node = {"name": "compute1", "address": "10.0.0.31", "vnc_address": "192.0.2.31", "vnc_listen": "10.0.0.31"}
+    default = made("compute1", {"computes": [node]})[0][NOVA_CONF]["DEFAULT"]
+    assert default["vncserver_proxyclient_address"] == "192.0.2.31"
+    assert default["vncserver_listen"] == "10.0.0.31"
+    assert default["my_ip"] == "10.0.0.31"
+
+
+def test_omit_is_all_of_a_value_or_an_error() -> None:
+    rendering = _Rendering(parsed(), parsed().controllers[0])
+    assert rendering.value("{{ message_queue.user or omit }}") is None
+    with pytest.raises(jinja2.TemplateError, match="omit"):
+        rendering.value("before {{ omit }}")
+
+
+# ------------------------------------------------------------ admin-openrc.sh
+
+
+def test_the_administrators_login_is_a_file_of_the_controllers_where_it_is_asked_for() -> None:
+    values = {"identity": {"admin_openrc": "/root/admin-openrc.sh"}}
+    files, hidden = made("controller", values)
+    # The guide's chapter on Keystone, "Create OpenStack client environment scripts".
+    assert files["/root/admin-openrc.sh"] == {
+        "export": {
+            "OS_TENANT_NAME": "admin",
+            "OS_USERNAME": "admin",
+            "OS_PASSWORD": "ADMIN_PASS",
+            "OS_AUTH_URL": "http://controller:35357/v2.0",
+        }
+    }
+    assert {place for place in hidden if place.startswith("export/")} == {"export/OS_PASSWORD"}
+    assert set(made("compute1", values)[0]) == {NOVA_CONF, NOVA_COMPUTE_CONF}
+    assert set(made("controller")[0]) == {NOVA_CONF}
+
+
+def test_an_administrators_password_may_hold_what_nova_conf_cannot_carry() -> None:
+    values = {"identity": {"admin_openrc": "/root/admin-openrc.sh"}}
+    files, _ = made("controller", values, {"adminPassword": "a\\$b'c"})
+    assert files["/root/admin-openrc.sh"]["export"]["OS_PASSWORD"] == "a\\$b'c"

@@ -1,0 +1,102 @@
+"""Files of shell variables, such as admin-openrc.sh: `export NAME=value`, line by line.
+
+Options have the shape `{"export": {name: value}}`, so that such a file is compared option by option like a nova.conf.
+Values are literal: what a shell that reads the file gets is what is written here. A file that makes the shell expand or run
+something is not read.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jinja2
+
+from .errors import UnreadableFile, UnsupportedValue
+
+SECTION = "export"
+T = TypeVar("T")
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+# What sh takes as it stands: plain characters, quoted ones, escaped ones. Within double quotes nothing that it expands.
+_WORD = r"""(?:[\w@%+=:,./-]|'[^']*'|"[^"$`\\]*"|\\.)*"""
+_LINE = re.compile(rf"[ \t]*export((?:[ \t]+{_NAME}={_WORD})+)[ \t]*(?:[ \t]#.*)?")
+_BLANK = re.compile(r"[ \t]*(?:#.*)?")
+_TEMPLATE_LINE = re.compile(rf"export ({_NAME})=(.*)")
+
+
+def read_variables(text: str, name: str) -> dict[str, dict[str, str]]:
+    """The variables of the file `name` with the content `text`, as a shell that reads it gets them.
+
+    Raises UnreadableFile with the line when one is neither blank, a comment, nor exports literal values.
+    """
+    variables: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if _BLANK.fullmatch(line):
+            continue
+        exported = _LINE.fullmatch(line)
+        if exported is None:
+            # The line itself is not quoted: it may hold a password.
+            raise UnreadableFile(f"{name}, line {number}: this is no `export NAME=value` with a literal value.")
+        variables.update(_assignment(word) for word in shlex.split(exported[1]))
+    return {SECTION: variables}
+
+
+def _assignment(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return name, value
+
+
+def write_variables(options: Mapping[str, Mapping[str, Any]], heading: str = "") -> str:
+    """The text of a file that exports these variables; `heading` becomes a comment at its top.
+
+    Raises UnsupportedValue for a name or value that no line of a shell file can carry.
+    """
+    lines = [f"# {line}".rstrip() for line in heading.splitlines()]
+    for section, variables in options.items():
+        if section != SECTION:
+            raise UnsupportedValue(f"a file of variables has no section {section!r}, only {SECTION!r}")
+        for name in sorted(variables):
+            if not re.fullmatch(_NAME, name):
+                raise UnsupportedValue(f"{name!r} is no name of a variable: letters, digits and underscore only")
+            if reason := unsupported(variables[name]):
+                raise UnsupportedValue(f"the value of {name} {reason}")
+            lines.append(f"export {name}={shlex.quote(variables[name])}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def unsupported(value: Any) -> str:
+    """Why a line of a shell file cannot carry `value`, or an empty string."""
+    if not isinstance(value, str):
+        return "is no text"
+    if "\n" in value or "\0" in value:
+        return "holds a newline or a NUL, which a line of a shell file cannot carry"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "holds half of a surrogate pair, which is no character"
+    return ""
+
+
+def render_variables(path: Path, render: Callable[[str], T | None]) -> dict[str, dict[str, T]]:
+    """The variables of a template of lines `export NAME=SOURCE`; each source is rendered alone.
+
+    `render` turns the Jinja2 source of one value into what the variable gets, or into None, which leaves it out.
+    Raises UnreadableFile with file and line.
+    """
+    rendered: dict[str, T] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if _BLANK.fullmatch(line):
+            continue
+        where = f"{path}, line {number}"
+        exported = _TEMPLATE_LINE.fullmatch(line)
+        if exported is None:
+            raise UnreadableFile(f"{where}: this is no `export NAME=value`.")
+        try:
+            value = render(exported[2].strip())
+        except jinja2.TemplateError as error:
+            raise UnreadableFile(f"{where}: {exported[1]} does not render: {error}.") from None
+        if value is not None:
+            rendered[exported[1]] = value
+    return {SECTION: rendered}
