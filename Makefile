@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup venv engine stack lab-host lab demo test test-unit lint lab-reset lab-down clean
+.PHONY: help setup venv engine stack lab-host lab demo test test-unit lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
@@ -41,6 +41,9 @@ lint: venv ## rules, format and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --strict nova_infra
+
+docs: venv ## write docs/settings.md and the config of Pulumi.yaml from the models
+	.venv/bin/python toolchain/settings-page
 
 lab-reset: setup ## put fresh nodes in place, with the same keys
 	lab/reset

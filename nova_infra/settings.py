@@ -112,11 +112,11 @@ def _url(value: str) -> str:
     # urlsplit would drop a newline without a word.
     if re.search(r"\s", value) or unprintable(value):
         raise ValueError("holds a space or a control character, which a URL cannot carry")
+    if "@" in value:
+        raise ValueError("holds a login; passwords are secret keys of their own")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is no URL: it needs http:// or https:// and a host")
-    if parts.username is not None:
-        raise ValueError("holds a login; the passwords are secret keys of their own")
     if not _is_host(parts.hostname):
         raise ValueError(f"{parts.hostname!r} is no host name and no IP address")
     try:
@@ -164,29 +164,35 @@ class SecretReference(BaseModel):
     secret: Annotated[str, AfterValidator(_not_empty)]
 
 
+# A title is what docs/settings.md calls the type.
 Text = Annotated[str, AfterValidator(_one_line)]
 Name = Annotated[str, AfterValidator(_not_empty), AfterValidator(_one_line)]
 OptionText = Annotated[str, AfterValidator(_carried)]
 OptionName = Annotated[str, AfterValidator(_not_empty), AfterValidator(_carried)]
-Address = Annotated[str, AfterValidator(_address)]
-AddressOrNone = Annotated[str, AfterValidator(lambda value: value and _address(value))]
-Host = Annotated[str, AfterValidator(_host)]
-HostOrNone = Annotated[str, AfterValidator(lambda value: value and _host(value))]
-HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
-# SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
-SchemaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
-URL = Annotated[str, AfterValidator(_url)]
-ShellFile = Annotated[str, AfterValidator(_one_line), AfterValidator(_shell_file)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-PortOrZero = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[int, Field(gt=0, le=_WEEK)]
-OptionValue = Annotated[SecretReference | str | list[str] | None, BeforeValidator(_text)]
-Layer = dict[str, dict[str, OptionValue]]
-Packages = dict[
-    Annotated[str, AfterValidator(_package_name)],
-    Annotated[str, AfterValidator(_package_version)],
+Address = Annotated[str, Field(title="IP address"), AfterValidator(_address)]
+AddressOrNone = Annotated[
+    str, Field(title="IP address, or empty"), AfterValidator(lambda value: value and _address(value))
 ]
+Host = Annotated[str, Field(title="host name or address"), AfterValidator(_host)]
+HostOrNone = Annotated[
+    str, Field(title="host name or address, or empty"), AfterValidator(lambda value: value and _host(value))
+]
+HostAndPort = Annotated[str, Field(title="`host` or `host:port`"), AfterValidator(_host_and_port)]
+# SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
+SchemaName = Annotated[str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
+Word = Annotated[str, Field(title="letters, digits, `_`", pattern=r"^[A-Za-z0-9_]+$")]
+URL = Annotated[str, Field(title="URL"), AfterValidator(_url)]
+ShellFile = Annotated[
+    str, Field(title="absolute path, ends in `.sh`"), AfterValidator(_one_line), AfterValidator(_shell_file)
+]
+Port = Annotated[int, Field(title="1 to 65535", ge=1, le=65535)]
+PortOrZero = Annotated[int, Field(title="0 to 65535", ge=0, le=65535)]
+Seconds = Annotated[int, Field(title="seconds, up to a week", gt=0, le=_WEEK)]
+OptionValue = Annotated[SecretReference | str | list[str] | None, BeforeValidator(_text)]
+Layer = Annotated[dict[str, dict[str, OptionValue]], Field(title="section → option → value")]
+PackageName = Annotated[str, AfterValidator(_package_name)]
+PackageVersion = Annotated[str, AfterValidator(_package_version)]
+Packages = Annotated[dict[PackageName, PackageVersion], Field(title="package → version or `present`")]
 
 
 def in_url(host: str) -> str:
@@ -246,11 +252,15 @@ class Controller(Node):
 
 
 class Compute(Node, ComputeDefaults):
-    """A machine that runs instances."""
+    """A machine that runs instances. What it does not say, `computeDefaults` says."""
 
 
 class SSH(_Part):
-    """The login on all machines. Files are read where Pulumi runs; with neither key nor password the SSH agent and the user's keys are tried."""
+    """The login on all machines.
+
+    Files are read where Pulumi runs, relative to the project's folder. With neither a key nor a password, the SSH agent and the
+    user's default keys are tried.
+    """
 
     user: Name = "root"
     """The login; one that is not root needs sudo."""
@@ -282,7 +292,7 @@ class DatabaseSettings(_Part):
     socket: Name = "/var/run/mysqld/mysqld.sock"
     """The server's UNIX socket, where it runs on a controller."""
     on_delete: Literal["refuse", "keep", "dump", "drop"] = "refuse"
-    """What destroy does with the schema: `refuse` to go on, `keep` it, `dump` it and drop it, or `drop` it."""
+    """What destroy does with the schema: `refuse` to go on, `keep` it, `dump` it into /var/backups on the controller and drop it, or `drop` it."""
 
 
 class IdentitySettings(_Part):
@@ -303,7 +313,7 @@ class IdentitySettings(_Part):
     user: OptionName = "nova"
     """Nova's user."""
     default_tenant: Text = ""
-    """The user's default tenant; empty: none, as in the guide."""
+    """The user's default tenant; empty: as it is, and none for a new user, as in the guide."""
     admin_openrc: ShellFile = ""
     """The path of a file on the controllers, such as `/root/admin-openrc.sh`, that gets the administrator's login for the command-line clients; empty: none."""
 
@@ -383,7 +393,13 @@ class EndpointSettings(_Part):
 
 
 class OptionLayers(_Part):
-    """Options of nova.conf over those of the templates: section -> option -> value. The later layer wins, null removes."""
+    """Options of nova.conf over those of the templates. The later layer wins, null removes.
+
+    The layers are, from the first to the last: the template of the release, `all`, `controller` or `compute`, `nodes`. A value is
+    a text, a number, true or false; a list for an option that nova.conf gives more than once; `null`, which removes the option;
+    or `{secret: KEY}`, the value of the secret key KEY, which may have any name. Values are literal: what nova reads is what
+    stands here. `nova-compute.conf` has no layers: nova reads it after nova.conf.
+    """
 
     all: Layer = Field(default_factory=dict)
     """Of all nodes."""
@@ -392,22 +408,31 @@ class OptionLayers(_Part):
     compute: Layer = Field(default_factory=dict)
     """Of all compute nodes."""
     nodes: dict[str, Layer] = Field(default_factory=dict)
-    """Of single nodes: name -> section -> option -> value."""
+    """Of single nodes, by name."""
 
 
 class PackageLayers(_Part):
-    """Packages besides the release's own, or their versions: name -> version or `present`. The later layer wins."""
+    """Packages besides the release's own, or their versions. The later layer wins.
+
+    `present` is whichever version apt chooses. A node's own layer comes after that of its role.
+    """
 
     controller: Packages = Field(default_factory=dict)
     """On all controllers."""
     compute: Packages = Field(default_factory=dict)
     """On all compute nodes."""
     nodes: dict[str, Packages] = Field(default_factory=dict)
-    """On single nodes: name of the node -> package -> version or `present`."""
+    """On single nodes, by name."""
 
 
 class Deadlines(_Part):
-    """How long a step may take, in seconds. A step that is not done by then fails and says what was waited for."""
+    """How long a step may take, in seconds. A step that is not done by then fails and says what was waited for.
+
+    A deadline belongs to one step of one node, not to the whole run; waiting for another run on the same node does not count.
+    What fails can be run again: it finds what is there and does the rest. apt and `nova-manage db sync` are never cut off: they go
+    on to their end on the machine, and the next run waits for them. Deadlines are part of the provider: a change touches no
+    node, and `pulumi destroy` uses those that the last `pulumi up` has stored.
+    """
 
     packages: Seconds = DEADLINES["packages"]
     """apt on a node."""
@@ -432,6 +457,7 @@ class Settings(BaseModel):
         extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
     )
 
+    # What a key with a model of its own is, its docstring says.
     release: Literal["juno"] = "juno"
     """The release of OpenStack."""
     region: Name = "regionOne"
@@ -441,29 +467,17 @@ class Settings(BaseModel):
     computes: list[Compute] = Field(default_factory=list)
     """The machines that run instances."""
     compute_defaults: ComputeDefaults = ComputeDefaults()
-    """Defaults of all compute nodes."""
     ssh: SSH = SSH()
-    """The login on all machines."""
     database: DatabaseSettings = DatabaseSettings()
-    """Nova's schema and user, and how the server is reached."""
     identity: IdentitySettings = IdentitySettings()
-    """Keystone, its administrator, and nova's user in it."""
     message_queue: MessageQueue = MessageQueue()
-    """RabbitMQ."""
     image: ImageService = ImageService()
-    """Glance."""
     vnc: VNC = VNC()
-    """Consoles."""
     service: ServiceSettings = ServiceSettings()
-    """Nova in the catalog."""
     endpoint: EndpointSettings = EndpointSettings()
-    """The URLs of nova in the catalog."""
     options: OptionLayers = OptionLayers()
-    """Options of nova.conf over those of the templates."""
     packages: PackageLayers = PackageLayers()
-    """Packages besides the release's own, or their versions."""
     deadlines: Deadlines = Deadlines()
-    """How long a step may take, in seconds."""
     concurrency: int = Field(default=4, ge=1, le=400)
     """How many operations run at once. Each four take a process of about 50 MB where Pulumi runs."""
 
@@ -533,7 +547,9 @@ def parse(
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        problems += [Problem(prefix + _path(each["loc"]), _sentence(each)) for each in error.errors()]
+        # What is wrong inside an object with a secret may quote it.
+        said = [each for each in error.errors() if not (each["loc"] and is_secret(str(each["loc"][0])))]
+        problems += [Problem(prefix + _path(each["loc"]), _sentence(each)) for each in said]
         raise InvalidSettings(problems) from None
     problems += [Problem(prefix + key, reason) for key, reason in _contradictions(settings)]
     if problems:
@@ -688,6 +704,10 @@ def _sentence(error: Any) -> str:
         return f"is not a setting{_nearest(str(error['loc'][-1]), known)}"
     if kind == "missing":
         return "is missing"
+    if kind == "too_short":
+        return f"is empty; it needs at least {error['ctx']['min_length']}"
+    if kind == "string_pattern_mismatch":
+        return f"{error['input']!r} does not fit {error['ctx']['pattern']}"
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

@@ -287,6 +287,32 @@ def test_packages_are_the_guides_and_those_that_the_stack_adds_or_pins() -> None
     }
 
 
+def test_a_nodes_own_packages_win() -> None:
+    layers = {"compute": {"ntp": "present", "nova-compute": "1"}, "nodes": {"compute1": {"nova-compute": "2"}}}
+    computes = [COMPUTE, {"name": "compute2", "address": "10.0.0.32"}]
+    graph = registered({"packages": layers, "computes": computes})
+    one, other = (graph[f"{name}-packages"].inputs["packages"] for name in ("compute1", "compute2"))
+    assert (one["nova-compute"], other["nova-compute"]) == ("2", "1")
+    assert one["ntp"] == other["ntp"] == "present"
+
+
+def test_deadlines_are_inputs_of_providers_only() -> None:
+    usual, longer = registered(), registered({"deadlines": {"report": 777}})
+    assert longer["nova-0"].inputs["access:deadlines_report"] == "777"
+    assert usual["nova-0"].inputs["access:deadlines_report"] == "180"
+    changed = {name for name in usual if usual[name].inputs != longer[name].inputs}
+    assert changed == {"nova-0"}
+
+
+def test_a_database_elsewhere_is_reached_at_its_port_and_made_as_asked() -> None:
+    graph = registered(
+        {"database": {"host": "db.example.org", "port": 3307, "charset": "latin1", "collation": "latin1_bin"}}
+    )
+    access = graph["nova-0"].inputs
+    assert (access["access:database_host"], access["access:database_port"]) == ("db.example.org", "3307")
+    assert (graph["database"].inputs["charset"], graph["database"].inputs["collation"]) == ("latin1", "latin1_bin")
+
+
 def test_ssh_goes_to_the_host_that_is_given_and_nova_to_the_management_address() -> None:
     node = {**COMPUTE, "host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": "ssh-ed25519 AAAA"}
     inputs = registered({"computes": [node]})["compute1"].inputs

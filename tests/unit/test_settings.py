@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from nova_infra.access import DEADLINES
 from nova_infra.errors import InvalidSettings
-from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, SecretReference, Settings, parse
+from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, SecretReference, Settings, parse, split_host
 
 CONTROLLER = {"name": "controller", "address": "10.0.0.11"}
 COMPUTE = {"name": "compute1", "address": "10.0.0.31"}
@@ -66,6 +67,18 @@ def test_the_defaults_are_the_guides() -> None:
     }
     assert (settings.vnc.listen, settings.vnc.base_url) == ("0.0.0.0", "http://controller:6080/vnc_auto.html")  # noqa: S104
     assert settings.ssh.verify_host_keys
+    # "keystone user-create --name nova --pass NOVA_PASS" gives no default tenant; "CREATE DATABASE nova" no character set.
+    assert settings.identity.default_tenant == ""
+    assert (settings.message_queue.user, settings.message_queue.virtual_host) == ("", "")
+
+
+def test_a_step_may_take_as_long_as_a_provider_process_thinks() -> None:
+    assert parsed().deadlines.model_dump() == DEADLINES
+
+
+def test_a_machine_is_not_taken_over_drained_or_left_unless_the_stack_says_so() -> None:
+    node = parsed().computes[0]
+    assert (node.adopt, node.drain, node.on_unreachable) == (False, False, "refuse")
 
 
 def test_nothing_is_lost_by_default() -> None:
@@ -78,6 +91,73 @@ def test_controllers_come_before_computes() -> None:
 
 def test_a_stack_without_computes_is_fine() -> None:
     assert parsed({"computes": None}).computes == []
+
+
+def test_what_a_compute_node_does_not_say_the_defaults_say() -> None:
+    computes = [COMPUTE, {"name": "c2", "address": "10.0.0.32", "port": 22, "user": "", "drain": False}]
+    defaults = {"port": 2222, "user": "ubuntu", "vnc_listen": "10.0.0.1", "adopt": True, "drain": True}
+    first, second = parsed({"computes": computes, "computeDefaults": defaults}).computes
+    assert (first.port, first.user, first.vnc_listen, first.adopt, first.drain) == (
+        2222,
+        "ubuntu",
+        "10.0.0.1",
+        True,
+        True,
+    )
+    # What it says wins, even where that is what would hold anyway.
+    assert (second.port, second.user, second.vnc_listen, second.adopt, second.drain) == (
+        22,
+        "",
+        "10.0.0.1",
+        True,
+        False,
+    )
+    assert (first.name, first.address, first.on_unreachable) == ("compute1", "10.0.0.31", "refuse")
+
+
+def test_defaults_of_computes_are_not_those_of_controllers() -> None:
+    assert parsed({"computeDefaults": {"port": 2222}}).controllers[0].port == 22
+
+
+def test_a_bad_default_is_said_once_however_many_nodes_have_it() -> None:
+    computes = [{"name": f"compute{number}", "address": f"10.0.0.{number}"} for number in range(31, 41)]
+    assert list(problems({"computes": computes, "computeDefaults": {"port": 0}})) == ["nova:computeDefaults.port"]
+
+
+@pytest.mark.parametrize("key", ["name", "address", "host", "host_key"])
+def test_what_only_one_node_can_have_is_no_default(key: str) -> None:
+    assert list(problems({"computeDefaults": {key: "10.0.0.31"}})) == [f"nova:computeDefaults.{key}"]
+
+
+HOSTS = [
+    ("controller", ("controller", "")),
+    ("mq1.example.org:5673", ("mq1.example.org", "5673")),
+    ("10.0.0.9:1", ("10.0.0.9", "1")),
+    ("2001:db8::5", ("2001:db8::5", "")),
+    ("[2001:db8::5]", ("2001:db8::5", "")),
+    ("[2001:db8::5]:65535", ("2001:db8::5", "65535")),
+]
+
+
+@pytest.mark.parametrize(("text", "host_and_port"), HOSTS)
+def test_a_server_is_a_host_with_or_without_a_port(text: str, host_and_port: tuple[str, str]) -> None:
+    assert split_host(parsed({"messageQueue": {"hosts": [text]}}).message_queue.hosts[0]) == host_and_port
+
+
+def test_packages_are_given_by_role_and_by_node() -> None:
+    layers = {
+        "compute": {"nova-compute": "1:2014.2.4-0ubuntu1~cloud4", "libstdc++6": "present"},
+        "nodes": {"compute1": {"sysfsutils": "2.1.0+repack-3"}},
+    }
+    packages = parsed({"packages": layers}).packages
+    assert packages.compute == layers["compute"]
+    assert packages.nodes == layers["nodes"]
+
+
+@pytest.mark.parametrize("key", ["adminPassword", "databaseAdminPassword", "novaDatabasePassword", "sudoPassword"])
+def test_a_password_that_is_no_value_of_nova_conf_may_hold_what_that_cannot_carry(key: str) -> None:
+    # The one in the URL of the database is percent-encoded.
+    assert parsed({}, {key: "a\\$b"}).secrets[key] == "a\\$b"
 
 
 def test_secrets_are_taken_in_plain_and_not_shown() -> None:
@@ -147,6 +227,56 @@ BAD: list[Any] = [
     ({"identity": {"admin_url": "controller:35357"}}, "nova:identity.admin_url", "no URL"),
     ({"endpoint": {"public_url": "ftp://x"}}, "nova:endpoint.public_url", "no URL"),
     ({"vnc": {"listen": "everywhere"}}, "nova:vnc.listen", "no IP address"),
+    ({"computes": [{**COMPUTE, "name": "compute 1"}]}, "nova:computes[0].name", "no host name"),
+    ({"computes": [{**COMPUTE, "host": "a/b"}]}, "nova:computes[0].host", "no host name"),
+    ({"computes": [{**COMPUTE, "vnc_address": "compute1"}]}, "nova:computes[0].vnc_address", "no IP address"),
+    ({"computes": [{**COMPUTE, "vnc_listen": "all"}]}, "nova:computes[0].vnc_listen", "no IP address"),
+    ({"computes": [{**COMPUTE, "on_unreachable": "keep"}]}, "nova:computes[0].on_unreachable", "'refuse' or 'leave'"),
+    ({"computes": [{**COMPUTE, "user": "a\nb"}]}, "nova:computes[0].user", "newline"),
+    ({"controllers": [{**CONTROLLER, "drain": True}]}, "nova:controllers[0].drain", "is not a setting"),
+    ({"computeDefaults": {"drian": True}}, "nova:computeDefaults.drian", "did you mean drain?"),
+    ({"region": "one\ntwo"}, "nova:region", "newline"),
+    ({"region": "one\x00"}, "nova:region", "control character"),
+    ({"identity": {"role": "a\tb\x7f"}}, "nova:identity.role", "control character"),
+    ({"identity": {"service_tenant": "a\\$b"}}, "nova:identity.service_tenant", "backslash before a dollar"),
+    ({"identity": {"public_url": "http://a b:5000"}}, "nova:identity.public_url", "space"),
+    ({"identity": {"public_url": "http://a\n:5000"}}, "nova:identity.public_url", "control character"),
+    ({"identity": {"public_url": "http://a:70000"}}, "nova:identity.public_url", "port"),
+    ({"identity": {"public_url": "http://a_:5000"}}, "nova:identity.public_url", "no host name"),
+    ({"identity": {"public_url": "http://[::1"}}, "nova:identity.public_url", "IPv6"),
+    ({"identity": {"admin_openrc": "openrc.sh"}}, "nova:identity.admin_openrc", "no absolute path"),
+    ({"identity": {"admin_openrc": "/root/openrc"}}, "nova:identity.admin_openrc", "ends in .sh"),
+    ({"identity": {"admin_openrc": "/root/../a.sh"}}, "nova:identity.admin_openrc", "no absolute path"),
+    ({"identity": {"admin_openrc": "/root/a\n.sh"}}, "nova:identity.admin_openrc", "newline"),
+    ({"database": {"host": "db/nova"}}, "nova:database.host", "no host name"),
+    ({"database": {"host": "fe80::1%eth0"}}, "nova:database.host", "no host name"),
+    ({"database": {"port": -1}}, "nova:database.port", "greater than or equal to 0"),
+    ({"database": {"name": "nova db"}}, "nova:database.name", "does not fit"),
+    ({"database": {"user": ""}}, "nova:database.user", "is empty"),
+    ({"database": {"charset": "utf8; DROP"}}, "nova:database.charset", "does not fit"),
+    ({"messageQueue": {"hosts": []}}, "nova:messageQueue.hosts", "needs at least 1"),
+    ({"messageQueue": {"hosts": "controller"}}, "nova:messageQueue.hosts", "list"),
+    ({"messageQueue": {"hosts": ["mq1", "mq2,mq3"]}}, "nova:messageQueue.hosts[1]", "no host name"),
+    ({"messageQueue": {"hosts": ["mq1:"]}}, "nova:messageQueue.hosts[0]", "port"),
+    ({"messageQueue": {"hosts": ["mq1:0"]}}, "nova:messageQueue.hosts[0]", "port"),
+    ({"messageQueue": {"hosts": ["[::1]:65536"]}}, "nova:messageQueue.hosts[0]", "port"),
+    ({"messageQueue": {"hosts": ["[mq1]:1"]}}, "nova:messageQueue.hosts[0]", "no host name"),
+    ({"messageQueue": {"hosts": [":5672"]}}, "nova:messageQueue.hosts[0]", "no host name"),
+    ({"messageQueue": {"hosts": ["mq1\n"]}}, "nova:messageQueue.hosts[0]", "no host name"),
+    ({"messageQueue": {"host": "mq1"}}, "nova:messageQueue.host", "did you mean hosts?"),
+    ({"messageQueue": {"virtual_host": "a\nb"}}, "nova:messageQueue.virtual_host", "newline"),
+    ({"image": {"host": "two\nlines"}}, "nova:image.host", "no host name"),
+    ({"image": {"port": 65536}}, "nova:image.port", "65535"),
+    ({"deadlines": {"drain": 0}}, "nova:deadlines.drain", "greater than 0"),
+    ({"deadlines": {"drain": "an hour"}}, "nova:deadlines.drain", "integer"),
+    ({"deadlines": {"packges": 1}}, "nova:deadlines.packges", "did you mean packages?"),
+    ({"packages": {"compute": {"Nova": "present"}}}, "nova:packages.compute.Nova", "name of a Debian package"),
+    ({"packages": {"compute": {"-o": "present"}}}, "nova:packages.compute.-o", "name of a Debian package"),
+    ({"packages": {"compute": {"ntp": "latest"}}}, "nova:packages.compute.ntp", "version"),
+    ({"packages": {"compute": {"ntp": "1.0 -o x"}}}, "nova:packages.compute.ntp", "version"),
+    ({"packages": {"compute": {"ntp": "1.0\n"}}}, "nova:packages.compute.ntp", "version"),
+    ({"packages": {"nodes": {"compute1": {"ntp": ""}}}}, "nova:packages.nodes.compute1.ntp", "version"),
+    ({"packages": {"nodes": {"compute2": {}}}}, "nova:packages.nodes.compute2", "did you mean compute1?"),
     ({"options": {"al": {}}}, "nova:options.al", "did you mean all?"),
     ({"options": {"nodes": {"compute2": {}}}}, "nova:options.nodes.compute2", "did you mean compute1?"),
     ({"options": {"all": {"DEFAULT": {"a b": "x"}}}}, "nova:options.all.DEFAULT.a b", "name of an option"),
@@ -186,6 +316,60 @@ def test_a_password_that_nova_conf_cannot_carry_is_refused_without_being_shown(k
     found = problems({}, {key: "hunter2\n"})
     assert "newline" in found[f"nova:{key}"]
     assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://admin:hunter2@controller:35357", "admin:hunter2@controller", "ftp://a:hunter2@b"]
+)
+def test_a_url_with_a_login_is_refused_without_being_shown(url: str) -> None:
+    found = problems({"identity": {"admin_url": url}})
+    assert "a login" in found["nova:identity.admin_url"]
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize("key", ["novaPassword", "rabbitPassword"])
+def test_a_password_in_nova_conf_is_refused_where_releases_of_oslo_config_read_it_differently(key: str) -> None:
+    assert "backslash" in problems({}, {key: "a\\$b"})[f"nova:{key}"]
+
+
+def test_a_secret_that_no_option_refers_to_is_refused_with_the_nearest_name() -> None:
+    found = problems({}, {"rabitPassword": "hunter2"})
+    assert list(found) == ["nova:rabitPassword"]
+    assert "did you mean rabbitPassword?" in found["nova:rabitPassword"]
+
+
+def test_a_misspelled_secret_is_near_the_name_that_an_option_refers_to() -> None:
+    layer = {"vmware": {"host_password": {"secret": "vcenter"}}}
+    found = problems({"options": {"compute": layer}}, {"vcentre": "hunter2"})
+    assert set(found) == {"nova:options", "nova:vcentre"}
+    assert "did you mean vcenter?" in found["nova:vcentre"]
+
+
+def test_who_refers_to_a_secret_is_known_even_when_something_else_is_wrong() -> None:
+    layer = {"vmware": {"host_password": {"secret": "vcenter"}}}
+    values = {"options": {"nodes": {"compute1": layer}}, "region": ""}
+    assert list(problems(values, {"vcenter": "hunter2"})) == ["nova:region"]
+
+
+def test_an_option_whose_name_is_secret_refers_to_nothing() -> None:
+    options = {"all": {"DEFAULT": {"secret": "vcenter"}, "vmware": {"user": "x"}}}
+    assert parsed({"options": options}).options.all["DEFAULT"] == {"secret": "vcenter"}
+    assert list(problems({"options": options}, {"vcenter": "hunter2"})) == ["nova:vcenter"]
+
+
+def test_a_secret_that_an_option_refers_to_and_nova_conf_cannot_carry_is_refused_by_its_key() -> None:
+    layer = {"vmware": {"host_password": {"secret": "vcenter"}}}
+    found = problems({"options": {"all": layer}}, {"vcenter": "two\nlines"})
+    assert list(found) == ["nova:vcenter"]
+    assert "lines" not in found["nova:vcenter"].replace("newline", "")
+
+
+def test_a_secure_leaf_that_is_no_valid_value_is_not_shown() -> None:
+    texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS, "vnc": json.dumps({"listen": "hunter2"})}
+    with pytest.raises(InvalidSettings) as refusal:
+        parse(texts.get, keys=list(texts), is_secret=lambda key: key == "vnc" or key in PASSWORDS)
+    assert [problem.key for problem in refusal.value.problems] == ["nova:vnc"]
+    assert "hunter2" not in str(refusal.value)
 
 
 def test_a_password_in_plain_in_the_stack_file_is_refused_without_being_shown() -> None:
