@@ -180,6 +180,7 @@ HostOrNone = Annotated[
 HostAndPort = Annotated[str, Field(title="`host` or `host:port`"), AfterValidator(_host_and_port)]
 # SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
 SchemaName = Annotated[str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
+ClientHost = Annotated[str, Field(title="hosts in lower case, `%` and `_` as in GRANT", pattern=r"^[a-z0-9._%:/-]+$")]
 Word = Annotated[str, Field(title="letters, digits, `_`", pattern=r"^[A-Za-z0-9_]+$")]
 URL = Annotated[str, Field(title="URL"), AfterValidator(_url)]
 ShellFile = Annotated[
@@ -227,6 +228,8 @@ class NodeDefaults(_Part):
 class ComputeDefaults(NodeDefaults):
     """Defaults of all compute nodes; what a compute node says itself wins."""
 
+    virt_type: Literal["auto", "kvm", "qemu"] = "auto"
+    """How instances are run (`[libvirt] virt_type`); `auto`: kvm where the machine has hardware acceleration, else qemu."""
     drain: bool = False
     """Whether the removal of a node with instances waits until they have been deleted or migrated; otherwise it refuses."""
 
@@ -283,6 +286,8 @@ class DatabaseSettings(_Part):
     """The schema."""
     user: Name = "nova"
     """Its user."""
+    hosts: Annotated[list[ClientHost], Field(min_length=1)] = ["localhost", "%"]
+    """The hosts from which the user may log in, as in `'nova'@'%'`. It has all privileges on the schema from each."""
     charset: Word = "utf8"
     """The schema's character set."""
     collation: Word = "utf8_general_ci"

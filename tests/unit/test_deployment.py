@@ -306,11 +306,66 @@ def test_deadlines_are_inputs_of_providers_only() -> None:
 
 def test_a_database_elsewhere_is_reached_at_its_port_and_made_as_asked() -> None:
     graph = registered(
-        {"database": {"host": "db.example.org", "port": 3307, "charset": "latin1", "collation": "latin1_bin"}}
+        {
+            "database": {
+                "host": "db.example.org",
+                "port": 3307,
+                "hosts": ["10.0.0.11", "10.0.0.12"],
+                "charset": "latin1",
+                "collation": "latin1_bin",
+            }
+        }
     )
     access = graph["nova-0"].inputs
     assert (access["access:database_host"], access["access:database_port"]) == ("db.example.org", "3307")
+    assert set(graph["database"].inputs["hosts"]) == {"10.0.0.11", "10.0.0.12"}
     assert (graph["database"].inputs["charset"], graph["database"].inputs["collation"]) == ("latin1", "latin1_bin")
+
+
+def texts_in(value: Any) -> set[str]:
+    """All texts in a value; some are keys, such as the hosts of a user."""
+    if isinstance(value, dict):
+        return {text for each in value.values() for text in texts_in(each)} | set(value)
+    if isinstance(value, list):
+        return {text for each in value for text in texts_in(each)}
+    return {value} if isinstance(value, str) else set()
+
+
+def test_every_value_of_the_guide_is_a_setting() -> None:
+    # The words of the guide's chapter that another cloud would have otherwise. Names of services and packages are the release's.
+    words = {"controller", "10.0.0.11", "10.0.0.31", "regionOne", "nova", "service", "admin", "compute", "root"}
+    words |= {"OpenStack Compute", "0.0.0.0", "localhost", "%", "auto", *PASSWORDS.values()}  # noqa: S104
+    usual = set().union(*(texts_in(each.inputs) for each in registered().values()))
+    assert words <= usual, "the test looks where each of them is"
+
+    url = "https://other.example.org/x"
+    others = {
+        "region": "r2",
+        "controllers": [{"name": "c1", "address": "192.0.2.11"}],
+        "computes": [{"name": "n1", "address": "192.0.2.31", "virt_type": "qemu"}],
+        "ssh": {"user": "ubuntu"},
+        "database": {"host": "db", "name": "d2", "user": "u2", "admin_user": "a2", "hosts": ["192.0.2.%"]},
+        "identity": {
+            "admin_url": url,
+            "public_url": url,
+            "admin_user": "a3",
+            "admin_tenant": "t3",
+            "service_tenant": "s3",
+            "role": "r3",
+            "user": "u3",
+        },
+        "messageQueue": {"hosts": ["mq"]},
+        "image": {"host": "glance"},
+        "vnc": {"listen": "192.0.2.1", "base_url": url},
+        "service": {"name": "nova2", "type": "compute2", "description": "another"},
+        "endpoint": {"public_url": url, "internal_url": url, "admin_url": url},
+    }
+    graph = registered(others, {key: f"another {key}" for key in PASSWORDS})
+    # A file's owner and group are those of Ubuntu's packages.
+    inputs = [{key: value for key, value in each.inputs.items() if key != "files"} for each in graph.values()]
+    left = set().union(*(texts_in(each) for each in inputs))
+    assert not words & left
+    assert not [text for text in left for word in ("//controller", "@controller", *PASSWORDS.values()) if word in text]
 
 
 def test_ssh_goes_to_the_host_that_is_given_and_nova_to_the_management_address() -> None:

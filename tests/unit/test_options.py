@@ -114,6 +114,13 @@ def test_a_compute_node_finds_out_its_virt_type() -> None:
     assert NOVA_COMPUTE_CONF not in made("controller")[0]
 
 
+@pytest.mark.parametrize("said", ["kvm", "qemu"])
+def test_a_compute_node_is_told_its_virt_type_where_the_stack_says_it(said: str) -> None:
+    # The guide: "virt_type=kvm", and "virt_type=qemu" without hardware acceleration.
+    files, _ = made("compute1", {"computeDefaults": {"virt_type": said}})
+    assert files[NOVA_COMPUTE_CONF]["libvirt"] == {"virt_type": said}
+
+
 def test_what_holds_a_password_is_secret_and_the_rest_can_be_read() -> None:
     _, hidden = made("controller")
     assert hidden == {"DEFAULT/rabbit_password", "database/connection", "keystone_authtoken/admin_password"}
