@@ -226,7 +226,11 @@ class NovaDeployment(pulumi.ComponentResource):
     def _restarts(self) -> pulumi.Output[str]:
         # Whatever a service reads is in here: after each restart the check looks again.
         return shown_fingerprint(
-            {f"{name}:{path}": options for name, files in self._node_options.items() for path, options in files.items()}
+            {
+                f"{node.name}:{path}": self._node_options[node.name][path]
+                for node in self._settings.nodes()
+                for path in self._role(node).files
+            }
         )
 
     def _services(self, node: Node) -> list[str]:

@@ -4,7 +4,7 @@ The state of a node is a dictionary, because that is what Pulumi shows property 
 
     {"node": "controller",                       the node's name = host name = the host nova registers
      "connection": {"host", "port", "user", "host_key"},
-     "options": {file: {section: {option: value or [values]}}},
+     "options": {file: {section: {option: value or [values]}}},      a file NAME.sh: {"export": {variable: value}}
      "files": {file: {"owner", "group", "mode"}},
      "services": {name: {"running": bool, "enabled": bool, "reads": [file], "fingerprint": str}},
      "absent": [path],
@@ -23,6 +23,7 @@ from typing import Any
 from .configuration import as_list, read_options, write_options
 from .errors import Refused, StepFailed, UnreadableFile
 from .masking import Secret, fingerprint, key_from
+from .openrc import is_variables_file, read_variables, write_variables
 from .remote.inspection import Facts, File, Process, Question
 from .remote.script import Call, call
 
@@ -77,7 +78,7 @@ def _secret_values(options: Mapping[str, Any]) -> list[str]:
         for path in sorted(options)
         for section in sorted(options[path])
         for option, values in sorted(options[path][section].items())
-        if _SECRET_OPTION.search(option)
+        if _SECRET_OPTION.search(option.lower())
         for value in as_list(values)
     ]
 
@@ -122,7 +123,7 @@ def _options_in(state: State, path: str, facts: Facts) -> dict[str, dict[str, An
     if file.kind != "file":
         return {}
     try:
-        options = read_options(file.content, path)
+        options = _read(path, file.content)
     except UnreadableFile as error:
         return {UNREADABLE: {"reason": str(error)}}
     wanted = state["options"].get(path, {})
@@ -131,6 +132,16 @@ def _options_in(state: State, path: str, facts: Facts) -> dict[str, dict[str, An
         if wanted.get(section, {}).get(option) == AUTO and value is not None and value == getattr(facts, fact):
             options[section][option] = AUTO
     return _in_the_form_of(wanted, options)
+
+
+def _read(path: str, content: str) -> dict[str, dict[str, Any]]:
+    if is_variables_file(path):
+        return {section: dict(variables) for section, variables in read_variables(content, path).items()}
+    return {section: dict(options) for section, options in read_options(content, path).items()}
+
+
+def _written(path: str, options: Mapping[str, Mapping[str, Any]]) -> str:
+    return write_variables(options, HEADING) if is_variables_file(path) else write_options(options, HEADING)
 
 
 def _in_the_form_of(wanted: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -337,7 +348,7 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
         file, wanted = facts.files[path], state["options"][path]
         owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
         if file.kind != "file" or _options_in(state, path, facts) != wanted:
-            content = Secret(write_options(_resolved(wanted, facts), HEADING))
+            content = Secret(_written(path, _resolved(wanted, facts)))
             yield call("put_file", path, owner, group, mode, content, title=f"writing {path}")
         elif (file.owner, file.group, file.mode) != (owner, group, mode):
             yield call("set_owner_and_mode", path, owner, group, mode, title=f"setting owner and mode of {path}")

@@ -28,6 +28,11 @@ _BLANK = re.compile(r"[ \t]*(?:#.*)?")
 _TEMPLATE_LINE = re.compile(rf"export ({_NAME})=(.*)")
 
 
+def is_variables_file(path: str) -> bool:
+    """Whether a node's file is one of shell variables and none of oslo.config: its name says so."""
+    return path.endswith(".sh")
+
+
 def read_variables(text: str, name: str) -> dict[str, dict[str, str]]:
     """The variables of the file `name` with the content `text`, as a shell that reads it gets them.
 

@@ -38,6 +38,7 @@ JUNO = Release(
         reads={"nova-compute": (NOVA_CONF, NOVA_COMPUTE_CONF)},
     ),
     ownership=Ownership("root", "nova", "640"),
+    variables_ownership=Ownership("root", "root", "600"),
     absent=("/var/lib/nova/nova.sqlite",),
     listed_services=frozenset({"nova-cert", "nova-conductor", "nova-consoleauth", "nova-scheduler", "nova-compute"}),
     ports={

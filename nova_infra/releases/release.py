@@ -48,7 +48,9 @@ class Release:
     controller: Role
     compute: Role
     ownership: Ownership
-    """Of the files that hold passwords."""
+    """Of the files that the services read; they hold passwords."""
+    variables_ownership: Ownership
+    """Of files of shell variables with an administrator's login."""
     absent: Sequence[str]
     """What the packages leave and the guide removes."""
     listed_services: frozenset[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import pulumi
 from .. import node
 from ..errors import ComputeError, DeadlineExceeded, Problem, RemoteError
 from ..masking import mask
+from ..openrc import is_variables_file
 from ..provider import connection_state
 from ..releases.release import NOVA_CONF, Port, Release
 from ..remote.connection import Connection
@@ -239,12 +241,11 @@ def role_inputs(
     on_unreachable: pulumi.Input[str] = REFUSE,
 ) -> dict[str, Any]:
     """The wanted state of a node: the services of `reads`, each with the files that it reads, and these options."""
-    owned = {"owner": release.ownership.owner, "group": release.ownership.group, "mode": release.ownership.mode}
     return {
         "node": node_name,
         "connection": connection_state(connection),
         "options": dict(options),
-        "files": {path: dict(owned) for path in options},
+        "files": {path: _owned(path, release) for path in options},
         "services": {
             name: {
                 "running": True,
@@ -261,6 +262,10 @@ def role_inputs(
         "reporting": sorted(release.listed_services & set(reads)),
         "answers": {name: _answers_at(port, options) for name, port in release.ports.items() if name in reads},
     }
+
+
+def _owned(path: str, release: Release) -> dict[str, str]:
+    return asdict(release.variables_ownership if is_variables_file(path) else release.ownership)
 
 
 def _answers_at(port: Port, options: Options) -> pulumi.Input[str]:

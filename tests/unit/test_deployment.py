@@ -234,6 +234,41 @@ def test_a_fingerprint_cannot_be_made_without_all_passwords_that_the_service_rea
     assert made not in {fingerprint(options, key) for key in ("", "nova-infra", "one", "two")}
 
 
+def test_the_administrators_login_is_a_file_of_root_on_the_controllers_only_where_asked() -> None:
+    asked = registered({"identity": {"admin_openrc": "/root/admin-openrc.sh"}})
+    controller = asked["controller"].inputs
+    assert controller["files"]["/root/admin-openrc.sh"] == {"owner": "root", "group": "root", "mode": "600"}
+    variables = controller["options"]["/root/admin-openrc.sh"]["export"]
+    assert variables["OS_AUTH_URL"] == "http://controller:35357/v2.0"
+    assert without_secrets(variables["OS_PASSWORD"]) == "a secret"
+    assert all("/root/admin-openrc.sh" not in each["reads"] for each in controller["services"].values())
+    assert "/root/admin-openrc.sh" not in asked["compute1"].inputs["options"]
+    plain = registered()
+    assert list(plain["controller"].inputs["options"]) == ["/etc/nova/nova.conf"]
+    assert asked["check"].inputs == plain["check"].inputs
+
+
+def test_what_destroy_may_do_is_set_node_by_node() -> None:
+    made = registered(
+        {
+            "computeDefaults": {"drain": True, "adopt": True},
+            "computes": [{**COMPUTE, "on_unreachable": "leave"}],
+            "controllers": [{**CONTROLLER, "adopt": True}],
+        }
+    )
+    kept = ("adopt", "drain", "on_unreachable")
+    assert {key: made["compute1"].inputs.get(key) for key in kept} == {
+        "adopt": True,
+        "drain": True,
+        "on_unreachable": "leave",
+    }
+    assert {key: made["controller"].inputs.get(key) for key in kept} == {
+        "adopt": True,
+        "drain": None,
+        "on_unreachable": "refuse",
+    }
+
+
 def test_the_code_of_a_provider_is_stored_by_name_and_is_no_secret(graph: dict[str, Registered]) -> None:
     for each in graph.values():
         if each.kind not in ("NovaDeployment", "pulumi-python"):

@@ -293,6 +293,51 @@ def test_a_node_that_does_not_manage_the_schema_does_not_ask_for_it() -> None:
     assert "read_schema" not in [str(each) for each in node.question(state).calls()]
 
 
+# ------------------------------------------------------------ a file of variables
+
+OPENRC = "/root/admin-openrc.sh"
+VARIABLES = {"export": {"OS_USERNAME": "admin", "OS_PASSWORD": "it's $ecret"}}
+
+
+def with_openrc() -> dict[str, Any]:
+    state = state_of({"options": {NOVA_CONF: {"DEFAULT": {"a": "b"}}, OPENRC: VARIABLES}, "services": {"nova-api": {}}})
+    state["services"]["nova-api"].update(
+        reads=[NOVA_CONF], fingerprint=node.service_fingerprint(state["options"], [NOVA_CONF])
+    )
+    return state
+
+
+def test_a_file_of_variables_is_written_for_the_shell_and_read_back() -> None:
+    state = with_openrc()
+    machine = Machine(state, "kvm")
+    apply(machine)
+    assert machine.files[OPENRC].content.splitlines()[-2:] == [
+        "export OS_PASSWORD='it'\"'\"'s $ecret'",
+        "export OS_USERNAME=admin",
+    ]
+    assert node.observed(state, machine.facts(), KEY) == state
+
+
+def test_a_changed_variable_is_shown_by_name_and_restarts_nothing() -> None:
+    state = with_openrc()
+    machine = Machine(state, "kvm")
+    apply(machine)
+    machine.clock += 60
+    machine.write(OPENRC, "export OS_USERNAME=nobody\nexport OS_PASSWORD='it'\\''s $ecret'\n")
+    seen = node.observed(state, machine.facts(), KEY)
+    assert seen["options"][OPENRC]["export"] == {**VARIABLES["export"], "OS_USERNAME": "nobody"}
+    assert [each.function for each in node.decide(state, machine.facts())] == ["put_file"]
+
+
+def test_a_file_of_variables_that_runs_something_is_unreadable_and_written_anew() -> None:
+    state = with_openrc()
+    machine = Machine(state, "kvm")
+    apply(machine)
+    machine.write(OPENRC, "export OS_PASSWORD=$(cat /root/password)\n")
+    assert "line 1" in repr(node.observed(state, machine.facts(), KEY)["options"][OPENRC])
+    assert [each.function for each in node.decide(state, machine.facts())] == ["put_file"]
+
+
 # ------------------------------------------------------------ secrets, and undoing
 
 
