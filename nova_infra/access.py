@@ -38,6 +38,7 @@ KEYS = (
     "ssh_private_key_password",
     "ssh_password",
     "ssh_sudo_password",
+    "ssh_agent_socket_path",
     "ssh_known_hosts_file",
     "ssh_verify_host_keys",
     "controller_name",
@@ -76,6 +77,7 @@ class Access:
             private_key_password=self.get("ssh_private_key_password"),
             password=self.get("ssh_password"),
             sudo_password=self.get("ssh_sudo_password"),
+            agent_socket_path=self.get("ssh_agent_socket_path"),
             known_hosts_file=self.get("ssh_known_hosts_file"),
             verify_host_keys=self.get("ssh_verify_host_keys") != "False",
         )

@@ -10,24 +10,42 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from itertools import chain, count
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import pulumi
+from pulumi.runtime.settings import get_monitor
 
 from .access import DATABASE_SOCKET, DEADLINES, PREFIX
+from .errors import InvalidSettings, Problem
 
+if TYPE_CHECKING:
+    from pulumi_command.remote import ConnectionArgs
+
+PACKAGE = "pulumi-python"
 THREADS_OF_A_PROVIDER = 4
+SSH_PORT = 22
 Text = pulumi.Input[str]
 Seconds = pulumi.Input[float]
+
+AnyConnection: TypeAlias = "ConnectionArgs | Mapping[str, Any]"
+"""How a machine is reached: a `pulumi_command.remote.ConnectionArgs`, or a mapping with the same keys. Each value is an Input."""
+
+# What we take of a connection: where the machine is, and what proves who we are. The rest says how often and how long
+# pulumi-command tries.
+_PLACE = ("host", "port", "user", "host_key")
+_CREDENTIALS = ("private_key", "private_key_password", "password", "agent_socket_path")
+_TRIES = ("dial_error_limit", "per_dial_timeout")
 
 
 @dataclass(frozen=True)
 class SSHArgs:
     """What proves who we are on the machines, and whom we trust.
 
-    Files are read where Pulumi runs, relative to the project's folder. With neither a key nor a password, the SSH agent and the
-    user's default keys are tried. Host keys are verified: against a node's own `host_key`, else against `known_hosts_file` (default
-    `~/.ssh/known_hosts`).
+    Files are read where Pulumi runs, relative to the project's folder. With neither a key nor a password, the SSH agent (at
+    `agent_socket_path`, default `$SSH_AUTH_SOCK`) and the user's default keys are tried. Host keys are verified: against a node's
+    own `host_key`, else against `known_hosts_file` (default `~/.ssh/known_hosts`).
     """
 
     private_key: Text = ""
@@ -35,8 +53,21 @@ class SSHArgs:
     private_key_password: Text = ""
     password: Text = ""
     sudo_password: Text = ""
+    agent_socket_path: Text = ""
     known_hosts_file: Text = ""
     verify_host_keys: pulumi.Input[bool] = True
+
+    @classmethod
+    def of(cls, connection: AnyConnection) -> SSHArgs:
+        """The credentials of a `pulumi_command.remote.ConnectionArgs`, for a provider that several resources share.
+
+        Its host, port, user and host key belong to each resource. A password is also what sudo gets, should it ask. Without a
+        `host_key`, pulumi-command trusts any machine; we look into `~/.ssh/known_hosts`.
+        Raises InvalidSettings for a connection that cannot be taken as it is.
+        """
+        _refuse_unusable(connection, "connection")
+        credentials = {name: _part(connection, name, "") for name in _CREDENTIALS}
+        return cls(**credentials, sudo_password=credentials["password"])
 
 
 @dataclass(frozen=True)
@@ -127,7 +158,11 @@ class Provider(pulumi.ProviderResource):
             ssh=nova_infra.SSHArgs(private_key_file="~/.ssh/id_ed25519"),
             controller=nova_infra.ControllerArgs(host="10.0.0.11", user="ubuntu"),
             identity=nova_infra.IdentityArgs(url="http://controller:35357/v2.0", password=config.require_secret("adminPassword")),
+            database=nova_infra.DatabaseServerArgs(password=config.require_secret("databaseAdminPassword")),
         )
+
+    A NodePackages can do without: it makes one from the credentials of its connection. `ssh=SSHArgs.of(connection)` takes the same
+    ones.
 
     Refresh and destroy use what the state holds: after a change of a credential run a plain `pulumi up` first.
     """
@@ -150,7 +185,8 @@ class Provider(pulumi.ProviderResource):
             database or DatabaseServerArgs(),
             deadlines or DeadlineArgs(),
         )
-        super().__init__("pulumi-python", name, access.inputs(), opts)
+        super().__init__(PACKAGE, name, access.inputs(), opts)
+        self.identity = access.identity
 
 
 def shard_of(node: str, concurrency: int) -> int:
@@ -165,17 +201,94 @@ def shards(concurrency: int) -> range:
     return range(math.ceil(concurrency / THREADS_OF_A_PROVIDER))
 
 
-def connection_state(connection: Mapping[str, Any] | Any) -> dict[str, Any]:
-    """`{host, port, user, host_key}` of a `pulumi_command.remote.ConnectionArgs` or a mapping: the part that is no credential."""
+# ---------------------------------------------------------------- connections
 
-    def part(name: str, default: Any) -> Any:
-        value = connection.get(name) if isinstance(connection, Mapping) else getattr(connection, name, None)
+
+def connection_state(connection: AnyConnection) -> dict[str, Any]:
+    """`{host, port, user, host_key}` of a connection: the part that is no credential. What is plain stays plain."""
+    defaults = {"host": "", "port": SSH_PORT, "user": "root", "host_key": ""}
+    state = {name: _part(connection, name, defaults[name]) for name in _PLACE}
+    port = state["port"]
+    state["port"] = port.apply(_whole) if isinstance(port, pulumi.Output) else _whole(port)
+    return state
+
+
+def with_provider(name: str, connection: AnyConnection, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """The options of the resource `name`, with a provider made from its connection when nobody gave one.
+
+    Resources with the same credentials share it. Raises InvalidSettings for a connection that cannot be taken as it is.
+    """
+    _refuse_unusable(connection, f"{name}.connection")
+    if provider_in(opts) is not None:
+        return opts
+    # Beside a provider that the options hold for another package, not in its place.
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[_provider_for(name, connection)]))
+
+
+def sees_keystone(kind: str, name: str, opts: pulumi.ResourceOptions | None) -> None:
+    """Raises InvalidSettings when a resource that needs Keystone has no provider, or one that does not say where it is."""
+    provider = provider_in(opts)
+    if provider is None or (isinstance(provider, Provider) and provider.identity.url == ""):
+        reason = (
+            f"is missing: {kind} {name} needs a nova_infra.Provider that says where Keystone is, because it waits for the reports of its "
+            "services to nova. Make one with identity=nova_infra.IdentityArgs(...) and pass it as pulumi.ResourceOptions(provider=...)"
+        )
+        raise InvalidSettings([Problem(f"{name}.provider", reason)])
+
+
+def provider_in(opts: pulumi.ResourceOptions | None) -> pulumi.ProviderResource | None:
+    """The provider that these options, or their parent, give to a resource of ours. Pulumi looks at the same places."""
+    if opts is None:
+        return None
+    bag = opts.providers or ()
+    for each in (opts.provider, *(bag.values() if isinstance(bag, Mapping) else bag)):
+        if each is not None and each.package == PACKAGE:
+            return each
+    parent: pulumi.Resource | None = opts.parent
+    return parent.get_provider(f"{PACKAGE}:dynamic:Resource") if parent else None
+
+
+# The providers made here, by the run of a program: there may be several in a process (tests, the Automation API).
+_made: WeakKeyDictionary[Any, dict[tuple[Any, ...], Provider]] = WeakKeyDictionary()
+
+
+def _provider_for(name: str, connection: AnyConnection) -> Provider:
+    made = _made.setdefault(get_monitor(), {})
+    # An Output stands for itself: what it holds is not known yet.
+    credentials = tuple(_given(connection, each) for each in _CREDENTIALS)
+    if credentials not in made:
+        taken = {each.pulumi_resource_name for each in made.values()}
+        # A NodePackages and somebody's child may have one name.
+        names = chain([f"{name}-access"], (f"{name}-access-{number}" for number in count(2)))
+        made[credentials] = Provider(next(each for each in names if each not in taken), ssh=SSHArgs.of(connection))
+    return made[credentials]
+
+
+def _given(connection: AnyConnection, name: str) -> Any:
+    return connection.get(name) if isinstance(connection, Mapping) else getattr(connection, name, None)
+
+
+def _part(connection: AnyConnection, name: str, default: Any) -> Any:
+    value = _given(connection, name)
+    if value is None or isinstance(value, str | int | float):
         return default if value is None else value
+    return pulumi.Output.from_input(value).apply(lambda known: default if known is None else known)
 
-    port = part("port", 22)
-    return {
-        "host": part("host", ""),
-        "port": int(port) if isinstance(port, (int, float)) else port,
-        "user": part("user", "root"),
-        "host_key": part("host_key", ""),
-    }
+
+def _whole(port: Any) -> Any:
+    """On the wire, and in ConnectionArgs, a port is a float; a stack's configuration is text. What is no number is refused later."""
+    try:
+        return int(port)
+    except (TypeError, ValueError):
+        return port
+
+
+def _refuse_unusable(connection: AnyConnection, key: str) -> None:
+    known = (*_PLACE, *_CREDENTIALS, *_TRIES, "proxy")
+    unknown = sorted(set(connection) - set(known)) if isinstance(connection, Mapping) else []
+    problems = [Problem(f"{key}.{each}", f"is no part of a connection; it has {', '.join(known)}") for each in unknown]
+    if _given(connection, "proxy") is not None:
+        reason = "is not supported: run Pulumi on a machine that reaches the node itself, and leave it out"
+        problems.append(Problem(f"{key}.proxy", reason))
+    if problems:
+        raise InvalidSettings(problems)

@@ -53,6 +53,7 @@ class Login:
     private_key_password: str = ""
     password: str = ""
     sudo_password: str = ""
+    agent_socket_path: str = ""
     known_hosts_file: str = ""
     verify_host_keys: bool = True
 
@@ -299,6 +300,8 @@ class Connection:
         if login.private_key or login.private_key_file:
             options["client_keys"] = [self._private_key()]
             options["agent_path"] = None
+        elif login.agent_socket_path:
+            options["agent_path"] = login.agent_socket_path
         if login.password:
             options["password"] = login.password
         return options

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
 from ..compute import Server
 from ..errors import ComputeError, DeadlineExceeded, InvalidSettings, Problem, Refused
 from ..node import UNMANAGED
+from ..provider import AnyConnection, sees_keystone
 from ..releases import release
 from ..remote.operation import progress, wait_until
 from .lifecycle import Resource, State
@@ -34,7 +34,7 @@ class ComputeNodeArgs:
     """
 
     node: str
-    connection: Any
+    connection: AnyConnection
     options: Options
     adopt: pulumi.Input[bool] = False
     drain: pulumi.Input[bool] = False
@@ -135,6 +135,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
     """What the machine can do: kvm, or qemu without hardware acceleration."""
 
     def __init__(self, name: str, args: ComputeNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        sees_keystone("ComputeNode", name, opts)
         juno = release(args.release)
         missing = [path for path in juno.compute.files if path not in args.options]
         if missing:
@@ -151,4 +152,5 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
         )
-        super().__init__(ComputeNodeLifecycle(), name, {**inputs, "drain": args.drain, "virt_type": None}, opts)
+        inputs |= {"drain": args.drain, "virt_type": None}
+        super().__init__(ComputeNodeLifecycle(), name, inputs, opts, connection=args.connection)

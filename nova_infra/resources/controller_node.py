@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
 from ..errors import InvalidSettings, Problem
 from ..node import CURRENT, UNMANAGED
+from ..provider import AnyConnection, sees_keystone
 from ..releases import release
 from .lifecycle import Resource
 from .node_role import NodeRole, Options, role_inputs
@@ -27,7 +27,7 @@ class ControllerNodeArgs:
     """
 
     node: str
-    connection: Any
+    connection: AnyConnection
     options: Options
     services: Sequence[str] = ()
     sync_database: bool = True
@@ -58,6 +58,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
     """The version of nova's database schema."""
 
     def __init__(self, name: str, args: ControllerNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        sees_keystone("ControllerNode", name, opts)
         juno = release(args.release)
         services = tuple(args.services) or tuple(juno.controller.services)
         unknown = [service for service in services if service not in juno.controller.reads]
@@ -77,4 +78,6 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
         )
-        super().__init__(ControllerNodeLifecycle(), name, {**inputs, "schema_version": None}, opts)
+        super().__init__(
+            ControllerNodeLifecycle(), name, {**inputs, "schema_version": None}, opts, connection=args.connection
+        )

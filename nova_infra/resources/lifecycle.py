@@ -17,6 +17,7 @@ from pulumi.runtime import rpc
 
 from ..access import Access, access_from
 from ..errors import Problem
+from ..provider import AnyConnection, with_provider
 from .engine import end_with_the_engine
 
 State = Mapping[str, Any]
@@ -131,10 +132,19 @@ class Resource(dynamic.Resource):
     """A resource of this package."""
 
     def __init__(
-        self, lifecycle: Lifecycle, name: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions | None
+        self,
+        lifecycle: Lifecycle,
+        name: str,
+        inputs: dict[str, Any],
+        opts: pulumi.ResourceOptions | None,
+        *,
+        connection: AnyConnection | None = None,
     ) -> None:
+        """`connection` is that of a resource which needs nothing else: without a provider it gets one made from it."""
         # Should somebody force a replacement, the old one goes first: `create` would adopt it otherwise.
         opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), opts)
+        if connection is not None:
+            opts = with_provider(name, connection, opts)
         super().__init__(lifecycle, name, inputs, opts)
 
 
@@ -147,6 +157,20 @@ def known_text(wanted: State, key: str) -> str | None:
 def required_text(wanted: State, *keys: str) -> list[Problem]:
     """A problem for each of these inputs that is an empty text."""
     return [Problem(key, "is empty") for key in keys if wanted.get(key) == ""]
+
+
+def usable_connection(wanted: State) -> list[Problem]:
+    """What is wrong with the place of a machine, as far as it is known."""
+    connection = wanted["connection"]
+    problems = [
+        Problem(f"connection.{key}", "is empty: it says how SSH reaches the node")
+        for key in ("host", "user")
+        if connection[key] == ""
+    ]
+    port = _plain(connection["port"])
+    if port != rpc.UNKNOWN and not (isinstance(port, int) and 0 < port < 65536):
+        problems.append(Problem("connection.port", f"is {port!r}; a port is a whole number from 1 to 65535"))
+    return problems
 
 
 def _changed(olds: State, news: State) -> set[str]:

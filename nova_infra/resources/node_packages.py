@@ -10,11 +10,11 @@ import pulumi
 
 from ..errors import Problem
 from ..node import same_machine
-from ..provider import connection_state
+from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import operate
 from ..remote.script import Call, call
-from .lifecycle import Lifecycle, Resource, State, required_text
+from .lifecycle import Lifecycle, Resource, State, required_text, usable_connection
 
 PRESENT = "present"
 DEADLINE_SECONDS = 1800.0
@@ -25,11 +25,12 @@ ADDED = "packages.added"
 class NodePackagesArgs:
     """The packages of a node: name -> version, or `present` for whichever version apt chooses.
 
-    `connection` is a `pulumi_command.remote.ConnectionArgs` or a mapping with host, port, user, host_key.
+    `connection` is a `pulumi_command.remote.ConnectionArgs` or a mapping with the same keys. Without a provider its credentials
+    are used; a provider's own come first.
     """
 
     node: str
-    connection: Any
+    connection: AnyConnection
     packages: Mapping[str, str]
 
 
@@ -46,7 +47,7 @@ class NodePackagesLifecycle(Lifecycle):
 
     def problems(self, wanted: State) -> list[Problem]:
         """Empty names; no package."""
-        problems = required_text(wanted, "node")
+        problems = [*required_text(wanted, "node"), *usable_connection(wanted)]
         return problems if wanted["packages"] else [*problems, Problem("packages", "is empty")]
 
     def make(self, wanted: State) -> dict[str, Any]:
@@ -146,4 +147,4 @@ class NodePackages(Resource, module="nova", name="NodePackages"):
             "versions": None,
             "added": None,
         }
-        super().__init__(NodePackagesLifecycle(), name, inputs, opts)
+        super().__init__(NodePackagesLifecycle(), name, inputs, opts, connection=args.connection)

@@ -13,13 +13,13 @@ from .. import node
 from ..errors import ComputeError, DeadlineExceeded, Problem, RemoteError
 from ..masking import mask
 from ..openrc import is_variables_file
-from ..provider import connection_state
+from ..provider import AnyConnection, connection_state
 from ..releases.release import NOVA_CONF, Port, Release
 from ..remote.connection import Connection
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import Decide, operate, progress, wait_until
 from ..remote.script import Call, call, decoded
-from .lifecycle import Lifecycle, State, required_text
+from .lifecycle import Lifecycle, State, required_text, usable_connection
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 # nova-api may die seconds after it answered once.
@@ -43,8 +43,8 @@ class NodeRole(Lifecycle):
         return str(wanted["node"])
 
     def problems(self, wanted: State) -> list[Problem]:
-        """Empty names; no service; an unknown on_unreachable."""
-        problems = [*required_text(wanted, "node"), *unreachable_problems(wanted)]
+        """Empty names; a place that cannot be; no service; an unknown on_unreachable."""
+        problems = [*required_text(wanted, "node"), *usable_connection(wanted), *unreachable_problems(wanted)]
         return problems if wanted["services"] else [*problems, Problem("services", "is empty")]
 
     def make(self, wanted: State) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def _answers(connection: Connection, place: str) -> bool:
 
 def role_inputs(
     node_name: str,
-    connection: Any,
+    connection: AnyConnection,
     options: Options,
     *,
     release: Release,
