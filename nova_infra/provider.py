@@ -241,11 +241,11 @@ def provider_in(opts: pulumi.ResourceOptions | None) -> pulumi.ProviderResource 
     if opts is None:
         return None
     bag = opts.providers or ()
-    for each in (opts.provider, *(bag.values() if isinstance(bag, Mapping) else bag)):
-        if each is not None and each.package == PACKAGE:
-            return each
-    parent: pulumi.Resource | None = opts.parent
-    return parent.get_provider(f"{PACKAGE}:dynamic:Resource") if parent else None
+    given: list[pulumi.ProviderResource | None] = [opts.provider]
+    given += bag.values() if isinstance(bag, Mapping) else bag
+    if opts.parent is not None:
+        given.append(opts.parent.get_provider(f"{PACKAGE}:dynamic:Resource"))
+    return next((each for each in given if each is not None and each.package == PACKAGE), None)
 
 
 # The providers made here, by the run of a program: there may be several in a process (tests, the Automation API).

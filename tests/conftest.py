@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.nodes import Lab, why_not
+from tests.wheel import Installed, install
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,8 @@ def lab() -> Lab:
             pytest.fail(reason)
         pytest.skip(reason)
     return Lab()
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install(tmp_path_factory.mktemp("installed"))

@@ -1,0 +1,23 @@
+"""Nova in Keystone's catalog."""
+
+import pulumi
+
+import nova_infra
+
+config = pulumi.Config()
+access = nova_infra.Provider(
+    "access",
+    ssh=nova_infra.SSHArgs(
+        private_key_file=config.require("privateKeyFile"), known_hosts_file=config.require("knownHostsFile")
+    ),
+    controller=nova_infra.ControllerArgs(host=config.require("controllerAddress"), user=config.require("user")),
+    identity=nova_infra.IdentityArgs(
+        url="http://controller:35357/v2.0", password=config.require_secret("adminPassword")
+    ),
+)
+service = nova_infra.Service(
+    "service",
+    nova_infra.ServiceArgs(name="nova", type="compute", description="OpenStack Compute"),
+    opts=pulumi.ResourceOptions(provider=access),
+)
+pulumi.export("service_id", service.service_id)

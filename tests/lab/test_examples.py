@@ -1,0 +1,211 @@
+"""The examples with the real engine, run by the installed wheel: up one after the other, as the guide goes, and down again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nova_infra.releases import release
+from tests.lab.snapshot import Snapshot, snapshot
+from tests.nodes import ROOT, Lab, setting
+from tests.wheel import Installed
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+# (example, stack): the packages of two nodes are two stacks of one program.
+STORY = [
+    ("database", "lab"),
+    ("keystone_user", "lab"),
+    ("service", "lab"),
+    ("endpoint", "lab"),
+    ("node_packages", "controller"),
+    ("node_packages", "compute1"),
+    ("controller_node", "lab"),
+    ("compute_node", "lab"),
+]
+SECRETS = {
+    "databaseAdminPassword": "DB_ROOT_PASS",
+    "novaDatabasePassword": "NOVA_DBPASS",
+    "adminPassword": "ADMIN_PASS",
+    "novaPassword": "NOVA_PASS",
+    "rabbitPassword": "RABBIT_PASS",
+}
+
+
+@dataclass
+class Story:
+    """The stacks that are up, in a backend of their own."""
+
+    installed: Installed
+    lab: Lab
+    backend: Path
+    up: list[tuple[str, str]] = field(default_factory=list)
+
+    def pulumi(self, example: str, *arguments: str) -> str:
+        """What a pulumi command prints, run in the example's folder."""
+        command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        environment = self.installed.environment(
+            PULUMI_BACKEND_URL=f"file://{self.backend}",
+            PULUMI_CONFIG_PASSPHRASE="of this test",
+            PULUMI_SKIP_UPDATE_CHECK="true",
+        )
+        for name in ("PULUMI_STACK", "PULUMI_OPTION_CONFIG_FILE"):
+            environment.pop(name, None)
+        done = subprocess.run(
+            command,
+            cwd=self.installed.examples / example,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, f"{example}: {' '.join(command[:2])}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def prepare(self, example: str, stack: str) -> None:
+        """Makes the stack and gives it its settings."""
+        self.pulumi(example, "stack", "init", stack)
+        settings = [
+            part
+            for key, (value, kind) in self.settings(example, stack).items()
+            for part in (f"--{kind}", f"{key}={value}")
+        ]
+        self.pulumi(example, "config", "set-all", "--stack", stack, "--path", *settings)
+
+    def bring_up(self, example: str, stack: str) -> dict[str, object]:
+        """Brings the stack up, and returns its outputs."""
+        self.up.append((example, stack))
+        self.pulumi(example, "up", "--stack", stack, "--yes", "--skip-preview")
+        outputs: dict[str, object] = json.loads(self.pulumi(example, "stack", "output", "--stack", stack, "--json"))
+        return outputs
+
+    def settings(self, example: str, stack: str) -> dict[str, tuple[str, str]]:
+        """What differs from the defaults of Pulumi.yaml, and what has none."""
+        keys = yaml.safe_load((self.installed.examples / example / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+        state = ROOT / ".lab"
+        values = {
+            "privateKeyFile": (str(state / "id_ed25519"), "plaintext"),
+            "knownHostsFile": (str(state / "known_hosts"), "plaintext"),
+            "privateKey": ((state / "id_ed25519").read_text(encoding="utf-8"), "secret"),
+            **{key: (setting(name), "secret") for key, name in SECRETS.items()},
+        }
+        if example == "node_packages":
+            address = self.lab.address(stack)
+            values |= {"node": (stack, "plaintext"), "address": (address, "plaintext")}
+            values["hostKey"] = (self.host_key(address), "plaintext")
+            values |= {f"packages.{name}": ("present", "plaintext") for name in packages_of(stack)}
+        return {key: value for key, value in values.items() if key.split(".")[0] in keys}
+
+    def host_key(self, address: str) -> str:
+        """The key of a machine, as the lab's known hosts file has it."""
+        lines = (ROOT / ".lab" / "known_hosts").read_text(encoding="utf-8").splitlines()
+        return next(key for host, _, key in (line.partition(" ") for line in lines) if host == address)
+
+    def take_down(self, example: str, stack: str) -> None:
+        """Destroys what the stack made."""
+        self.pulumi(example, "destroy", "--stack", stack, "--yes", "--skip-preview")
+        self.up.remove((example, stack))
+
+    def state(self, example: str, stack: str) -> str:
+        """The state as it is stored."""
+        return self.pulumi(example, "stack", "export", "--stack", stack)
+
+
+def packages_of(node: str) -> tuple[str, ...]:
+    """What the guide installs on it."""
+    juno = release("juno")
+    return tuple((juno.controller if node == "controller" else juno.compute).packages)
+
+
+@pytest.fixture(scope="module")
+def story(lab: Lab, installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    story = Story(installed, lab, tmp_path_factory.mktemp("backend"))
+    with ThreadPoolExecutor() as pool:
+        fresh = pool.submit(lab.reset)
+        prepared = [pool.submit(story.prepare, *each) for each in STORY]
+        for each in (fresh, *prepared):
+            each.result()
+    yield story
+    if story.up:
+        lab.reset()
+
+
+@pytest.fixture(scope="module")
+def before(story: Story) -> Snapshot:
+    return snapshot(story.lab)
+
+
+def test_the_database_is_there(story: Story, before: Snapshot) -> None:
+    assert story.bring_up("database", "lab") == {"adopted": False}
+    assert ["nova"] in story.lab.sql("SHOW DATABASES")
+    assert {row[0] for row in story.lab.sql("SELECT Host FROM mysql.user WHERE User = 'nova'")} == {"localhost", "%"}
+
+
+def test_the_user_is_an_administrator_of_the_service_tenant(story: Story) -> None:
+    outputs = story.bring_up("keystone_user", "lab")
+    (user,) = [row for row in story.lab.table("keystone user-list") if row["name"] == "nova"]
+    assert outputs == {"user_id": user["id"]}
+    roles = story.lab.table(f"keystone user-role-list --user {user['id']} --tenant service")
+    assert [row["name"] for row in roles] == ["admin"]
+
+
+def test_the_catalog_has_the_service_and_then_its_endpoint(story: Story) -> None:
+    service = story.bring_up("service", "lab")["service_id"]
+    endpoint = story.bring_up("endpoint", "lab")["endpoint_id"]
+    rows = {row["id"]: row for row in story.lab.table("keystone service-list")}
+    assert (rows[str(service)]["name"], rows[str(service)]["type"]) == ("nova", "compute")
+    (row,) = [row for row in story.lab.table("keystone endpoint-list") if row["id"] == endpoint]
+    assert (row["service_id"], row["region"]) == (service, "regionOne")
+    assert row["publicurl"] == "http://controller:8774/v2/%(tenant_id)s"
+
+
+@pytest.mark.parametrize(("node", "package"), [("controller", "nova-api"), ("compute1", "nova-compute")])
+def test_packages_are_installed_over_a_connection_with_its_own_credentials(
+    story: Story, node: str, package: str
+) -> None:
+    versions = story.bring_up("node_packages", node)["versions"]
+    installed = story.lab.run(node, f"dpkg-query -W -f '${{Status}} ${{Version}}' {package}").strip()
+    assert isinstance(versions, dict)
+    assert installed == f"install ok installed {versions[package]}"
+    assert set(versions) == set(packages_of(node))
+
+
+def test_the_controllers_services_report_to_nova(story: Story) -> None:
+    story.bring_up("controller_node", "lab")
+    rows = story.lab.table("nova service-list")
+    assert {(row["Binary"], row["Host"], row["State"]) for row in rows} == {
+        (binary, "controller", "up") for binary in ("nova-cert", "nova-conductor", "nova-consoleauth", "nova-scheduler")
+    }
+
+
+def test_the_compute_node_joins_them(story: Story) -> None:
+    story.bring_up("compute_node", "lab")
+    rows = [row for row in story.lab.table("nova service-list") if row["Host"] == "compute1"]
+    assert [(row["Binary"], row["State"]) for row in rows] == [("nova-compute", "up")]
+
+
+def test_no_password_and_no_key_stands_in_a_state_in_plain(story: Story) -> None:
+    secrets = [setting(name) for name in SECRETS.values()]
+    # A line of the key: it is stored as one text.
+    secrets += (ROOT / ".lab" / "id_ed25519").read_text(encoding="utf-8").splitlines()[1:2]
+    assert story.up == STORY
+    for example, stack in STORY:
+        state = story.state(example, stack)
+        assert "nova_infra" in state or "pulumi-python" in state
+        assert [secret for secret in secrets if secret in state] == [], example
+
+
+def test_destroyed_in_the_opposite_order_they_leave_everything_as_it_was(story: Story, before: Snapshot) -> None:
+    assert story.up == STORY
+    for example, stack in reversed(STORY):
+        story.take_down(example, stack)
+    assert snapshot(story.lab).differences(before) == {}
