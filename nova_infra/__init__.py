@@ -1,4 +1,15 @@
-"""OpenStack Nova (Juno, Ubuntu 14.04) on machines reachable by SSH, as Pulumi resources."""
+"""OpenStack Nova (Juno, Ubuntu 14.04) on machines reachable by SSH, as Pulumi resources.
+
+All of it: `NovaDeployment`, from the `Settings` that `load_settings` reads.
+
+One by one, each with its arguments: `Database` (`DatabaseArgs`), `KeystoneUser` (`KeystoneUserArgs`), `Service` (`ServiceArgs`),
+`Endpoint` (`EndpointArgs`), `NodePackages` (`NodePackagesArgs`), `ControllerNode` (`ControllerNodeArgs`), `ComputeNode`
+(`ComputeNodeArgs`), `ServiceCheck` (`ServiceCheckArgs`).
+
+How machines and servers are reached: `Provider`, with `SSHArgs`, `ControllerArgs`, `IdentityArgs`, `DatabaseServerArgs`, `DeadlineArgs`.
+
+What is raised on purpose: `NovaInfraError`.
+"""
 
 from .deployment import NovaDeployment
 from .errors import NovaInfraError

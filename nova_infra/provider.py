@@ -278,7 +278,7 @@ def _part(connection: AnyConnection, name: str, default: Any) -> Any:
 def _whole(port: Any) -> Any:
     """On the wire, and in ConnectionArgs, a port is a float; a stack's configuration is text. What is no number is refused later."""
     try:
-        return int(port)
+        return port if isinstance(port, float) and not port.is_integer() else int(port)
     except (TypeError, ValueError):
         return port
 

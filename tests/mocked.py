@@ -15,7 +15,7 @@ import dataclasses
 import json
 import runpy
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,22 +78,20 @@ def name_in(reference: str) -> str:
     return reference.split("::")[3] if reference else ""
 
 
-def registered(program: Callable[[], Awaitable[None] | None], *, project: str, config: Config) -> list[Registered]:
+def registered(program: Callable[[], object], *, project: str, config: Config | None = None) -> list[Registered]:
     """The resources that a program registers, in the order of their registration."""
     monitor = Monitor()
     asyncio.set_event_loop(asyncio.new_event_loop())
     mocks.set_mocks(Engine(), project=project, stack="lab", monitor=monitor)
-    set_all_config(
-        {key: each["value"] for key, each in config.items()}, [key for key, each in config.items() if each["secret"]]
-    )
+    config = config or {}
+    secrets = [key for key, each in config.items() if each["secret"]]
+    set_all_config({key: each["value"] for key, each in config.items()}, secrets)
     # What other tests have left unfinished, in loops that are gone, would be waited for.
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
 
     async def run() -> None:
-        done = program()
-        if done is not None:
-            await done
+        program()
 
     asyncio.get_event_loop().run_until_complete(run_pulumi_func(run))
     return [

@@ -18,39 +18,38 @@ access = nova_infra.Provider(
     ),
 )
 database_password = config.require_secret("novaDatabasePassword").apply(lambda text: quote(text, safe=""))
-options = {
-    "/etc/nova/nova.conf": {
-        "DEFAULT": {
-            "rpc_backend": "rabbit",
-            "rabbit_host": "controller",
-            "rabbit_password": config.require_secret("rabbitPassword"),
-            "auth_strategy": "keystone",
-            "my_ip": config.require("controllerAddress"),
-            "vncserver_listen": "0.0.0.0",
-            "vncserver_proxyclient_address": config.require("controllerAddress"),
-            "logdir": "/var/log/nova",
-            "state_path": "/var/lib/nova",
-            "lock_path": "/var/lock/nova",
-            "api_paste_config": "/etc/nova/api-paste.ini",
-            "rootwrap_config": "/etc/nova/rootwrap.conf",
-        },
-        "database": {"connection": pulumi.Output.format("mysql://nova:{}@controller/nova", database_password)},
-        "keystone_authtoken": {
-            "auth_uri": "http://controller:5000/v2.0",
-            "identity_uri": "http://controller:35357",
-            "admin_tenant_name": "service",
-            "admin_user": "nova",
-            "admin_password": config.require_secret("novaPassword"),
-        },
-        "glance": {"host": "controller"},
-    },
-}
 controller = nova_infra.ControllerNode(
     "controller",
     nova_infra.ControllerNodeArgs(
         node="controller",
         connection={"host": config.require("controllerAddress"), "user": config.require("user")},
-        options=options,
+        options={
+            "/etc/nova/nova.conf": {
+                "DEFAULT": {
+                    "rpc_backend": "rabbit",
+                    "rabbit_host": "controller",
+                    "rabbit_password": config.require_secret("rabbitPassword"),
+                    "auth_strategy": "keystone",
+                    "my_ip": config.require("controllerAddress"),
+                    "vncserver_listen": "0.0.0.0",
+                    "vncserver_proxyclient_address": config.require("controllerAddress"),
+                    "logdir": "/var/log/nova",
+                    "state_path": "/var/lib/nova",
+                    "lock_path": "/var/lock/nova",
+                    "api_paste_config": "/etc/nova/api-paste.ini",
+                    "rootwrap_config": "/etc/nova/rootwrap.conf",
+                },
+                "database": {"connection": pulumi.Output.format("mysql://nova:{}@controller/nova", database_password)},
+                "keystone_authtoken": {
+                    "auth_uri": "http://controller:5000/v2.0",
+                    "identity_uri": "http://controller:35357",
+                    "admin_tenant_name": "service",
+                    "admin_user": "nova",
+                    "admin_password": config.require_secret("novaPassword"),
+                },
+                "glance": {"host": "controller"},
+            },
+        },
     ),
     opts=pulumi.ResourceOptions(provider=access),
 )

@@ -127,11 +127,13 @@ def _found(facts: Facts) -> dict[str, Any]:
 class NodePackages(Resource, module="nova", name="NodePackages"):
     """What apt installs on a node.
 
+    connection = remote.ConnectionArgs(host="10.0.0.31", user="ubuntu", private_key=config.require_secret("privateKey"))
     nova_infra.NodePackages(
         "compute1-packages",
-        nova_infra.NodePackagesArgs("compute1", {"host": "10.0.0.31", "user": "ubuntu"}, {"nova-compute": "present"}),
-        opts=pulumi.ResourceOptions(provider=access),
+        nova_infra.NodePackagesArgs(node="compute1", connection=connection, packages={"nova-compute": "present"}),
     )
+
+    With `opts=pulumi.ResourceOptions(provider=...)` it uses that provider's credentials instead.
     """
 
     versions: pulumi.Output[dict[str, str]]

@@ -2,72 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import re
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import pulumi_command
 import pytest
-from google.protobuf import json_format  # type: ignore[import-untyped]
-from pulumi.runtime import mocks
-from pulumi.runtime.settings import SETTINGS
-from pulumi.runtime.stack import run_pulumi_func
 
 import nova_infra
 from nova_infra.masking import fingerprint
 from nova_infra.node import service_fingerprint
-from nova_infra.provider import connection_state, shard_of, shards
+from nova_infra.provider import shard_of, shards
+from tests import mocked
+from tests.mocked import Registered, without_secrets
 
 from .test_settings import COMPUTE, CONTROLLER, PASSWORDS, parsed
 
-SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's own sign for secrets and such on the wire
 NODE_KINDS = {"ControllerNode", "ComputeNode", "NodePackages"}
-
-
-@dataclasses.dataclass
-class Registered:
-    """A resource as the engine was asked for it."""
-
-    name: str
-    kind: str
-    inputs: dict[str, Any]
-    needs: set[str]
-    provider: str
-    request: Any
-
-    def plain(self) -> str:
-        """All inputs but what is marked as a secret."""
-        return json.dumps(without_secrets(self.inputs))
-
-
-def without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get(SECRET) == "1b47061264138c4ac30d75fd1eb44270":
-            return "a secret"
-        return {key: without_secrets(each) for key, each in value.items()}
-    return [without_secrets(each) for each in value] if isinstance(value, list) else value
-
-
-class Engine(mocks.Mocks):
-    def call(self, args: mocks.MockCallArgs) -> Any:
-        raise AssertionError(f"nothing is looked up at {args.token}")
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return f"{args.name}-id", args.inputs
-
-
-class Monitor(mocks.MockMonitor):
-    def __init__(self) -> None:
-        super().__init__(Engine())
-        self.requests: list[Any] = []
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
-        self.requests.append(request)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def part(name: str) -> str:
@@ -75,30 +26,18 @@ def part(name: str) -> str:
     return name if re.fullmatch(r"nova(-\d+)?", name) else name.removeprefix("nova-")
 
 
-def name_in(reference: str) -> str:
-    """The name within an URN, or a provider's `URN::id`."""
-    return part(reference.split("::")[3]) if reference else ""
-
-
-def requests_of(
+def asked_for(
     values: dict[str, Any] | None = None,
     secrets: dict[str, str | None] | None = None,
     names: tuple[str, ...] = ("nova",),
-) -> list[Any]:
+) -> list[Registered]:
     """What the engine is asked for by a program with a deployment of each of these names."""
-    monitor = Monitor()
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(Engine(), project="nova", stack="lab", monitor=monitor)
-    # What other tests have left unfinished, in loops that are gone, would be waited for.
-    SETTINGS.rpc_manager.clear()
-    SETTINGS.outputs.clear()
 
-    async def program() -> None:
+    def program() -> None:
         for name in names:
             nova_infra.NovaDeployment(name, parsed(values, secrets))
 
-    asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
-    return [request for request in monitor.requests if request.type != "pulumi:pulumi:Stack"]
+    return mocked.registered(program, project="nova")
 
 
 def registered(
@@ -106,15 +45,10 @@ def registered(
 ) -> dict[str, Registered]:
     """The resources that a stack with these settings registers, by name."""
     return {
-        part(request.name): Registered(
-            part(request.name),
-            request.type.split(":")[-1],
-            json_format.MessageToDict(request.object),
-            {name_in(urn) for urn in request.dependencies},
-            name_in(request.provider),
-            request,
+        part(each.name): dataclasses.replace(
+            each, name=part(each.name), needs={part(name) for name in each.needs}, provider=part(each.provider)
         )
-        for request in requests_of(values, secrets)
+        for each in asked_for(values, secrets)
     }
 
 
@@ -151,7 +85,7 @@ def test_a_stack_has_the_guides_resources_and_one_provider(graph: dict[str, Regi
 
 
 def test_two_deployments_in_one_program_do_not_meet() -> None:
-    names = [request.name for request in requests_of(names=("nova", "other"))]
+    names = [each.name for each in asked_for(names=("nova", "other"))]
     assert len(names) == len(set(names)) == 22
     assert all(name.split("-")[0] in ("nova", "other") for name in names)
 
@@ -439,82 +373,3 @@ def test_nodes_are_spread_over_the_providers() -> None:
         counts[shard_of(f"compute{number}", 20)] += 1
     assert min(counts) > 150
     assert max(counts) < 250
-
-
-# ------------------------------------------------------------ connections
-
-
-def test_a_connection_of_pulumi_command_gives_all_but_its_credentials() -> None:
-    arguments = pulumi_command.remote.ConnectionArgs(
-        host="192.0.2.7", port=2222, user="ubuntu", host_key="ssh-ed25519 AAAA", private_key="key", password="hunter2"
-    )
-    assert connection_state(arguments) == {
-        "host": "192.0.2.7",
-        "port": 2222,
-        "user": "ubuntu",
-        "host_key": "ssh-ed25519 AAAA",
-    }
-
-
-def test_what_a_connection_does_not_say_is_what_ssh_takes() -> None:
-    usual = {"host": "192.0.2.7", "port": 22, "user": "root", "host_key": ""}
-    assert connection_state(pulumi_command.remote.ConnectionArgs(host="192.0.2.7")) == usual
-    assert connection_state({"host": "192.0.2.7"}) == usual
-    assert connection_state({"host": "192.0.2.7", "port": 22.0, "user": None}) == usual
-
-
-def test_a_port_is_a_whole_number() -> None:
-    # On the wire, and in ConnectionArgs, it is a float; "22.0" is no port.
-    assert repr(connection_state({"host": "h", "port": 2222.0})["port"]) == "2222"
-
-
-# ------------------------------------------------------------ the package
-
-
-def test_the_public_names_are_these() -> None:
-    assert set(nova_infra.__all__) == {
-        "ComputeNode",
-        "ComputeNodeArgs",
-        "ControllerArgs",
-        "ControllerNode",
-        "ControllerNodeArgs",
-        "Database",
-        "DatabaseArgs",
-        "DatabaseServerArgs",
-        "DeadlineArgs",
-        "Endpoint",
-        "EndpointArgs",
-        "IdentityArgs",
-        "KeystoneUser",
-        "KeystoneUserArgs",
-        "NodePackages",
-        "NodePackagesArgs",
-        "NovaDeployment",
-        "NovaInfraError",
-        "Provider",
-        "SSHArgs",
-        "Service",
-        "ServiceArgs",
-        "ServiceCheck",
-        "ServiceCheckArgs",
-        "Settings",
-        "load_settings",
-    }
-    assert all(hasattr(nova_infra, name) for name in nova_infra.__all__)
-
-
-def test_types_are_shipped() -> None:
-    assert resources.files("nova_infra").joinpath("py.typed").is_file()
-
-
-def test_every_public_class_says_what_it_is() -> None:
-    for name in nova_infra.__all__:
-        assert getattr(nova_infra, name).__doc__, name
-
-
-def test_the_lab_is_unknown_to_the_package() -> None:
-    package = Path(nova_infra.__file__).parent
-    for file in [*package.rglob("*.py"), *package.rglob("*.sh"), *(package.parent / "templates").rglob("*.conf")]:
-        words = file.read_text(encoding="utf-8").lower().replace("/", " ").split()
-        assert "podman" not in words
-        assert "lab" not in words, file
