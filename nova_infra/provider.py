@@ -159,6 +159,7 @@ class Provider(pulumi.ProviderResource):
             controller=nova_infra.ControllerArgs(host="10.0.0.11", user="ubuntu"),
             identity=nova_infra.IdentityArgs(url="http://controller:35357/v2.0", password=config.require_secret("adminPassword")),
             database=nova_infra.DatabaseServerArgs(password=config.require_secret("databaseAdminPassword")),
+            deadlines=nova_infra.DeadlineArgs(report=300),
         )
 
     A NodePackages can do without: it makes one from the credentials of its connection. `ssh=SSHArgs.of(connection)` takes the same

@@ -112,7 +112,8 @@ def test_a_value_that_turns_out_to_be_nothing_is_the_default() -> None:
 )
 def test_a_place_that_cannot_be_is_refused_at_preview(connection: dict[str, Any], key: str) -> None:
     state = connection_state(connection)
-    wanted = {"node": "compute1", "connection": state, "packages": PACKAGES, "services": {"nova-compute": {}}}
+    node = {"services": {"nova-compute": {}}, "on_unreachable": "refuse"}
+    wanted = {"node": "compute1", "connection": state, "packages": PACKAGES, **node}
     for lifecycle in (NodePackagesLifecycle(), ComputeNodeLifecycle()):
         assert [each.key for each in lifecycle.problems(wanted)] == [key]
 
