@@ -177,15 +177,20 @@ class NovaDeployment(pulumi.ComponentResource):
     def _role(self, node: Node) -> Role:
         return self._release.controller if isinstance(node, Controller) else self._release.compute
 
-    def _packages(self, node: Node) -> NodePackages:
+    def _package_versions(self, node: Node) -> dict[str, str]:
         layers = self._settings.packages
         extra = layers.controller if isinstance(node, Controller) else layers.compute
-        packages = {
+        return {
             **dict.fromkeys(self._role(node).packages, PRESENT),
             **extra,
             **layers.nodes.get(node.name, {}),
         }
-        args = NodePackagesArgs(node.name, self._connection(node), packages)
+
+    def _pinned(self, node: Node) -> dict[str, str]:
+        return {name: version for name, version in self._package_versions(node).items() if version != PRESENT}
+
+    def _packages(self, node: Node) -> NodePackages:
+        args = NodePackagesArgs(node.name, self._connection(node), self._package_versions(node))
         return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
 
     def _controller(self, node: Controller, needs: list[pulumi.Resource]) -> ControllerNode:
@@ -196,6 +201,7 @@ class NovaDeployment(pulumi.ComponentResource):
             services=node.services,
             # The schema is one: the first controller keeps it up to date, the others wait for that.
             sync_database=node == self._settings.controllers[0],
+            packages=self._pinned(node),
             adopt=node.adopt,
             on_unreachable=node.on_unreachable,
             release=self._release.name,
@@ -207,6 +213,7 @@ class NovaDeployment(pulumi.ComponentResource):
             node=node.name,
             connection=self._connection(node),
             options=self._node_options[node.name],
+            packages=self._pinned(node),
             adopt=node.adopt,
             drain=node.drain,
             on_unreachable=node.on_unreachable,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -27,6 +27,8 @@ class ComputeNodeArgs:
     """A compute node: its files option by option (`{path: {section: {option: value}}}`).
 
     The value `auto` of `[libvirt] virt_type` stands for what the machine can do: kvm or qemu.
+    `packages`: versions that the node's packages are to have (NodePackages installs them): another one makes the node look at its schema
+    and its services again.
     `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back.
     `drain`: whether destroy waits until the last instance has left the node, in place of refusing.
     `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
@@ -36,6 +38,7 @@ class ComputeNodeArgs:
     node: str
     connection: AnyConnection
     options: Options
+    packages: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     adopt: pulumi.Input[bool] = False
     drain: pulumi.Input[bool] = False
     on_unreachable: pulumi.Input[str] = REFUSE
@@ -149,6 +152,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             release=juno,
             reads=juno.compute.reads,
             schema=UNMANAGED,
+            packages=args.packages,
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
         )

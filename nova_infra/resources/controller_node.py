@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -22,6 +22,8 @@ class ControllerNodeArgs:
 
     `services`: default all six of the guide. `sync_database`: whether this node keeps the schema up to date (one does).
     A path that ends in `.sh` is a file of environment variables, with the one section `export`.
+    `packages`: versions that the node's packages are to have (NodePackages installs them): another one makes the node look at its schema
+    and its services again.
     `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back. `on_unreachable`: `refuse` (the default) or
     `leave`: what destroy does about a machine that cannot be connected to. Both act once an `up` has stored them.
     """
@@ -31,6 +33,7 @@ class ControllerNodeArgs:
     options: Options
     services: Sequence[str] = ()
     sync_database: bool = True
+    packages: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     adopt: pulumi.Input[bool] = False
     on_unreachable: pulumi.Input[str] = REFUSE
     release: str = "juno"
@@ -75,6 +78,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
             release=juno,
             reads=reads,
             schema=schema,
+            packages=args.packages,
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
         )

@@ -77,7 +77,11 @@ class NodeRole(Lifecycle):
                 return node.leave(services, files, facts)
 
             self._operate(here, leave, doing="leaving what the stack no longer names")
-        different = [name for name, each in wanted["services"].items() if known["services"].get(name) != each]
+        # Other versions of packages are other code: their own scripts have restarted it, and it must work.
+        upgraded = known.get("packages") != wanted["packages"]
+        different = [
+            name for name, each in wanted["services"].items() if upgraded or known["services"].get(name) != each
+        ]
         new_files = [path for path in wanted["files"] if path not in known["files"]]
         return self._applied(wanted, _again, new_files=new_files, wait_for=different)
 
@@ -237,6 +241,7 @@ def role_inputs(
     release: Release,
     reads: Mapping[str, Sequence[str]],
     schema: str,
+    packages: Mapping[str, pulumi.Input[str]],
     adopt: pulumi.Input[bool] = False,
     on_unreachable: pulumi.Input[str] = REFUSE,
 ) -> dict[str, Any]:
@@ -257,6 +262,7 @@ def role_inputs(
         },
         "absent": list(release.absent),
         "schema": schema,
+        "packages": dict(packages),
         "adopt": adopt,
         "on_unreachable": on_unreachable,
         "reporting": sorted(release.listed_services & set(reads)),

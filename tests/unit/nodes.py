@@ -35,6 +35,7 @@ def state_of(wanted: dict[str, Any]) -> dict[str, Any]:
         "services": services,
         "absent": wanted.get("absent", [SQLITE]),
         "schema": wanted.get("schema", "unmanaged"),
+        "packages": {},
         "adopt": False,
         "on_unreachable": "refuse",
         "reporting": [],
