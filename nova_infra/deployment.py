@@ -6,7 +6,6 @@ from typing import Any
 
 import pulumi
 
-from .mysql import ALL
 from .options import node_options
 from .provider import (
     ControllerArgs,
@@ -137,7 +136,7 @@ class NovaDeployment(pulumi.ComponentResource):
             name=database.name,
             user=database.user,
             password=self._secret("novaDatabasePassword"),
-            hosts={host: [ALL] for host in database.hosts},
+            hosts=database.hosts,
             charset=database.charset,
             collation=database.collation,
             on_delete=database.on_delete,

@@ -181,6 +181,7 @@ HostAndPort = Annotated[str, Field(title="`host` or `host:port`"), AfterValidato
 # SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
 SchemaName = Annotated[str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
 ClientHost = Annotated[str, Field(title="hosts in lower case, `%` and `_` as in GRANT", pattern=r"^[a-z0-9._%:/-]+$")]
+Privilege = Annotated[str, Field(title="privileges", pattern=r"^[A-Z][A-Z ]*$")]
 Word = Annotated[str, Field(title="letters, digits, `_`", pattern=r"^[A-Za-z0-9_]+$")]
 URL = Annotated[str, Field(title="URL"), AfterValidator(_url)]
 ShellFile = Annotated[
@@ -286,8 +287,11 @@ class DatabaseSettings(_Part):
     """The schema."""
     user: Name = "nova"
     """Its user."""
-    hosts: Annotated[list[ClientHost], Field(min_length=1)] = ["localhost", "%"]
-    """The hosts from which the user may log in, as in `'nova'@'%'`. It has all privileges on the schema from each."""
+    hosts: Annotated[dict[ClientHost, Annotated[list[Privilege], Field(min_length=1)]], Field(min_length=1)] = {
+        "localhost": ["ALL"],
+        "%": ["ALL"],
+    }
+    """The hosts from which the user may log in, as in `'nova'@'%'`, each with its privileges on the schema, as in GRANT."""
     charset: Word = "utf8"
     """The schema's character set."""
     collation: Word = "utf8_general_ci"

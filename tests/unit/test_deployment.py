@@ -279,7 +279,7 @@ def test_a_database_elsewhere_is_reached_at_its_port_and_made_as_asked() -> None
             "database": {
                 "host": "db.example.org",
                 "port": 3307,
-                "hosts": ["10.0.0.11", "10.0.0.12"],
+                "hosts": {"10.0.0.11": ["ALL"], "10.0.0.12": ["SELECT"]},
                 "charset": "latin1",
                 "collation": "latin1_bin",
             }
@@ -313,7 +313,7 @@ def test_every_value_of_the_guide_is_a_setting() -> None:
         "controllers": [{"name": "c1", "address": "192.0.2.11"}],
         "computes": [{"name": "n1", "address": "192.0.2.31", "virt_type": "qemu"}],
         "ssh": {"user": "ubuntu"},
-        "database": {"host": "db", "name": "d2", "user": "u2", "admin_user": "a2", "hosts": ["192.0.2.%"]},
+        "database": {"host": "db", "name": "d2", "user": "u2", "admin_user": "a2", "hosts": {"192.0.2.%": ["SELECT"]}},
         "identity": {
             "admin_url": url,
             "public_url": url,

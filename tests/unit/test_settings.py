@@ -68,7 +68,7 @@ def test_the_defaults_are_the_guides() -> None:
     assert (settings.vnc.listen, settings.vnc.base_url) == ("0.0.0.0", "http://controller:6080/vnc_auto.html")  # noqa: S104
     assert settings.ssh.verify_host_keys
     # "TO 'nova'@'localhost'", "TO 'nova'@'%'"
-    assert settings.database.hosts == ["localhost", "%"]
+    assert settings.database.hosts == {"localhost": ["ALL"], "%": ["ALL"]}
     # "keystone user-create --name nova --pass NOVA_PASS" gives no default tenant; "CREATE DATABASE nova" no character set.
     assert settings.identity.default_tenant == ""
     assert (settings.message_queue.user, settings.message_queue.virtual_host) == ("", "")
@@ -256,9 +256,11 @@ BAD: list[Any] = [
     ({"database": {"name": "nova db"}}, "nova:database.name", "does not fit"),
     ({"database": {"user": ""}}, "nova:database.user", "is empty"),
     ({"database": {"charset": "utf8; DROP"}}, "nova:database.charset", "does not fit"),
-    ({"database": {"hosts": []}}, "nova:database.hosts", "needs at least 1"),
-    ({"database": {"hosts": ["%", "a'b"]}}, "nova:database.hosts[1]", "does not fit"),
-    ({"database": {"hosts": ["DB"]}}, "nova:database.hosts[0]", "does not fit"),
+    ({"database": {"hosts": {}}}, "nova:database.hosts", "needs at least 1"),
+    ({"database": {"hosts": {"a'b": ["ALL"]}}}, "nova:database.hosts.a'b", "does not fit"),
+    ({"database": {"hosts": {"DB": ["ALL"]}}}, "nova:database.hosts.DB", "does not fit"),
+    ({"database": {"hosts": {"%": []}}}, "nova:database.hosts.%", "needs at least 1"),
+    ({"database": {"hosts": {"%": ["ALL; DROP"]}}}, "nova:database.hosts.%[0]", "does not fit"),
     ({"computes": [{**COMPUTE, "virt_type": "lvm"}]}, "nova:computes[0].virt_type", "'auto', 'kvm' or 'qemu'"),
     ({"messageQueue": {"hosts": []}}, "nova:messageQueue.hosts", "needs at least 1"),
     ({"messageQueue": {"hosts": "controller"}}, "nova:messageQueue.hosts", "list"),
