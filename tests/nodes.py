@@ -116,14 +116,16 @@ class Stack:
 
     backend: Path
 
-    def pulumi(self, *arguments: str, check: bool = True, seconds: float = 900) -> subprocess.CompletedProcess[str]:
-        """A pulumi command, as a user types it after `. ./activate`."""
+    def pulumi(
+        self, *arguments: str, check: bool = True, seconds: float = 900, answer: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """A pulumi command, as a user types it after `. ./activate`; `answer` is what is typed when it asks."""
         line = " ".join(["pulumi", *(shlex.quote(each) for each in arguments)])
         done = subprocess.run(
             ["bash", "-c", f". ./activate && exec {line}"],
             cwd=ROOT,
-            env={**os.environ, "PULUMI_BACKEND_URL": f"file://{self.backend}", "PULUMI_STACK": "lab", "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
+            env=self.environment(),
+            input=answer,
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -132,6 +134,10 @@ class Stack:
         if check and done.returncode != 0:
             raise AssertionError(f"{line} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
+
+    def environment(self) -> dict[str, str]:
+        """What pulumi is told by variables."""
+        return {**os.environ, "PULUMI_BACKEND_URL": f"file://{self.backend}", "PULUMI_STACK": "lab", "NO_COLOR": "1"}
 
     def create(self) -> None:
         """Makes the stack."""
@@ -164,6 +170,11 @@ class Stack:
     def state(self) -> str:
         """The state as it is stored: secrets encrypted."""
         return self.pulumi("stack", "export").stdout
+
+    def pending(self) -> list[object]:
+        """Operations that a run which died had begun."""
+        pending: list[object] = json.loads(self.state())["deployment"].get("pending_operations", [])
+        return pending
 
     def resources(self) -> list[dict[str, object]]:
         """The resources in the state."""

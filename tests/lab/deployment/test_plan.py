@@ -1,0 +1,244 @@
+"""What a plan names, and that `up` does exactly that: for a change of one option, a URL, a privilege, a package's version.
+
+The expected names are derived from the change; the plan is read as the engine gives it to programs (--json) and to people (--diff).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nodes import ROOT, Lab, Stack
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+NODES = {
+    "controller": ["nova-api", "nova-cert", "nova-conductor", "nova-consoleauth", "nova-novncproxy", "nova-scheduler"],
+    "compute1": ["nova-compute"],
+}
+NOVA_CONF = "/etc/nova/nova.conf"
+TRANSCRIPTS = ROOT / "docs" / "transcripts"
+URL = "http://192.0.2.7:8774/v2/%(tenant_id)s"
+NEWER = "3:99.0-1"
+
+
+def options_of(nodes: list[str], section: str, option: str) -> dict[str, set[tuple[str, ...]]]:
+    """An option of these nodes: itself, whatever reads it, and the last check, which looks again."""
+    return {
+        **{
+            f"nova-{node}": {
+                ("options", NOVA_CONF, section, option),
+                *(("services", service, "fingerprint") for service in NODES[node]),
+            }
+            for node in nodes
+        },
+        "nova-check": {("restarts",)},
+    }
+
+
+# name -> (the stack's settings that change, resource -> the paths of the properties that change)
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, set[tuple[str, ...]]]]] = {
+    "one option for all": (
+        {"options": {"all": {"DEFAULT": {"reserved_host_disk_mb": 10}}}},
+        options_of(["controller", "compute1"], "DEFAULT", "reserved_host_disk_mb"),
+    ),
+    "one option of a role": (
+        {"options": {"controller": {"DEFAULT": {"osapi_max_limit": 500}}}},
+        options_of(["controller"], "DEFAULT", "osapi_max_limit"),
+    ),
+    "one option of a node": (
+        {"options": {"nodes": {"compute1": {"DEFAULT": {"reserved_host_memory_mb": 64}}}}},
+        options_of(["compute1"], "DEFAULT", "reserved_host_memory_mb"),
+    ),
+    "a URL": ({"endpoint": {"admin_url": URL}}, {"nova-endpoint": {("admin_url",)}}),
+    "a description": ({"service": {"description": "Compute"}}, {"nova-service": {("description",)}}),
+    "a privilege": (
+        {"database": {"hosts": {"localhost": ["ALL", "GRANT OPTION"], "%": ["ALL"]}}},
+        {"nova-database": {("hosts", "localhost", "privileges")}},
+    ),
+    "a package's version": (
+        {"packages": {"controller": {"nova-cert": NEWER}}},
+        {"nova-controller-packages": {("packages", "nova-cert")}, "nova-controller": {("packages", "nova-cert")}},
+    ),
+}
+BY_NAME = pytest.mark.parametrize("change", CHANGES)
+
+
+def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """The paths of what differs; of a list, the list."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {each for key in {*old, *new} for each in differences(old.get(key), new.get(key), (*path, key))}
+    return set() if old == new else {path}
+
+
+def planned(stack: Stack, settings: str) -> dict[str, set[tuple[str, ...]]]:
+    """Resource -> the paths of the inputs that the plan changes."""
+    plan = json.loads(stack.pulumi("preview", "--json", "--non-interactive", "--config-file", settings).stdout)
+    changed = {}
+    for step in plan["steps"]:
+        if step["op"] == "same":
+            continue
+        assert step["op"] == "update", step["urn"]
+        old, new = step["oldState"]["inputs"], step["newState"]["inputs"]
+        changed[step["urn"].split("::")[-1]] = {each for each in differences(old, new) if each != ("__provider",)}
+    return changed
+
+
+def shown(text: str) -> list[str]:
+    """The names of all properties that the text of a plan marks as changed, containers included."""
+    marked = re.findall(r"^ +[~+-] ([^ :]+|\[\d+\]) *:", text, re.MULTILINE)
+    return [name for name in marked if not name.startswith(("pulumi", "nova:", "["))]
+
+
+def names_of(changed: dict[str, set[tuple[str, ...]]]) -> list[str]:
+    """The names that a text with these changes marks: each container once."""
+    return sorted(
+        path[-1]
+        for paths in changed.values()
+        for path in {each[:length] for each in paths for length in range(1, len(each) + 1)}
+    )
+
+
+@BY_NAME
+def test_a_plan_names_exactly_what_changes(deployed: Stack, tmp_path: Path, change: str) -> None:
+    values, expected = CHANGES[change]
+    settings = deployed.configured(tmp_path, **values)
+    assert planned(deployed, settings) == expected
+    text = deployed.pulumi("preview", "--diff", "--non-interactive", "--config-file", settings).stdout
+    assert sorted(shown(text)) == names_of(expected)
+    transcript = TRANSCRIPTS / f"{change.replace(' ', '-').replace(chr(39), '')}.txt"
+    written = as_kept(text, change, values)
+    if os.environ.get("WRITE_TRANSCRIPTS"):
+        transcript.parent.mkdir(exist_ok=True)
+        transcript.write_text(written)
+    assert transcript.read_text() == written, f"{transcript} is older than the plan: WRITE_TRANSCRIPTS=1 writes it anew"
+
+
+def as_kept(text: str, change: str, values: dict[str, Any]) -> str:
+    """A plan as docs/transcripts keeps it: without what differs from run to run."""
+    body = text[text.index("  pulumi:pulumi:Stack") :]
+    body = re.sub(r"\b[0-9a-f]{12}\b", "0123456789ab", body)
+    body = re.sub(r"(dynamic/nova:Endpoint\n.*id=).*", r"\1...", body)
+    lines = [line.rstrip() for line in body.splitlines()]
+    setting = json.dumps(values)
+    return f"The plan for {change}: {setting}\n\n$ pulumi preview --diff\n" + "\n".join(lines).rstrip() + "\n"
+
+
+# ------------------------------------------------------------ and `up` does exactly that
+
+
+@pytest.fixture
+def changed(lab: Lab, deployed: Stack, tmp_path: Path) -> Iterator[Callable[[str], dict[str, dict[str, str]]]]:
+    """Deploys one of the changes and returns the processes before it; afterwards the stack is as it was."""
+
+    def deploy(change: str) -> dict[str, dict[str, str]]:
+        before = {node: lab.processes(node) for node in NODES}
+        values, expected = CHANGES[change]
+        done = deployed.up("--config-file", deployed.configured(tmp_path, **values))
+        assert re.search(rf"~ {len(expected)} updated", done.stdout)
+        return before
+
+    yield deploy
+    deployed.up()
+    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive")
+
+
+def restarted(lab: Lab, before: dict[str, dict[str, str]]) -> set[str]:
+    """The services whose process is another one now; all of them run."""
+    after = {node: lab.processes(node) for node in NODES}
+    assert {node: set(each) for node, each in after.items()} == {node: set(each) for node, each in NODES.items()}
+    return {name for node in NODES for name in NODES[node] if before[node][name] != after[node][name]}
+
+
+def test_an_option_for_all_is_in_every_file_and_everything_has_read_it(
+    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
+) -> None:
+    before = changed("one option for all")
+    assert restarted(lab, before) == {name for names in NODES.values() for name in names}
+    for node in NODES:
+        assert "reserved_host_disk_mb = 10" in lab.run(node, f"cat {NOVA_CONF}")
+
+
+def test_an_option_of_a_node_restarts_what_reads_it_there_and_nothing_else(
+    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
+) -> None:
+    before = changed("one option of a node")
+    assert restarted(lab, before) == {"nova-compute"}
+    assert "reserved_host_memory_mb = 64" in lab.run("compute1", f"cat {NOVA_CONF}")
+    assert "reserved_host_memory_mb" not in lab.run("controller", f"cat {NOVA_CONF}")
+
+
+def endpoints(lab: Lab) -> list[dict[str, str]]:
+    (service,) = [row for row in lab.table("keystone service-list") if row["type"] == "compute"]
+    return [row for row in lab.table("keystone endpoint-list") if row["service_id"] == service["id"]]
+
+
+def test_a_url_is_changed_by_one_new_record_and_nothing_restarts(
+    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
+) -> None:
+    (old,) = endpoints(lab)
+    before = changed("a URL")
+    (new,) = endpoints(lab)
+    assert new["adminurl"] == URL
+    assert {key: new[key] for key in ("region", "publicurl", "internalurl")} == {
+        key: old[key] for key in ("region", "publicurl", "internalurl")
+    }
+    assert restarted(lab, before) == set()
+
+
+def test_another_description_keeps_the_endpoint_and_clients_go_on(
+    lab: Lab, deployed: Stack, changed: Callable[[str], dict[str, dict[str, str]]], tmp_path: Path
+) -> None:
+    (old,) = endpoints(lab)
+    before = changed("a description")
+    (new,) = endpoints(lab)
+    assert new["service_id"] != old["service_id"]
+    assert new["publicurl"] == old["publicurl"]
+    assert "cirros-0.3.3-x86_64" in lab.openstack("nova image-list")
+    settings = deployed.configured(tmp_path, **CHANGES["a description"][0])
+    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive", "--config-file", settings)
+    assert restarted(lab, before) == set()
+
+
+def test_a_privilege_is_granted_and_taken_away_at_that_host_only(
+    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
+) -> None:
+    before = changed("a privilege")
+    assert "WITH GRANT OPTION" in lab.sql("SHOW GRANTS FOR 'nova'@'localhost'")[-1][0]
+    assert "WITH GRANT OPTION" not in lab.sql("SHOW GRANTS FOR 'nova'@'%'")[-1][0]
+    assert restarted(lab, before) == set()
+
+
+@pytest.fixture
+def newer_package(lab: Lab) -> Iterator[None]:
+    """A repository on the controller with nova-cert in another version, the same but for the number."""
+    lab.run(
+        "controller",
+        f"""set -e
+mkdir -p /srv/newer/tree && cd /srv/newer
+dpkg-deb -R /srv/nova-lab-repo/nova-cert_*.deb tree
+sed -i 's/^Version: .*/Version: {NEWER}/; s/nova-common (= [^)]*)/nova-common/' tree/DEBIAN/control
+dpkg-deb -b tree nova-cert.deb >/dev/null
+{{ dpkg-deb -f nova-cert.deb; echo Filename: ./nova-cert.deb; echo Size: $(stat -c %s nova-cert.deb)
+echo SHA256: $(sha256sum nova-cert.deb | cut -d' ' -f1); }} >Packages
+rm -r tree
+echo 'deb [trusted=yes] file:/srv/newer ./' >/etc/apt/sources.list.d/newer.list
+apt-get -q update >/dev/null 2>&1""",
+    )
+    yield
+    lab.run("controller", "rm -rf /srv/newer /etc/apt/sources.list.d/newer.list; apt-get -q update >/dev/null 2>&1")
+
+
+def test_another_version_of_a_package_is_installed_and_its_service_runs_the_new_code(
+    lab: Lab, newer_package: None, changed: Callable[[str], dict[str, dict[str, str]]]
+) -> None:
+    before = changed("a package's version")
+    assert lab.run("controller", "dpkg-query -W -f '${Version}' nova-cert") == NEWER
+    assert restarted(lab, before) == {"nova-cert"}
+    assert lab.run("controller", "apt-mark showhold") == ""

@@ -1,0 +1,136 @@
+"""A deployment whose engine is killed again and again, in the worst moments. In the end it is complete, and nothing is there twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.held import proxy
+from tests.lab.snapshot import snapshot
+from tests.nodes import ROOT, Lab, Stack, eventually
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+SERVICES = 5
+
+
+def providers_of(stack: Stack) -> list[int]:
+    """The processes that work for this stack's backend: the engine's, and what it has started."""
+    mark = f"PULUMI_BACKEND_URL=file://{stack.backend}".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if (
+                process.name.isdigit()
+                and int(process.name) != os.getpid()
+                and mark in (process / "environ").read_bytes()
+            ):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def kill_when(stack: Stack, arguments: str, moment: str | Callable[[], bool]) -> str:
+    """Runs pulumi and kills the engine with -9 at that moment: a line that it prints, or a condition. Returns what it printed."""
+    engine = subprocess.Popen(
+        ["bash", "-c", f". ./activate && exec pulumi {arguments}"],
+        cwd=ROOT,
+        env=stack.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    printed = ""
+    assert engine.stdout
+    if callable(moment):
+        assert eventually(moment, seconds=60), "the moment did not come"
+        engine.send_signal(signal.SIGKILL)
+        printed = engine.stdout.read()
+    else:
+        for line in engine.stdout:
+            printed += line
+            if re.search(moment, line):
+                engine.send_signal(signal.SIGKILL)
+                break
+        printed += engine.stdout.read()
+    assert engine.wait(30) == -signal.SIGKILL, f"it ended before {moment}:\n{printed}"
+    assert eventually(lambda: not providers_of(stack), seconds=10), "what the engine had started goes on without it"
+    return printed
+
+
+UP = "up --yes --skip-preview --non-interactive"
+
+
+def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
+    lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lab.reset()
+    before = snapshot(lab)
+    stack = Stack(Path(tmp_path_factory.mktemp("backend")))
+    stack.create()
+    bridge = re.sub(r"\.\d+$", ".1", lab.address("controller"))
+
+    with proxy(bridge, (lab.address("controller"), 35357)) as (keystone, port):
+        # After a POST to Keystone and before its answer: the record is made, and nobody has heard of it.
+        keystone.hold = b"POST /v2.0/OS-KSADM/services"
+        held = stack.configured(tmp_path, identity={"admin_url": f"http://{bridge}:{port}/v2.0"})
+        kill_when(stack, f"{UP} --config-file {held}", keystone.answered.is_set)
+        keystone.hold = b""
+        assert len([row for row in lab.table("keystone service-list") if row["type"] == "compute"]) == 1
+
+        # While apt works on the nodes.
+        again(stack)
+        kill_when(stack, f"{UP} --refresh", r"controller: .*Setting up")
+
+    # While the tables are made.
+    again(stack)
+    kill_when(stack, f"{UP} --refresh", r"controller: nova-manage db sync")
+
+    # Between a file and the restart of what reads it.
+    again(stack)
+    kill_when(stack, f"{UP} --refresh", r"compute1: writing /etc/nova/nova.conf")
+
+    again(stack)
+    stack.up("--refresh")
+    assert_complete_and_nothing_twice(lab)
+    stack.pulumi("preview", "--refresh", "--diff", "--expect-no-changes", "--non-interactive")
+    assert stack.pending() == []
+
+    # While a compute node is taken away.
+    kill_when(stack, "destroy --yes --skip-preview --non-interactive", r"compute1: stopping nova-compute")
+    again(stack)
+    stack.destroy()
+    assert snapshot(lab).differences(before) == {}
+    assert stack.resources() == []
+
+
+def again(stack: Stack) -> None:
+    """What a person does after the engine was killed."""
+    stack.pulumi("cancel", "--yes", "--stack", "lab")
+
+
+def assert_complete_and_nothing_twice(lab: Lab) -> None:
+    rows = lab.table("nova service-list")
+    assert len(rows) == SERVICES
+    assert len({(row["Binary"], row["Host"]) for row in rows}) == SERVICES
+    assert {row["State"] for row in rows} == {"up"}
+    assert "cirros-0.3.3-x86_64" in lab.openstack("nova image-list")
+    (user,) = [row for row in lab.table("keystone user-list") if row["name"] == "nova"]
+    roles = lab.table(f"keystone user-role-list --user {user['id']} --tenant service")
+    assert [row["name"] for row in roles] == ["admin"]
+    (service,) = [row for row in lab.table("keystone service-list") if row["type"] == "compute"]
+    assert len([row for row in lab.table("keystone endpoint-list") if row["service_id"] == service["id"]]) == 1
+    assert sorted(row[0] for row in lab.sql("SELECT Host FROM mysql.user WHERE User = 'nova'")) == ["%", "localhost"]
+    for node in ("controller", "compute1"):
+        assert lab.run(node, "dpkg --audit") == ""
+        assert lab.run(node, "ls /usr/sbin/policy-rc.d* 2>/dev/null; true") == ""
+        duplicates = lab.run(node, "pgrep -fc '^[^ ]*python[^ ]* /usr/bin/nova-manage'; true").strip()
+        assert duplicates == "0"
