@@ -131,8 +131,23 @@ class Connection:
     async def _run(
         self, script: Script, doing: str, deadline: float, show: Callable[[str], None], hidden: list[str]
     ) -> Answer:
-        connection = await self._connected()
-        listener = Listener(script.mark, doing, show)
+        listener = Listener(script.mark, f"connecting to {self.address}", show)
+        beating = asyncio.ensure_future(_beat(listener))
+        try:
+            connection = await self._connected()
+            listener.current = doing
+            return await self._listen(connection, script, listener, deadline, hidden)
+        finally:
+            beating.cancel()
+
+    async def _listen(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        script: Script,
+        listener: Listener,
+        deadline: float,
+        hidden: list[str],
+    ) -> Answer:
         try:
             async with asyncio.timeout(deadline):
                 command = self._command(len(script.source))
@@ -336,6 +351,12 @@ class Connection:
 
 
 _bridges: set[asyncio.Task[None]] = set()
+
+
+async def _beat(listener: Listener) -> None:
+    while True:
+        await asyncio.sleep(1)
+        listener.beat()
 
 
 async def _copy(source: Any, target: Any) -> None:

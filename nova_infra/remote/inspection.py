@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .connection import Connection
-from .script import Answer, Call, call, decoded
+from .script import Answer, Call, call, decoded, progress
 
 DEADLINE_SECONDS = 120.0
 
@@ -62,6 +62,11 @@ class Package:
         """Unpacked and configured."""
         return self.status.endswith(" ok installed")
 
+    @property
+    def held(self) -> bool:
+        """Held back by somebody (`apt-mark hold`)."""
+        return self.status.startswith("hold ")
+
 
 @dataclass(frozen=True)
 class Process:
@@ -101,7 +106,9 @@ class Facts:
 
 def inspect(connection: Connection, question: Question, *, doing: str = "reading the node") -> Facts:
     """Asks the node, in one round trip. Raises what Connection.run raises."""
-    return facts_of(connection.run(question.calls(), doing=doing, deadline=DEADLINE_SECONDS))
+    return facts_of(
+        connection.run(question.calls(), doing=doing, deadline=DEADLINE_SECONDS, show=progress(connection.name))
+    )
 
 
 def facts_of(answer: Answer) -> Facts:

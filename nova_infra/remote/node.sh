@@ -6,7 +6,16 @@ umask 077
 LC_ALL=C; export LC_ALL
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
+# Under sudo they may be a desktop's; the init system is meant, not a user's session.
+unset UPSTART_SESSION UPSTART_JOB UPSTART_INSTANCE
 ours=/var/lib/nova-infra
+etc_init=/etc/init
+apt_locks='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock'
+# Seconds: until a wait says again what it waits for; for another apt; for an init script or job to start or stop.
+beat=15
+apt_patience=600
+service_patience=120
+current=
 tab=$(printf '\t')
 
 # The other side keeps our standard input open for as long as it waits for us. When it closes (connection lost, engine
@@ -34,7 +43,7 @@ read_machine() {
 }
 
 init_system() {
-    if [ -d /etc/init ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
+    if [ -d "$etc_init" ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
 }
 
 # A file as it is: kind, owner, group, mode, time of last change (seconds), content. The time is ctime: a file that was moved into
@@ -70,11 +79,19 @@ read_service() {
 
 service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }
 
+upstart_job() { [ "$(init_system)" = upstart ] && [ -f "$etc_init/$1.conf" ]; }
+
+# What upstart says of a job: goal/state and its process, such as `start/running 1234`; nothing of a job that it does not know.
+# The text counts, `status` exits 0 for a stopped job too. A process that is named, as in `(post-start) process 7`, is not the
+# main one (initctl(8), status).
+job_state() { initctl status "$1" 2>/dev/null | sed -n '1s/^.* \([a-z]*\/[a-z-]*\)\(, process \([0-9]*\)\)\{0,1\}\(, (.*\)\{0,1\}$/\1 \3/p'; }
+
 service_pid() {
     pid=
-    if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
-        # `status` exits 0 for a stopped job too; its text is what counts (upstart's initctl(8)).
-        pid=$(initctl status "$1" 2>/dev/null | sed -n 's/^.* start\/running, process \([0-9]*\).*$/\1/p' | head -n 1)
+    if upstart_job "$1"; then
+        # In the other states there is no main process yet, or it is about to end, or (spawned) it may still fork.
+        state=$(job_state "$1")
+        case $state in 'start/running '* | 'start/post-start '* | 'start/pre-stop '*) pid=${state#* } ;; esac
     else
         service "$1" status >/dev/null 2>&1 || return 0
         for file in "/var/run/nova/$1.pid" "/var/run/$1.pid" "/var/run/$1/$1.pid"; do
@@ -84,16 +101,44 @@ service_pid() {
     if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then echo "$pid"; fi
 }
 
+# Not even about to start or to end.
+service_stopped() {
+    if upstart_job "$1"; then
+        case $(job_state "$1") in '' | 'stop/waiting '*) ;; *) return 1 ;; esac
+    else [ -z "$(service_pid "$1")" ]
+    fi
+}
+
 process_ticks() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '{ print $20 }'; }
 process_start() { awk -v ticks="$1" -v hz="$(getconf CLK_TCK)" '/^btime/ { printf "%d\n", $2 + ticks / hz }' /proc/stat; }
 
 service_enabled() {
-    if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
-        if grep -qs '^[[:space:]]*manual' "/etc/init/$1.override"; then echo disabled; else echo enabled; fi
+    if upstart_job "$1"; then
+        if starts_at_boot "$1"; then echo enabled; else echo disabled; fi
     else
         set -- /etc/rc2.d/S[0-9][0-9]"$1"
         if [ -e "$1" ]; then echo enabled; else echo disabled; fi
     fi
+}
+
+# Which stanza a line of a job's file begins: `manual`, `start` (on), or none that matters. What stands between `script` and `end
+# script`, or behind a line that ends in a backslash, is no stanza.
+stanzas='
+{
+    stanza = ""; text = $0; sub(/#.*/, "", text); split(text, word)
+    body = inside || continued
+    continued = !inside && /\\$/
+}
+inside && word[1] == "end" && word[2] == "script" { inside = 0 }
+!body && (word[1] == "script" || word[2] == "script" && word[1] ~ /^p(re|ost)-st/) { inside = 1 }
+!body && word[1] == "manual" { stanza = "manual" }
+!body && word[1] == "start" && word[2] == "on" { stanza = "start" }
+'
+
+# The override is read behind the job's own file, and `manual` forgets only the conditions before it (init(5)).
+starts_at_boot() {
+    for file in "$etc_init/$1.conf" "$etc_init/$1.override"; do [ ! -f "$file" ] || { cat "$file"; echo; }; done |
+        awk "$stanzas"'stanza { last = stanza } END { exit last != "start" }'
 }
 
 # The version of the database schema (or `unknown`), and the newest migration that the installed packages bring (0: not known).
@@ -142,13 +187,18 @@ lock() {
     exec 9>>"$ours/lock"
     flock -n 9 && return 0
     step "waiting for another run that is still working on this node"
-    flock -w "$1" 9 || fail "it did not end within $1 s; its process holds $ours/lock"
+    waited=0
+    until flock -w "$beat" 9; do
+        waited=$((waited + beat))
+        [ "$waited" -lt "$1" ] || fail "it did not end within $1 s; its process holds $ours/lock"
+        say "progress${tab}it still works: $(last_words)"
+    done
     say "again${tab}-"
     exit 0
 }
 
 # Runs a command that must never be cut off in a session of its own. Its output goes to a file; the lines that match $1 are
-# shown while it runs. It keeps the node's lock (descriptor 9) until it ends, also when we end before it.
+# shown while it runs, and now and then the last line when none does. It keeps the node's lock (descriptor 9) until it ends, also when we end before it.
 in_own_session() {
     shown=$1; shift
     : >"$ours/output"
@@ -158,14 +208,19 @@ in_own_session() {
     child=$!
     umask 077
     seen=0
+    quiet=0
     while :; do
         if kill -0 "$child" 2>/dev/null; then alive=yes; else alive=; fi
         count=$(wc -l <"$ours/output")
         if [ "$count" -gt "$seen" ]; then
-            sed -n "$((seen + 1)),${count}p" "$ours/output" | grep -E "$shown" | while IFS= read -r line; do say "progress$tab$line"; done
+            lines=$(sed -n "$((seen + 1)),${count}p" "$ours/output" | grep -E "$shown") && quiet=0 &&
+                printf '%s\n' "$lines" | while IFS= read -r line; do say "progress$tab$line"; done
             seen=$count
         fi
         [ -n "$alive" ] || break
+        # Two rounds a second.
+        [ "$quiet" -lt "$((beat * 2))" ] || { quiet=0; say "progress${tab}still running: $(last_words)"; }
+        quiet=$((quiet + 1))
         sleep 0.5
     done
     wait "$child"
@@ -232,7 +287,7 @@ remove_notes() {
 }
 
 # The last line of a command's output that says something: not blank, not the inside of a Python traceback.
-last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" | tail -n 1; }
+last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" 2>/dev/null | tail -n 1 | tr '\t' ' '; }
 
 sync_database() {
     in_own_session 'x^' su -s /bin/sh -c 'nova-manage db sync' nova ||
@@ -240,18 +295,40 @@ sync_database() {
 }
 
 # name, start or stop. The daemons get none of our descriptors, neither the lock nor the channel, and the usual umask: with
-# ours, QEMU could not read the disks that nova-compute makes.
+# ours, QEMU could not read the disks that nova-compute makes. upstart's own `start` and `stop` wait without a limit.
 run_service() {
     : >"$ours/output.$1"
-    (umask 022 && exec service "$1" "$2") >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&- ||
-        fail "service $1 $2: $(tail -n 3 "$ours/output.$1")"
+    (umask 022 && exec timeout --foreground -k 5 "$service_patience" service "$1" "$2") >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&-
+}
+
+service_failed() {
+    said=$(tail -n 3 "$ours/output.$1")
+    upstart_job "$1" && said="$said (upstart says: $(initctl status "$1" 2>&1 | head -n 1))"
+    case $3 in 124 | 137) said="not within $service_patience s; $said" ;; esac
+    fail "service $1 $2: $said"
+}
+
+stop_service() {
+    run_service "$1" stop
+    code=$?
+    if upstart_job "$1"; then
+        # Somebody else may have stopped it: upstart calls that an error. What counts is where it ends.
+        [ "$code" -eq 0 ] || case $(job_state "$1") in start/*) service_failed "$1" stop "$code" ;; esac
+        tries=0
+        until service_stopped "$1"; do
+            tries=$((tries + 1))
+            [ "$tries" -lt "$((service_patience * 4))" ] || service_failed "$1" stop 124
+            sleep 0.25
+        done
+    elif [ "$code" -ne 0 ]; then service_failed "$1" stop "$code"
+    fi
 }
 
 # All at once: each may take its time to end what it has begun.
 stop_services() {
     stopping=
     for name; do
-        { [ -z "$(service_pid "$name")" ] || run_service "$name" stop; } &
+        { service_stopped "$name" || stop_service "$name"; } &
         stopping="$stopping $!"
     done
     for child in $stopping; do wait "$child" || exit 1; done
@@ -260,10 +337,17 @@ stop_services() {
 # name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
 start_service() {
     run_service "$1" start
+    code=$?
+    if [ "$code" -ne 0 ]; then
+        # upstart refuses to start what has been started since we looked, and nobody knows what that one has read.
+        upstart_job "$1" && case $(job_state "$1") in start/*) ;; *) false ;; esac || service_failed "$1" start "$code"
+        stop_service "$1"
+        run_service "$1" start || service_failed "$1" start "$?"
+    fi
     tries=0
     while pid=$(service_pid "$1"); [ -z "$pid" ]; do
         tries=$((tries + 1))
-        [ "$tries" -lt 40 ] || fail "service $1 start: no process of it appeared within 10 s"
+        [ "$tries" -lt 40 ] || { echo "no process of it appeared within 10 s" >>"$ours/output.$1"; service_failed "$1" start 0; }
         sleep 0.25
     done
     note_service "$1" "$2"
@@ -277,28 +361,42 @@ note_service() {
 
 # name, enabled or disabled
 set_boot() {
-    if [ "$(init_system)" = upstart ] && [ -f "/etc/init/$1.conf" ]; then
-        override=/etc/init/$1.override
+    if upstart_job "$1"; then
+        override=$etc_init/$1.override
         keep_original "$override"
-        { [ ! -f "$override" ] || grep -v '^[[:space:]]*manual' "$override"; [ "$2" = enabled ] || echo manual; } >"$override.new"
-        if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"; else rm -f "$override" "$override.new"; fi
-    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1
-    else update-rc.d "$1" disable >/dev/null 2>&1
-    fi || fail "could not make $1 $2 at boot"
+        {
+            [ ! -f "$override" ] || awk "$stanzas"'stanza != "manual"' "$override"
+            [ "$2" = enabled ] || echo manual
+        } >"$override.new"
+        if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"; else rm -f "$override" "$override.new"; fi ||
+            fail "could not write $override"
+        [ "$(service_enabled "$1")" = "$2" ] ||
+            fail "$etc_init/$1.conf itself does not start $1 at boot (it says manual, or has no \`start on\`). Put a \`start on\` into $override"
+    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1 || fail "could not make $1 $2 at boot"
+    else update-rc.d "$1" disable >/dev/null 2>&1 || fail "could not make $1 $2 at boot"
+    fi
 }
 
 # ---------------------------------------------------------------- packages
 
-# What apt would add for these (name or name=version), appended to our lists before it is done. A line of an upgrade has the
+# What apt would add for these (name or name=version; without -y, with which apt says no more than that it refuses), appended to our lists before it is done. A line of an upgrade has the
 # old version in brackets; what was here before us is not ours. Of a package that was removed and left its configuration here,
 # only the package is ours.
 simulate_install() {
-    if ! apt-get -s -y --no-remove install "$@" >"$ours/output" 2>&1; then
+    if ! apt-get -s --no-remove install "$@" >"$ours/output" 2>&1; then
         update_lists
         step "installing $*"
-        apt-get -s -y --no-remove install "$@" >"$ours/output" 2>&1 ||
-            fail "apt-get cannot install $*: $(grep -E '^E:|Depends:' "$ours/output" | head -n 5) (its sources: $(apt_sources))"
+        apt-get -s --no-remove install "$@" >"$ours/output" 2>&1 ||
+            fail "apt-get cannot install $*: $(grep -E '^E:|Depends:' "$ours/output" | head -n 5)$(held_back) (its sources: $(apt_sources))"
     fi
+    refuse_held
+    older=$(listed_under 'The following packages will be DOWNGRADED:')
+    # A name that only others provide, or that apt takes for a pattern, would never be there as such.
+    for name; do
+        name=${name%%=*}
+        grep -q "^Inst $name[: ]" "$ours/output" || dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -Eq ' (installed|half-|unpacked|triggers-)' ||
+            fail "apt knows no package $name of its own. If it is a virtual one, name a package that provides it"
+    done
     new=$(sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output")
     for package in $new; do
         case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
@@ -308,6 +406,29 @@ simulate_install() {
     done >"$ours/new.purge" 4>"$ours/new.remove"
     remember packages.added "$ours/new.purge"
     remember packages.removable "$ours/new.remove"
+    note_named "$@"
+}
+
+# The packages that apt lists, indented, under a line of its output.
+listed_under() { awk -v title="$1" '/^[^ ]/ { on = $0 == title; next } on' "$ours/output" | tr -s ' \n' ' '; }
+
+refuse_held() {
+    held=$(listed_under 'The following held packages will be changed:')
+    [ -z "$held" ] || fail "held back on this node (apt-mark hold):$held. Run \`apt-mark unhold\` there first"
+}
+
+held_back() { held=$(apt-mark showhold | tr '\n' ' '); [ -z "$held" ] || echo " (held back with apt-mark hold: ${held% })"; }
+
+# Which packages the stack names, so that one that it no longer names is known, also after a run that died.
+note_named() {
+    printf '%s\n' "$@" | sed 's/=.*//' >"$ours/new.named"
+    remember packages.named "$ours/new.named"
+}
+
+# Packages that came as dependencies of others, and that the stack now names itself.
+name_packages() {
+    apt-mark manual "$@" >"$ours/output" 2>&1 || fail "apt-mark manual $*: $(tail -n 1 "$ours/output")"
+    note_named "$@"
 }
 
 # Adds the lines of the file $2 to our list $1.
@@ -343,7 +464,8 @@ exit 0
 POLICY
 chmod 755 $policy.new && mv $policy.new $policy
 dpkg --force-confold --configure -a
-apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
+set -- -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
+if [ "$0" = one-yes ]; then echo y | apt-get "$@"; else apt-get -y "$@"; fi
 code=$?
 if [ -e $policy.nova-infra ]; then mv $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
 accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/dev/null | sort -u >$ours/packages.accounts.new &&
@@ -351,30 +473,62 @@ accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/d
 rm -f $ours/accounts.before
 exit $code'
 
-run_apt() { in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "$packages_session" packages "$@"; }
+run_apt() { in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "$packages_session" "${answers:-all-yes}" "$@"; }
 
-apt_failed() { fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)"; }
+apt_failed() { fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)$(held_back)"; }
 
 install_packages() {
     mkdir -p "$ours"
     wait_for_apt
     simulate_install "$@"
+    answers=
+    if [ -n "$older" ]; then
+        say "progress${tab}these go to an older version:$older"
+        if apt-get -s --allow-downgrades install >/dev/null 2>&1; then set -- --allow-downgrades "$@"
+        # apt before 1.1 has only --force-yes, which also takes what nobody has signed. Asked, it wants one yes for an older version and
+        # another for what is not signed, in this order; it gets the first only.
+        else answers=one-yes
+        fi
+    fi
     run_apt install --no-remove "$@" && return
-    # Lists that are older than the archive name files that are gone.
-    grep -q 'Failed to fetch' "$ours/output" || apt_failed install
-    update_lists
+    if grep -q 'Could not get lock' "$ours/output"; then
+        # Another one was faster; apt before 1.9.11 does not wait by itself.
+        wait_for_apt
+    else
+        # Lists that are older than the archive name files that are gone.
+        grep -q 'Failed to fetch' "$ours/output" || apt_failed install
+        update_lists
+    fi
     run_apt install --no-remove "$@" || apt_failed install
 }
 
-# Another apt or dpkg (unattended-upgrades, a person) may hold the lock; apt before 1.9.11 does not wait by itself.
+# Another apt or dpkg (unattended-upgrades, a person) may hold the lock.
 wait_for_apt() {
-    [ -x /usr/bin/fuser ] || [ -x /bin/fuser ] || return 0
-    tries=0
-    while fuser /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend /var/lib/apt/lists/lock /var/cache/apt/archives/lock >/dev/null 2>&1; do
-        [ "$tries" -gt 0 ] || step "waiting for another apt or dpkg to end"
-        tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || fail "another apt or dpkg still holds its lock after 300 s"
+    holder=$(apt_holder)
+    [ -n "$holder" ] || return 0
+    interrupted=$current
+    step "waiting for another apt or dpkg: $holder"
+    waited=0
+    while [ -n "$holder" ]; do
+        [ "$waited" -lt "$apt_patience" ] ||
+            fail "$holder still holds apt's lock after $apt_patience s. Let it end, or end it, and run the same command again"
         sleep 1
+        waited=$((waited + 1))
+        [ "$((waited % beat))" -ne 0 ] || say "progress${tab}$holder still holds apt's lock"
+        holder=$(apt_holder)
+    done
+    [ -z "$interrupted" ] || step "$interrupted"
+}
+
+# The process that holds one of the locks of apt and dpkg. They are locks of fcntl(2), which flock(1) does not see; and the
+# numbers in /proc/locks are not those of stat(1) on every file system, so the process's open files are looked at.
+apt_holder() {
+    for pid in $(awk '$2 == "POSIX" && $5 > 0 { print $5 }' /proc/locks 2>/dev/null | sort -un); do
+        for open in "/proc/$pid/fd"/*; do
+            for file in $apt_locks; do
+                if [ "$open" -ef "$file" ]; then echo "process $pid ($(cat "/proc/$pid/comm" 2>/dev/null))"; return; fi
+            done
+        done
     done
 }
 
@@ -382,31 +536,92 @@ wait_for_apt() {
 purge_packages() {
     [ -e "$ours/packages.added" ] || return 0
     wait_for_apt
-    set --
-    for package in $(cat "$ours/packages.added"); do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && set -- "$@" "$package"
+    take_away $(ours_here)
+    if [ -n "$keep" ]; then
+        # Still ours, and noted as such, with their users and groups.
+        forget_gone
+    else
+        remove_accounts packages.accounts
+        rm -f "$ours/packages.added" "$ours/packages.removable" "$ours/packages.named" "$ours/packages.accounts" "$ours/packages.leaving"
+        rm -f "$ours/accounts.before"
+    fi
+}
+
+# The packages that the stack no longer names: those that we added go, with their dependencies that we added and that nobody
+# needs any more, and with the users and groups of which only they speak.
+drop_packages() {
+    wait_for_apt
+    mine=$(ours_here)
+    dropped=$(printf '%s\n' "$@")
+    going=$(printf '%s\n' $mine | grep -Fx "$dropped")
+    still_named=$(grep -Fvx "$dropped" "$ours/packages.named")
+    leave_needed $going
+    stays=$keep
+    if [ -n "$going" ]; then
+        apt-get -s purge --auto-remove $going >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+        # Of what nobody needs any more only what is ours goes; what the stack names is needed.
+        going=$(removed_in "$ours/output" | grep -Fx "$(printf '%s\n' $mine)" | without $still_named)
+        note_leaving $going
+        take_away $going
+    fi
+    # From now on they are there for those who need them.
+    [ -z "$stays" ] || apt-mark auto $stays >"$ours/output" 2>&1 || fail "apt-mark auto $stays: $(tail -n 1 "$ours/output")"
+    remove_accounts packages.leaving
+    rm -f "$ours/packages.leaving"
+    forget_gone
+    forget packages.named "$dropped"
+}
+
+# Lines of standard input that are not among the arguments.
+without() { if [ $# -eq 0 ]; then cat; else grep -Fvx "$(printf '%s\n' "$@")"; fi; }
+
+# Takes the lines $2 out of our list $1.
+forget() {
+    [ -e "$ours/$1" ] && [ -n "$2" ] || return 0
+    without $2 <"$ours/$1" >"$ours/$1.new"
+    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1"
+}
+
+# Of what we added: what is there. Of what had left its configuration here before us, that does not count.
+ours_here() {
+    for package in $(cat "$ours/packages.added" 2>/dev/null); do status_of "$package" | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && echo "$package"; done
+    for package in $(cat "$ours/packages.removable" 2>/dev/null); do status_of "$package" | grep -Eq ' (installed|half-|unpacked|triggers-)' && echo "$package"; done
+}
+status_of() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null; }
+
+# Takes out of our lists what is no longer there.
+forget_gone() {
+    here=$(ours_here)
+    for list in packages.added packages.removable; do
+        [ ! -e "$ours/$list" ] || forget "$list" "$(cat "$ours/$list" | without $here)"
     done
-    removable=$(cat "$ours/packages.removable" 2>/dev/null)
+}
+
+# Which of these packages can go without another one going: into $going; those that others need: into $keep, and said.
+leave_needed() {
     keep=
     while [ $# -gt 0 ]; do
-        apt-get -s -y purge "$@" $removable >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
-        others=$(removed_in "$ours/output" | grep -Fvx "$(printf '%s\n' "$@" $removable)")
+        apt-get -s purge "$@" >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+        refuse_held
+        others=$(removed_in "$ours/output" | without "$@")
         [ -n "$others" ] || break
         needed=$(needed_by "$others" "$@")
         [ -n "$needed" ] || fail "removing our packages would also remove $(echo $others), which is not ours"
         keep="$keep $needed"
-        set -- $(printf '%s\n' "$@" | grep -Fvx "$needed")
+        say "progress${tab}stays, because $(echo $others) needs it: $(echo $needed)"
+        set -- $(printf '%s\n' "$@" | without $needed)
     done
-    [ $# -eq 0 ] || run_apt purge "$@" || apt_failed purge
-    [ -z "$removable" ] || [ -n "$keep" ] || run_apt remove $removable || apt_failed remove
-    if [ -n "$keep" ]; then
-        # Still ours, and noted as such, with their users and groups.
-        say "progress${tab}stays, because other packages have come to need it: $(echo $keep)"
-        printf '%s\n' $keep >"$ours/packages.added"
-    else
-        remove_accounts
-        rm -f "$ours/packages.added" "$ours/packages.removable" "$ours/packages.accounts" "$ours/accounts.before"
-    fi
+    going="$*"
+}
+
+# Purges those of these packages that nobody else needs. Of what had left its configuration here before us, only the package.
+take_away() {
+    leave_needed "$@"
+    removable=$(cat "$ours/packages.removable" 2>/dev/null)
+    purge=$(printf '%s\n' $going | without $removable)
+    remove=$(printf '%s\n' $going | grep -Fx "${removable:-/}")
+    [ -z "$purge" ] || run_apt purge $purge || apt_failed purge
+    [ -z "$remove" ] || run_apt remove $remove || apt_failed remove
 }
 
 removed_in() { sed -n 's/^\(Remv\|Purg\) \([^ :]*\).*$/\2/p' "$1" | sort -u; }
@@ -415,16 +630,33 @@ removed_in() { sed -n 's/^\(Remv\|Purg\) \([^ :]*\).*$/\2/p' "$1" | sort -u; }
 needed_by() {
     others=$1; shift
     for package in "$@"; do
-        apt-get -s -y purge "$package" >"$ours/output" 2>/dev/null
+        apt-get -s purge "$package" >"$ours/output" 2>/dev/null
         removed_in "$ours/output" | grep -Fqx "$others" && echo "$package"
     done
 }
 
-# Only accounts of the system: ids below 1000, and Debian's own range from 60000.
-remove_accounts() {
+scripts_of() { for package; do dpkg-query --control-path "$package" 2>/dev/null; done | grep -E '\.(preinst|postinst|prerm|postrm|config)$'; }
+
+# Of the users and groups that came with our packages, those of which the scripts of these packages speak: noted before the
+# scripts are gone.
+note_leaving() {
     [ -e "$ours/packages.accounts" ] || return 0
+    scripts=$(scripts_of "$@")
+    while read -r kind name; do
+        [ -n "$scripts" ] && grep -Fqw -e "$name" $scripts && echo "$kind $name"
+    done <"$ours/packages.accounts" >"$ours/new.leaving"
+    remember packages.leaving "$ours/new.leaving"
+}
+
+# The users and groups of our list $1. Only accounts of the system: ids below 1000, and Debian's own range from 60000.
+remove_accounts() {
+    [ -e "$ours/$1" ] || return 0
     for kind in user group; do
-        for name in $(sed -n "s/^$kind //p" "$ours/packages.accounts"); do
+        for name in $(sed -n "s/^$kind //p" "$ours/$1"); do
+            if [ "$1" = packages.leaving ] && grep -Fqw -e "$name" $(ls -d /var/lib/dpkg/info/*inst /var/lib/dpkg/info/*rm /var/lib/dpkg/info/*.config 2>/dev/null); then
+                say "progress${tab}the $kind $name stays, because another package speaks of it"
+                continue
+            fi
             if [ $kind = user ]; then id=$(id -u "$name" 2>/dev/null); else id=$(getent group "$name" | cut -d: -f3); fi
             case $id in
                 '') ;;
@@ -434,4 +666,15 @@ remove_accounts() {
             esac
         done
     done
+    # Those that stay may still go with a later package: they stay noted.
+    [ "$1" = packages.accounts ] || accounts_gone
+}
+
+accounts_gone() {
+    gone=$(while read -r kind name; do
+        if [ "$kind" = user ]; then id -u "$name"; else getent group "$name"; fi >/dev/null 2>&1 || echo "$kind $name"
+    done <"$ours/packages.accounts")
+    [ -n "$gone" ] || return 0
+    grep -Fvx "$gone" "$ours/packages.accounts" >"$ours/packages.accounts.new"
+    mv "$ours/packages.accounts.new" "$ours/packages.accounts"
 }

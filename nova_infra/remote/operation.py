@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import tenacity
 
 from ..errors import DeadlineExceeded, StepFailed
+from ..masking import mask
 from .connection import Connection
 from .inspection import Facts, Question, inspect
-from .script import Answer, Call, call
+from .script import BEAT_SECONDS, Answer, Call, call, progress
 
 LOCK_SECONDS = 900
 TRIES = 5
@@ -51,23 +52,30 @@ def operate(
     )
 
 
-def progress(node: str) -> Callable[[str], None]:
-    """A function that shows a line with the node's name; the engine prints it while the operation runs."""
-
-    def show(line: str) -> None:
-        print(f"{node}: {line}", flush=True)
-
-    return show
-
-
 def wait_until(
     done: Callable[[], bool], *, doing: str, seconds: float, every: float = 1.0, seen: Callable[[], str] = lambda: ""
 ) -> None:
-    """Calls `done` until it is true. Raises DeadlineExceeded with `doing` and what was last `seen`."""
+    """Calls `done` until it is true, and says now and then what it waits for and what was last `seen`.
+
+    `doing` is a sentence's beginning with the node's name. Raises DeadlineExceeded with `doing` and what was last `seen`.
+    """
+    said = 0.0
+
+    def beat(state: tenacity.RetryCallState) -> None:
+        nonlocal said
+        waited = state.seconds_since_start or 0.0
+        if waited - said >= BEAT_SECONDS:
+            said = waited
+            last = seen()
+            print(
+                mask(f"{doing}: still waiting ({waited:.0f} s)" + (f"; last seen: {last}" if last else "")), flush=True
+            )
+
     waiting = tenacity.Retrying(
         stop=tenacity.stop_after_delay(seconds),
         wait=tenacity.wait_fixed(every),
         retry=tenacity.retry_if_result(lambda result: not result),
+        before_sleep=beat,
     )
     try:
         waiting(done)
@@ -76,3 +84,6 @@ def wait_until(
         raise DeadlineExceeded(
             f"{doing}: not within {seconds:.0f} s" + (f"; last seen: {last}." if last else ".")
         ) from None
+
+
+__all__ = ["Decide", "operate", "progress", "wait_until"]

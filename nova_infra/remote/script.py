@@ -19,6 +19,9 @@ from pathlib import Path
 
 from ..masking import Secret
 
+# A minute in which nothing is shown looks like a run that hangs.
+BEAT_SECONDS = 20.0
+
 
 @dataclass(frozen=True)
 class Call:
@@ -96,17 +99,24 @@ def decoded(text: str) -> str:
 
 
 class Listener:
-    """Takes a script's lines as they come: collects the answer, shows steps and progress with their seconds."""
+    """Takes a script's lines as they come: collects the answer, shows steps and progress with their seconds.
 
-    def __init__(self, mark: str, doing: str, show: Callable[[str], None]) -> None:
+    Whoever waits for the lines calls `beat` now and then: it says so when nothing was shown for BEAT_SECONDS.
+    """
+
+    def __init__(
+        self, mark: str, doing: str, show: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.answer = Answer()
         self.current = doing
         self.heard = False
         self.ended = False
         self.noise = ""
         self._mark = mark
-        self._show = show
-        self._began = time.monotonic()
+        self._to = show
+        self._clock = clock
+        self._in_step = False
+        self._began = self._shown = clock()
 
     def hear(self, line: str) -> None:
         """Takes one line; those that are not ours are left out."""
@@ -120,21 +130,46 @@ class Listener:
         if kind == "fact":
             self.answer.facts.append(rest)
         elif kind == "step":
-            self.current, self._began = rest[0], time.monotonic()
+            self._end_step()
+            self.current, self._began, self._in_step = rest[0], self._clock(), True
             self._show(self.current)
         elif kind == "progress":
             self._show(f"  {rest[0]} ({self._seconds()} s)")
-        elif kind == "done" and self._seconds():
-            self._show(f"  {self.current}: done in {self._seconds()} s")
+        elif kind == "done":
+            self._end_step()
         elif kind == "failed":
             self.current = rest[0]
-        elif kind == "again":
-            self.answer.again = self.ended = True
-        elif kind == "end":
+        elif kind in ("again", "end"):
+            self._end_step()
             self.ended = True
+            self.answer.again = kind == "again"
+
+    def beat(self) -> None:
+        """Says that it still runs, when nothing was shown for a while."""
+        if self._clock() - self._shown >= BEAT_SECONDS:
+            self._show(f"  {self.current}: still running ({self._seconds()} s)")
+
+    def _end_step(self) -> None:
+        # What takes less than a second would only make the rest harder to read.
+        if self._in_step and self._seconds():
+            self._show(f"  {self.current}: done in {self._seconds()} s")
+        self._in_step = False
+
+    def _show(self, line: str) -> None:
+        self._shown = self._clock()
+        self._to(line)
 
     def _seconds(self) -> int:
-        return round(time.monotonic() - self._began)
+        return round(self._clock() - self._began)
+
+
+def progress(node: str) -> Callable[[str], None]:
+    """A function that shows a line with the node's name; the engine prints it while the operation runs."""
+
+    def show(line: str) -> None:
+        print(f"{node}: {line}", flush=True)
+
+    return show
 
 
 def fields_of(line: str, mark: str) -> Sequence[str] | None:

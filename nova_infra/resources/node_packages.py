@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+from pulumi.runtime import rpc
 
-from ..errors import Problem
+from ..errors import Problem, Refused
 from ..node import same_machine
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import operate
 from ..remote.script import Call, call
 from .lifecycle import Lifecycle, Resource, State, required_text, usable_connection
+from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 PRESENT = "present"
-DEADLINE_SECONDS = 1800.0
+# Notes on the node: the packages that apt added for us, and those that the stack names.
 ADDED = "packages.added"
+NAMED = "packages.named"
+# Debian policy 5.6.1 and 5.6.12. To apt, `name-` means removing it.
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
+_VERSION = re.compile(r"([0-9]+:)?[0-9][A-Za-z0-9.+~:-]*")
 
 
 @dataclass(frozen=True)
 class NodePackagesArgs:
-    """The packages of a node: name -> version, or `present` for whichever version apt chooses.
+    """The packages of a node: name -> version (`1:2014.2.4-0ubuntu1`), or `present` for whichever version apt chooses.
 
     `connection` is a `pulumi_command.remote.ConnectionArgs` or a mapping with the same keys. Without a provider its credentials
     are used; a provider's own come first.
+    `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
     """
 
-    node: str
+    node: pulumi.Input[str]
     connection: AnyConnection
-    packages: Mapping[str, str]
+    packages: Mapping[str, pulumi.Input[str]]
+    on_unreachable: pulumi.Input[str] = REFUSE
 
 
 class NodePackagesLifecycle(Lifecycle):
@@ -40,25 +49,30 @@ class NodePackagesLifecycle(Lifecycle):
     kind = "node"
     identity = ("node",)
     computed = ("versions", "added")
+    kept_in_state = frozenset({"on_unreachable"})
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
         return str(wanted["node"])
 
     def problems(self, wanted: State) -> list[Problem]:
-        """Empty names; no package."""
-        problems = [*required_text(wanted, "node"), *usable_connection(wanted)]
-        return problems if wanted["packages"] else [*problems, Problem("packages", "is empty")]
+        """An empty name; no package; what is no name or version of a package; an unknown on_unreachable."""
+        return [
+            *required_text(wanted, "node"),
+            *usable_connection(wanted),
+            *package_problems(wanted["packages"]),
+            *unreachable_problems(wanted),
+        ]
 
     def make(self, wanted: State) -> dict[str, Any]:
-        """Installs what is missing. What apt adds is noted on the node before it is added."""
+        """Installs what is missing, and purges what the stack no longer names. What apt adds is noted before it is added."""
         connection = self.access.node(wanted["node"], wanted["connection"])
         operate(
             connection,
             _question(wanted),
             lambda facts: decide(wanted, facts),
             doing="installing packages",
-            deadline=DEADLINE_SECONDS,
+            deadline=self.access.deadline("packages"),
         )
         return _found(inspect(connection, _question(wanted), doing="reading what was installed"))
 
@@ -71,19 +85,39 @@ class NodePackagesLifecycle(Lifecycle):
             return None
         return {**known, "packages": observed(known, facts)}, _found(facts)
 
-    def change(self, known: State, wanted: State) -> dict[str, Any]:  # noqa: ARG002 - apt decides from what is installed
-        """Installs what is missing or of another version."""
+    def change(self, known: State, wanted: State) -> dict[str, Any]:  # noqa: ARG002 - the node knows what it was
+        """Installs what is missing or of another version; purges what we added and the stack no longer names."""
         return self.make(wanted)
 
     def remove(self, known: State) -> None:
         """Purges exactly what we added, and nothing that others have come to need."""
-        operate(
-            self.access.node(known["node"], known["connection"]),
-            _question(known),
-            lambda facts: _removal(known, facts),
-            doing="removing packages",
-            deadline=DEADLINE_SECONDS,
-        )
+        with leave_if_unreachable(known, "the packages that we added"):
+            operate(
+                self.access.node(known["node"], known["connection"]),
+                _question(known),
+                lambda facts: _removal(known, facts),
+                doing="removing packages",
+                deadline=self.access.deadline("packages"),
+            )
+
+
+def package_problems(packages: Any) -> list[Problem]:
+    """What is no package's name or version; nothing of values that are not known yet."""
+    if packages == rpc.UNKNOWN:
+        return []
+    if not packages:
+        return [Problem("packages", "is empty")]
+    problems = []
+    for name, version in packages.items():
+        if not _NAME.fullmatch(name):
+            reason = (
+                "is no name of a package: lower-case letters, digits, `+`, `-` and `.`, at least two, not `-` at an end"
+            )
+            problems.append(Problem(f"packages.{name}", reason))
+        if version not in (PRESENT, rpc.UNKNOWN) and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+            reason = f"is {version!r}; it can be `{PRESENT}` or a version such as 1:2014.2.4-0ubuntu1"
+            problems.append(Problem(f"packages.{name}", reason))
+    return problems
 
 
 def observed(state: State, facts: Facts) -> dict[str, str]:
@@ -97,15 +131,38 @@ def observed(state: State, facts: Facts) -> dict[str, str]:
 
 
 def decide(wanted: State, facts: Facts) -> list[Call]:
-    """One apt run for all that is missing, or nothing."""
+    """One apt run for all that is missing, one for all that the stack no longer names, or nothing.
+
+    Raises Refused when a package would get another version and somebody holds it back.
+    """
     same_machine(wanted, facts)
     there = observed(wanted, facts)
-    due = [
-        name if version == PRESENT else f"{name}={version}"
-        for name, version in sorted(wanted["packages"].items())
-        if there.get(name) != version
-    ]
-    return [call("install_packages", *due, title=f"installing {' '.join(due)}")] if due else []
+    due = {name: version for name, version in sorted(wanted["packages"].items()) if there.get(name) != version}
+    for name, version in due.items():
+        if facts.packages[name].held and name in there:
+            raise Refused(
+                f"{wanted['node']}: the stack wants {name} {version}, and somebody holds it back at {there[name]} there "
+                f"(apt-mark hold). Run `apt-mark unhold {name}` on the node, or pin {there[name]}."
+            )
+    added, named = _noted(facts, ADDED), _noted(facts, NAMED)
+    claimed = sorted((added & set(wanted["packages"])) - named - set(due))
+    dropped = sorted(named - set(wanted["packages"]))
+    words = [name if version == PRESENT else f"{name}={version}" for name, version in due.items()]
+    calls = []
+    if claimed:
+        calls.append(call("name_packages", *claimed))
+    if due:
+        # Before others go: what comes may take their place.
+        calls.append(call("install_packages", *words, title=f"installing {' '.join(words)}"))
+    if dropped:
+        calls.append(
+            call("drop_packages", *dropped, title=f"removing {' '.join(dropped)}, which the stack no longer names")
+        )
+    return calls
+
+
+def _noted(facts: Facts, note: str) -> set[str]:
+    return set((facts.notes.get(note) or "").split())
 
 
 def _removal(known: State, facts: Facts) -> list[Call]:
@@ -116,12 +173,12 @@ def _removal(known: State, facts: Facts) -> list[Call]:
 
 
 def _question(state: State) -> Question:
-    return Question(packages=sorted(state["packages"]), notes=(ADDED,))
+    return Question(packages=sorted(state["packages"]), notes=(ADDED, NAMED))
 
 
 def _found(facts: Facts) -> dict[str, Any]:
     versions = {name: package.version for name, package in facts.packages.items() if package.installed}
-    return {"versions": versions, "added": sorted((facts.notes[ADDED] or "").split())}
+    return {"versions": versions, "added": sorted(_noted(facts, ADDED))}
 
 
 class NodePackages(Resource, module="nova", name="NodePackages"):
@@ -139,13 +196,14 @@ class NodePackages(Resource, module="nova", name="NodePackages"):
     versions: pulumi.Output[dict[str, str]]
     """The installed versions."""
     added: pulumi.Output[list[str]]
-    """The packages that apt added for us, dependencies included: what destroy purges."""
+    """The packages that apt added for us, dependencies included: what destroy purges unless others have come to need it."""
 
     def __init__(self, name: str, args: NodePackagesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {
             "node": args.node,
             "connection": connection_state(args.connection),
             "packages": dict(args.packages),
+            "on_unreachable": args.on_unreachable,
             "versions": None,
             "added": None,
         }

@@ -54,7 +54,12 @@ DATABASE = {
     "hosts": {host: {"privileges": [ALL], "password": "NOVA_DBPASS"} for host in ("localhost", "%")},
     "on_delete": "drop",
 }
-PACKAGES = {"node": "compute1", "connection": CONNECTION, "packages": {"nova-compute": "present"}}
+PACKAGES = {
+    "node": "compute1",
+    "connection": CONNECTION,
+    "packages": {"nova-compute": "present"},
+    "on_unreachable": "refuse",
+}
 NODE = state_of({"node": "compute1", "options": {NOVA_CONF: {}}, "services": {"nova-compute": {}}})
 CHECK = {"services": {"compute1": ["nova-compute"]}, "restarts": "1"}
 
@@ -161,6 +166,7 @@ def test_what_only_destroy_uses_is_kept_in_state_without_a_connection() -> None:
         "DatabaseLifecycle": {"on_delete"},
         "ControllerNodeLifecycle": {"adopt", "on_unreachable"},
         "ComputeNodeLifecycle": {"adopt", "on_unreachable", "drain"},
+        "NodePackagesLifecycle": {"on_unreachable"},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shlex
 import subprocess
@@ -16,10 +17,11 @@ from hypothesis import strategies as st
 
 from nova_infra.errors import StepFailed
 from nova_infra.masking import MASK, Secret
+from nova_infra.remote import operation
 from nova_infra.remote.connection import Address, Connection, Login
 from nova_infra.remote.inspection import Question, facts_of
-from nova_infra.remote.operation import operate
-from nova_infra.remote.script import Answer, Call, call, compose, decoded, fields_of
+from nova_infra.remote.operation import operate, wait_until
+from nova_infra.remote.script import Answer, Call, Listener, call, compose, decoded, fields_of
 
 HOSTILE = [
     "plain",
@@ -399,3 +401,182 @@ def test_a_node_whose_lock_is_always_taken_is_given_up_with_a_sentence() -> None
     node = Answers(*[True] * 10)
     with pytest.raises(StepFailed, match=r"controller .*other runs took the node's lock"):
         operate(node, Question(), lambda _facts: [call("lock")], doing="x", deadline=1)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------ a quiet minute never passes
+
+
+def quickly(ours: Call) -> list[Call]:
+    """Waits say after a second already what they wait for."""
+    return [ours, Call('beat=1; mkdir -p "$ours"')]
+
+
+def progress_of(fields: list[tuple[str, ...]]) -> list[str]:
+    return [each[1] for each in fields if each[0] == "progress"]
+
+
+def test_long_work_that_says_nothing_worth_showing_shows_its_last_line_now_and_then(ours: Call) -> None:
+    work = call("in_own_session", "^Setting up", "sh", "-c", "echo Unpacking nova-api; echo; sleep 2.8")
+    _, fields, _ = run(*quickly(ours), work)
+    assert progress_of(fields) == ["still running: Unpacking nova-api"] * 2
+
+
+def test_work_that_shows_something_is_not_said_to_run_as_well(ours: Call) -> None:
+    work = call("in_own_session", "^Setting up", "sh", "-c", "for n in 1 2 3 4; do echo Setting up $n; sleep 0.6; done")
+    _, fields, _ = run(*quickly(ours), work)
+    assert progress_of(fields) == [f"Setting up {number}" for number in (1, 2, 3, 4)]
+
+
+def test_whoever_waits_for_another_run_sees_what_that_one_does(ours: Call) -> None:
+    busy = Call('printf "Unpacking nova-api\\n" >"$ours/output"; fact on; sleep 2.5; exit 0')
+    with holding(ours, call("lock", "5"), busy):
+        _, fields, _ = run(*quickly(ours), call("lock", "5"))
+    assert progress_of(fields) == ["it still works: Unpacking nova-api"] * 2
+    assert ("again", "-") in fields
+
+
+def test_a_run_that_waits_too_long_for_another_one_says_so(ours: Call) -> None:
+    with holding(ours, call("lock", "5"), Call("fact on; sleep 60")):
+        status, _, complaint = run(*quickly(ours), call("lock", "1"))
+    assert status == 1
+    assert "it did not end within 1 s" in complaint
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """A file locked with fcntl(2), as apt and dpkg do."""
+    with path.open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def apt_lock(path: Path) -> Call:
+    """Lets a file of the test be the lock of apt."""
+    return Call(f"apt_locks={shlex.quote(str(path))}")
+
+
+def test_another_apt_is_named_now_and_then_and_when_it_takes_too_long(tmp_path: Path, ours: Call) -> None:
+    lock = tmp_path / "lock"
+    with held(lock):
+        status, fields, complaint = run(
+            *quickly(ours), apt_lock(lock), Call("apt_patience=2"), call("wait_for_apt", title="installing nova-api")
+        )
+    me = f"process {os.getpid()} ({Path('/proc/self/comm').read_text().strip()})"
+    assert [each[1] for each in fields if each[0] == "step"] == [
+        "installing nova-api",
+        f"waiting for another apt or dpkg: {me}",
+    ]
+    assert progress_of(fields) == [f"{me} still holds apt's lock"] * 2
+    assert status == 1
+    assert f"{me} still holds apt's lock after 2 s" in complaint
+
+
+def test_apt_is_not_waited_for_when_nobody_holds_its_lock(tmp_path: Path, ours: Call) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    with held(tmp_path / "another"):
+        assert facts(ours, apt_lock(lock), Call('fact holder "$(apt_holder)"')) == [("holder", "")]
+
+
+def test_a_step_is_named_again_after_a_wait_for_apt(tmp_path: Path, ours: Call) -> None:
+    lock = tmp_path / "lock"
+    released = Call('apt_holder() { [ -e "$ours/once" ] || { : >"$ours/once"; echo \'process 7 (apt)\'; }; }')
+    _, fields, _ = run(*quickly(ours), apt_lock(lock), released, call("wait_for_apt", title="installing nova-api"))
+    assert [each[1] for each in fields if each[0] == "step"] == [
+        "installing nova-api",
+        "waiting for another apt or dpkg: process 7 (apt)",
+        "installing nova-api",
+    ]
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Heard:
+    """A listener, what it shows, and its clock."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.clock = Clock()
+        self.listener = Listener("mark", "reading", self.shown.append, self.clock)
+
+    def after(self, seconds: float, *lines: str) -> list[str]:
+        """What is shown when these lines come after so many seconds, in which somebody listens all the time."""
+        self.shown.clear()
+        for _ in range(round(seconds)):
+            self.clock.now += 1
+            self.listener.beat()
+        for line in lines:
+            self.listener.hear("\t".join(["mark", *line.split("|")]) + "\n")
+        return list(self.shown)
+
+
+def test_each_step_ends_with_its_seconds_when_it_took_any() -> None:
+    heard = Heard()
+    assert heard.after(0, "step|stopping nova-api") == ["stopping nova-api"]
+    assert heard.after(7, "done|") == ["  stopping nova-api: done in 7 s"]
+    assert heard.after(0, "step|writing nova.conf", "done|") == ["writing nova.conf"]
+
+
+def test_a_step_within_a_step_ends_the_first_one() -> None:
+    heard = Heard()
+    heard.after(0, "step|installing nova-api")
+    assert heard.after(3, "step|fetching the package lists") == [
+        "  installing nova-api: done in 3 s",
+        "fetching the package lists",
+    ]
+    assert heard.after(2, "end") == ["  fetching the package lists: done in 2 s"]
+
+
+def test_waiting_for_another_run_ends_with_its_seconds() -> None:
+    heard = Heard()
+    heard.after(0, "step|waiting for another run")
+    assert heard.after(9, "again|-") == ["  waiting for another run: done in 9 s"]
+    assert heard.listener.answer.again
+
+
+def test_a_step_that_says_nothing_is_said_to_run_every_twenty_seconds() -> None:
+    heard = Heard()
+    heard.after(0, "step|stopping nova-api")
+    assert heard.after(19) == []
+    assert heard.after(41) == [
+        "  stopping nova-api: still running (20 s)",
+        "  stopping nova-api: still running (40 s)",
+        "  stopping nova-api: still running (60 s)",
+    ]
+
+
+def test_progress_puts_off_saying_that_it_still_runs() -> None:
+    heard = Heard()
+    heard.after(0, "step|installing")
+    assert heard.after(15, "progress|Setting up nova-api") == ["  Setting up nova-api (15 s)"]
+    assert heard.after(19) == []
+    assert heard.after(1) == ["  installing: still running (35 s)"]
+
+
+def test_a_script_without_steps_is_said_to_run_by_what_it_is_for() -> None:
+    assert Heard().after(20) == ["  reading: still running (20 s)"]
+
+
+def test_a_wait_says_what_it_waits_for_and_what_was_last_seen_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(operation, "BEAT_SECONDS", 0.1)
+    answers = iter([False] * 15 + [True])
+    wait_until(
+        lambda: next(answers), doing="controller: reports", seconds=5, every=0.02, seen=lambda: "password=hunter2 never"
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert 1 <= len(said) <= 3
+    assert set(said) == {f"controller: reports: still waiting (0 s); last seen: password={MASK} never"}
+
+
+def test_a_wait_that_ends_soon_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    wait_until(lambda: True, doing="controller: reports", seconds=5)
+    assert capsys.readouterr().out == ""
