@@ -455,10 +455,15 @@ accounts() { { sed "s/:.*//; s/^/user /" /etc/passwd; sed "s/:.*//; s/^/group /"
 accounts >$ours/accounts.before
 [ -e $policy.nova-infra ] || [ -e $policy.nova-infra-none ] ||
     if [ -e $policy ]; then cp -p $policy $policy.nova-infra; else : >$policy.nova-infra-none; fi
-cat >$policy.new <<"POLICY"
-#!/bin/sh
-for word; do case $word in --*) ;; nova-*) nova=yes ;; *start*) start=yes ;; esac; done
-[ "$nova$start" = yesyes ] && exit 101
+{ echo "#!/bin/sh"; echo "running=\" $nova_running \""; cat <<"POLICY"; } >$policy.new
+for word; do
+    case $word in
+        --*) ;;
+        nova-*) case $running in *" $word "*) ;; *) held=yes ;; esac ;;
+        *start*) start=yes ;;
+    esac
+done
+[ "$held$start" = yesyes ] && exit 101
 [ ! -x /usr/sbin/policy-rc.d.nova-infra ] || exec /usr/sbin/policy-rc.d.nova-infra "$@"
 exit 0
 POLICY
@@ -473,7 +478,17 @@ accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/d
 rm -f $ours/accounts.before
 exit $code'
 
-run_apt() { in_own_session '^(Setting up|Removing|Purging|Fetched)' sh -c "$packages_session" "${answers:-all-yes}" "$@"; }
+run_apt() {
+    in_own_session '^(Setting up|Removing|Purging|Fetched)' env nova_running="$(running_services)" sh -c "$packages_session" "${answers:-all-yes}" "$@"
+}
+
+# The services of nova that run now: they are configured, and what upgrades them may start them again.
+running_services() {
+    for file in /etc/init.d/nova-* "$etc_init"/nova-*.conf; do
+        name=${file##*/}; name=${name%.conf}
+        [ ! -e "$file" ] || [ -z "$(service_pid "$name")" ] || printf '%s ' "$name"
+    done
+}
 
 apt_failed() { fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)$(held_back)"; }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pulumi.runtime import rpc
+
 from ..errors import ConnectionFailed, Problem
 from ..remote.operation import progress
 from .lifecycle import State
@@ -14,9 +16,10 @@ REFUSE, LEAVE = "refuse", "leave"
 
 def unreachable_problems(wanted: State) -> list[Problem]:
     """A problem when `on_unreachable` is neither of both."""
-    if wanted.get("on_unreachable") in (REFUSE, LEAVE):
+    value = wanted.get("on_unreachable", REFUSE)
+    if value in (REFUSE, LEAVE, rpc.UNKNOWN):
         return []
-    return [Problem("on_unreachable", f"is {wanted.get('on_unreachable')!r}; it can be {REFUSE} or {LEAVE}")]
+    return [Problem("on_unreachable", f"is {value!r}; it can be {REFUSE} or {LEAVE}")]
 
 
 @contextmanager
