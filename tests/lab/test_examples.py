@@ -103,8 +103,9 @@ class Story:
         keys = yaml.safe_load((self.installed.examples / example / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
         state = ROOT / ".lab"
         values = {
-            "privateKeyFile": (str(state / "id_ed25519"), "plaintext"),
-            "knownHostsFile": (str(state / "known_hosts"), "plaintext"),
+            # The key file is where the default says, relative to the project; the lab may be on another network.
+            "controllerAddress": (self.lab.address("controller"), "plaintext"),
+            "computeAddress": (self.lab.address("compute1"), "plaintext"),
             "privateKey": ((state / "id_ed25519").read_text(encoding="utf-8"), "secret"),
             **{key: (setting(name), "secret") for key, name in SECRETS.items()},
         }
@@ -151,6 +152,7 @@ def story(lab: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
         fresh = pool.submit(lab.reset)
         # pip works while the nodes start.
         story = Story(request.getfixturevalue("installed"), lab, tmp_path_factory.mktemp("backend"))
+        (story.installed.examples.parent / ".lab").symlink_to(ROOT / ".lab")
         at_once(lambda step: story.prepare(*step), STEPS)
         fresh.result()
     yield story
