@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 from .compute import Compute
-from .errors import InvalidSettings, Problem
+from .errors import InvalidSettings, Problem, Refused
 from .identity import Identity
-from .mysql import Server
+from .masking import Secret
+from .mysql import Server, option_file
 from .remote.connection import Address, Connection, Login, connect
 from .remote.http import session_through
+from .remote.operation import progress
 from .remote.script import call, decoded
 
 PREFIX = "access:"
@@ -156,6 +158,30 @@ class Access:
             )
         return seconds
 
+    def dump_database(self, schema: str) -> None:
+        """Writes a whole dump of the schema to /var/backups on the controller, and shows its path.
+
+        Raises Refused when there is no controller, StepFailed when there is no complete dump.
+        """
+        controller, host, port = self.controller, self.get("database_host"), self.get("database_port") or "3306"
+        if controller is None:
+            raise Refused(
+                f"The database {schema} is to be dumped before it is dropped, and this provider names no controller on which the dump could "
+                "be kept. Dump it yourself, set on_delete to drop, run `pulumi up`, then run this again; or give nova_infra.Provider a "
+                "controller, run `pulumi up`, then run this again."
+            )
+        user, password = self.get("database_user"), self.get("database_password")
+        way = {"host": host, "port": port} if host else {"socket": self.get("database_socket") or DATABASE_SOCKET}
+        options = option_file({"user": user, "password": password, **way})
+        doing = f"dumping the database {schema}"
+        controller.run(
+            [call("dump_database", schema, _file_name(schema), Secret(options), title=doing)],
+            doing=doing,
+            deadline=self.deadline("dump"),
+            show=progress(controller.name),
+            secrets=[password],
+        )
+
     @property
     def fingerprint_key(self) -> str:
         """A key that only who has the credentials knows, for fingerprints of values that the stack does not name."""
@@ -177,6 +203,12 @@ class Access:
         )
         noted = answer.first("note")[1]
         return content if noted == "-" else decoded(noted)
+
+    def note(self, name: str, content: str) -> None:
+        """Writes a note anew, when there is more to be known than before the first create. Without a controller nothing is noted."""
+        if self.controller is not None:
+            calls = [call("lock_notes"), call("write_note", _file_name(name), content)]
+            self.controller.run(calls, doing=f"noting what was there ({name})", deadline=NOTE_SECONDS)
 
     def forget_note(self, name: str) -> None:
         """Removes the note after the resource is gone."""

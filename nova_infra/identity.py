@@ -27,12 +27,13 @@ TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True)
 class User:
-    """A Keystone user. `id` is Keystone's UUID."""
+    """A Keystone user. `id` is Keystone's UUID; `default_tenant_id` that of its default tenant, or empty."""
 
     id: str
     name: str
     email: str
     enabled: bool
+    default_tenant_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,12 @@ class Identity:
     def update_user(self, user: User, email: str, enabled: bool) -> None:
         """Sets e-mail and enabled."""
         with self._asked("updating the user", user.name):
-            self._client.users.update(user.id, name=user.name, email=email, enabled=enabled)
+            self._client.users.update(user.id, name=user.name, email=email or None, enabled=enabled)
+
+    def set_default_tenant(self, user: User, tenant: str) -> None:
+        """Sets the default tenant. Keystone gives the user the role _member_ there. v2.0 has no way to take one away again."""
+        with self._asked(f"setting the default tenant {tenant} of the user", user.name):
+            self._client.users.update_tenant(user.id, self.tenant_id(tenant))
 
     def set_password(self, user: User, password: str) -> None:
         """Sets the password."""
@@ -113,13 +119,24 @@ class Identity:
 
     def tenant_id(self, name: str) -> str:
         """The UUID of the tenant. Raises IdentityError when there is none."""
-        with self._asked("looking for the tenant", name):
-            found = [tenant.id for tenant in self._client.tenants.list() if tenant.name == name]
+        found = self._tenants(name)
         if not found:
             raise IdentityError(
                 f"Keystone at {self.url} has no tenant {name}. Create it (keystone tenant-create --name {name}), or name another in the stack."
             )
-        return str(found[0])
+        return found[0]
+
+    def _tenants(self, name: str) -> list[str]:
+        with self._asked("looking for the tenant", name):
+            return [str(tenant.id) for tenant in self._client.tenants.list() if tenant.name == name]
+
+    def tenant_name(self, tenant_id: str) -> str:
+        """The name of the tenant; of one that is gone, its UUID; nothing of nothing."""
+        if not tenant_id:
+            return ""
+        with self._asked("looking for the tenant", tenant_id):
+            found = [tenant.name for tenant in self._client.tenants.list() if tenant.id == tenant_id]
+        return str(found[0]) if found else tenant_id
 
     def role_id(self, name: str) -> str:
         """The UUID of the role. Raises IdentityError when there is none."""
@@ -142,9 +159,10 @@ class Identity:
             self._client.roles.add_user_role(user.id, self.role_id(role), self.tenant_id(tenant))
 
     def remove_role(self, user: User, role: str, tenant: str) -> None:
-        """Takes the role away; one that is not there is fine."""
-        with self._asked(f"taking the role {role} from the user", user.name), _gone_is_fine():
-            self._client.roles.remove_user_role(user.id, self.role_id(role), self.tenant_id(tenant))
+        """Takes the role away; one that is not there is fine, as is a tenant that is gone."""
+        if self._tenants(tenant) and role in self.roles_of(user, tenant):
+            with self._asked(f"taking the role {role} from the user", user.name), _gone_is_fine():
+                self._client.roles.remove_user_role(user.id, self.role_id(role), self.tenant_id(tenant))
 
     # ------------------------------------------------------------ services and endpoints
 
@@ -214,7 +232,13 @@ def _gone_is_fine() -> Iterator[None]:
 
 
 def _user(resource: Any) -> User:
-    return User(resource.id, resource.name, getattr(resource, "email", None) or "", bool(resource.enabled))
+    return User(
+        resource.id,
+        resource.name,
+        getattr(resource, "email", None) or "",
+        bool(resource.enabled),
+        getattr(resource, "tenantId", None) or "",
+    )
 
 
 def _service(resource: Any) -> ServiceRecord:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pymysql
@@ -33,6 +34,13 @@ _PRIVILEGE_NAMES = {
     "Delete_history": "DELETE HISTORY",
 }
 GRANT_OPTION = "GRANT OPTION"
+# What can be granted on a schema (MariaDB's documentation, "GRANT", "Database Privileges"); not every release has every one.
+SCHEMA_PRIVILEGES = frozenset(
+    """ALL, ALTER, ALTER ROUTINE, CREATE, CREATE ROUTINE, CREATE TEMPORARY TABLES, CREATE VIEW, DELETE, DELETE HISTORY, DROP,
+    EVENT, EXECUTE, GRANT OPTION, INDEX, INSERT, LOCK TABLES, REFERENCES, SELECT, SHOW CREATE ROUTINE, SHOW VIEW, TRIGGER,
+    UPDATE""".replace("\n    ", " ").split(", ")
+)
+_NO_PRIVILEGE = "USAGE"
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,20 @@ class Schema:
 
     charset: str
     collation: str
+
+    def same_as(self, other: Schema) -> bool:
+        """Whether the server takes both for the same: case does not count, and from 10.6 on utf8 is shown as utf8mb3."""
+        return self._plain() == other._plain()
+
+    def _plain(self) -> tuple[str, str]:
+        return tuple(name.lower().replace("utf8mb3", "utf8") for name in (self.charset, self.collation))  # type: ignore[return-value]
+
+
+def normalized(privileges: Iterable[str]) -> list[str]:
+    """The privileges as MariaDB names them, sorted, each once: `all  privileges` is ALL, which holds every one but GRANT OPTION."""
+    names = {" ".join(privilege.upper().split()) for privilege in privileges} - {_NO_PRIVILEGE}
+    names = {ALL if name == "ALL PRIVILEGES" else name for name in names}
+    return sorted(names & {ALL, GRANT_OPTION} if ALL in names else names)
 
 
 def native_hash(password: str) -> str:
@@ -52,6 +74,25 @@ def native_hash(password: str) -> str:
 def password_matches(stored: str, password: str) -> bool:
     """Whether the stored hash is that of the password."""
     return stored.upper() == native_hash(password)
+
+
+def lacking(privileges: Iterable[str], granted: Collection[str]) -> list[str]:
+    """The privileges that are to be granted to who has `granted`, sorted. ALL stays one word, so that it is all of any release."""
+    missing = set(privileges) - set(granted)
+    return sorted(missing & {GRANT_OPTION} if ALL in granted else missing)
+
+
+def option_file(options: Mapping[str, str]) -> str:
+    """The options as a file that MariaDB's clients read; any value is taken as it is."""
+    lines = [f"{key}={_in_option_file(value)}" for key, value in options.items()]
+    return "\n".join(["[client]", *lines]) + "\n"
+
+
+def _in_option_file(value: str) -> str:
+    # Inside quotes a `#` begins no comment, and spaces at the ends count.
+    for character, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
+        value = value.replace(character, written)
+    return f'"{value}"'
 
 
 class Server:
@@ -94,29 +135,42 @@ class Server:
     # ------------------------------------------------------------ users
 
     def password_hashes(self, user: str) -> dict[str, str]:
-        """The stored hash of the user's password at each of its hosts."""
-        return {str(host): str(hash_ or "") for host, hash_ in self._rows(
-            "SELECT Host, Password FROM mysql.user WHERE User = %s", (user,)
-        )}  # fmt: skip
+        """What stands for the user's password at each of its hosts: its hash, or the plugin that asks for something else.
+
+        From 10.4 on mysql.user is a view that has the same columns; in 10.2 and 10.3 the hash may stand in either of two.
+        """
+        rows = self._rows(
+            "SELECT Host, Password, plugin, authentication_string FROM mysql.user WHERE User = %s", (user,)
+        )
+        return {str(host): _stored(hash_ or "", plugin or "", string or "") for host, hash_, plugin, string in rows}
 
     def create_user(self, user: str, host: str, password: str) -> None:
         """Makes user@host. 5.5 knows no IF NOT EXISTS: ask password_hashes first."""
         self._rows("CREATE USER %s@%s IDENTIFIED BY PASSWORD %s", (user, host, native_hash(password)))
 
     def set_password(self, user: str, host: str, password: str) -> None:
-        """Sets the password of user@host."""
-        self._rows("SET PASSWORD FOR %s@%s = %s", (user, host, native_hash(password)))
+        """Sets the password of user@host, which is there; it is then asked for also where a plugin was asked before."""
+        # SET PASSWORD refuses a user of another plugin; ALTER USER does not exist in 5.5.
+        self._rows("GRANT USAGE ON *.* TO %s@%s IDENTIFIED BY PASSWORD %s", (user, host, native_hash(password)))
 
     def drop_user(self, user: str, host: str) -> None:
         """Drops user@host; one that is gone is fine."""
         if host in self.password_hashes(user):
             self._rows("DROP USER %s@%s", (user, host))
 
-    def schemas_of(self, user: str, host: str) -> set[str]:
-        """The schemas on which user@host has privileges."""
-        return {_unescaped(str(row[0])) for row in self._rows(
-            "SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, host)
-        )}  # fmt: skip
+    def shared(self, user: str, host: str, schema: str) -> bool:
+        """Whether user@host has privileges besides those on this schema: globally, or on (something in) another."""
+        for row in self._rows("SELECT * FROM mysql.user WHERE User = %s AND Host = %s", (user, host), as_dict=True):
+            if any(column.endswith("_priv") and value == "Y" for column, value in row.items()):
+                return True
+        on_schemas = self._rows("SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, host))
+        inside = self._rows(
+            "SELECT Db FROM mysql.tables_priv WHERE User = %s AND Host = %s UNION "
+            "SELECT Db FROM mysql.columns_priv WHERE User = %s AND Host = %s UNION "
+            "SELECT Db FROM mysql.procs_priv WHERE User = %s AND Host = %s",
+            (user, host) * 3,
+        )
+        return bool(({_unescaped(str(row[0])) for row in on_schemas} | {str(row[0]) for row in inside}) - {schema})
 
     # ------------------------------------------------------------ privileges
 
@@ -127,31 +181,56 @@ class Server:
         for row in self._rows("SELECT * FROM mysql.db WHERE User = %s AND Host = %s", (user, host), as_dict=True):
             if _unescaped(str(row["Db"])) != schema:
                 continue
-            for column, value in row.items():
-                if not column.endswith("_priv"):
-                    continue
-                privilege = _privilege(column.removesuffix("_priv"))
-                available.add(privilege)
-                if value == "Y":
-                    granted.add(privilege)
+            available |= _privileges_in(row)
+            granted |= _privileges_in(column for column, value in row.items() if value == "Y")
         available.discard(GRANT_OPTION)
         if available and available <= granted:
             return sorted({ALL} | (granted - available))
         return sorted(granted)
 
+    @cached_property
+    def every_privilege(self) -> frozenset[str]:
+        """What ALL stands for on a schema of this server; releases differ."""
+        rows = self._rows(
+            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+            ("mysql", "db"),
+        )
+        return frozenset(_privileges_in(str(row[0]) for row in rows) - {GRANT_OPTION})
+
+    def without(self, privileges: Collection[str], others: Collection[str]) -> list[str]:
+        """The privileges that are not among the others; ALL holds the single ones. Sorted."""
+        rest = set(privileges) - set(others)
+        if ALL in others:
+            rest &= {GRANT_OPTION}
+        elif ALL in rest and set(others) - {GRANT_OPTION}:
+            rest = (rest - {ALL}) | (self.every_privilege - set(others))
+        return sorted(rest)
+
+    def common(self, privileges: Collection[str], others: Collection[str]) -> list[str]:
+        """The privileges that are also among the others; ALL holds the single ones. Sorted."""
+        both = set(privileges) & set(others)
+        if ALL in privileges and ALL not in others:
+            both |= set(others) - {GRANT_OPTION}
+        if ALL in others and ALL not in privileges:
+            both |= set(privileges) - {GRANT_OPTION}
+        return sorted(both)
+
     def grant(self, user: str, host: str, schema: str, privileges: Collection[str]) -> None:
-        """Grants privileges (ALL, SELECT, ..., GRANT OPTION) on the schema."""
+        """Grants privileges (ALL, SELECT, ..., GRANT OPTION) on the schema to user@host, which is there."""
         options = " WITH GRANT OPTION" if GRANT_OPTION in privileges else ""
-        names = [name for name in privileges if name != GRANT_OPTION] or ["USAGE"]
+        names = [name for name in privileges if name != GRANT_OPTION] or [_NO_PRIVILEGE]
         self._rows(f"GRANT {_privileges(names)} ON {_pattern(schema)}.* TO %s@%s{options}", (user, host))
 
     def revoke(self, user: str, host: str, schema: str, privileges: Collection[str]) -> None:
-        """Takes privileges on the schema away."""
-        if GRANT_OPTION in privileges:
-            self._rows(f"REVOKE GRANT OPTION ON {_pattern(schema)}.* FROM %s@%s", (user, host))
+        """Takes privileges on the schema away; where there are none any more is fine."""
         names = [name for name in privileges if name != GRANT_OPTION]
-        if names:
-            self._rows(f"REVOKE {_privileges(names)} ON {_pattern(schema)}.* FROM %s@%s", (user, host))
+        rows = self._rows("SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, host))
+        # Somebody may have granted on `my_db` where we would have written `my\_db`.
+        for pattern in sorted({str(row[0]) for row in rows if _unescaped(str(row[0])) == schema}):
+            if GRANT_OPTION in privileges:
+                self._rows(f"REVOKE GRANT OPTION ON {_quoted(pattern)}.* FROM %s@%s", (user, host))
+            if names:
+                self._rows(f"REVOKE {_privileges(names)} ON {_quoted(pattern)}.* FROM %s@%s", (user, host))
 
     # ------------------------------------------------------------ asking
 
@@ -206,9 +285,28 @@ def _unescaped(pattern: str) -> str:
     return pattern.replace("\\_", "_").replace("\\%", "%").replace("\\\\", "\\")
 
 
-def _privilege(column: str) -> str:
-    return GRANT_OPTION if column == "Grant" else _PRIVILEGE_NAMES.get(column, column.upper().replace("_", " "))
+def _stored(hash_: str, plugin: str, string: str) -> str:
+    if plugin in ("", "mysql_native_password"):
+        return hash_ or string
+    return f"plugin {plugin} {string}"
+
+
+def _privileges_in(columns: Iterable[str]) -> set[str]:
+    names = {column.removesuffix("_priv") for column in columns if column.endswith("_priv")}
+    return {
+        GRANT_OPTION if name == "Grant" else _PRIVILEGE_NAMES.get(name, name.upper().replace("_", " "))
+        for name in names
+    }
 
 
 def _privileges(names: Collection[str]) -> str:
+    # They cannot be quoted or bound.
+    unknown = [name for name in names if not name or set(name) - _LETTERS]
+    if unknown:
+        raise DatabaseError(
+            f"{unknown[0]!r} is not the name of a privilege. Correct the privileges of the database's hosts."
+        )
     return ", ".join("ALL PRIVILEGES" if name == ALL else name for name in sorted(names))
+
+
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ ")

@@ -8,38 +8,50 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
 from ..masking import fingerprint
-from ..mysql import ALL, GRANT_OPTION, Schema, password_matches
-from .lifecycle import Lifecycle, Resource, State, required_text
+from ..mysql import ALL, SCHEMA_PRIVILEGES, Schema, lacking, normalized, password_matches
+from .lifecycle import Lifecycle, Resource, State, known_list, normal, required_text
 
-REFUSE, KEEP, DROP = "refuse", "keep", "drop"
+REFUSE, KEEP, DUMP, DROP = "refuse", "keep", "dump", "drop"
 
 
 @dataclass(frozen=True)
 class DatabaseArgs:
     """A schema and its user.
 
-    `hosts` maps each host of the user to its privileges on the schema. `on_delete`: `refuse` (the default, also Pulumi's
-    `protect`), `keep` (destroy leaves the schema and the user) or `drop`. It acts once an `up` has stored it.
+    `hosts` maps each host of the user to its privileges on the schema: names as in GRANT, in any case and order. `on_delete` says
+    what destroy does, once an `up` has stored it:
+
+    - `refuse` (the default, also Pulumi's `protect`): nothing; it fails.
+    - `keep`: leaves the schema and the user as they are.
+    - `dump`: writes a dump to /var/backups on the controller, then drops both.
+    - `drop`: drops both.
     """
 
-    name: str
-    user: str
+    name: pulumi.Input[str]
+    user: pulumi.Input[str]
     password: pulumi.Input[str]
-    hosts: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"localhost": [ALL], "%": [ALL]})
-    charset: str = "utf8"
-    collation: str = "utf8_general_ci"
+    hosts: pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[str]]]]] = field(
+        default_factory=lambda: {"localhost": [ALL], "%": [ALL]}
+    )
+    charset: pulumi.Input[str] = "utf8"
+    collation: pulumi.Input[str] = "utf8_general_ci"
     on_delete: str = REFUSE
 
 
 class DatabaseLifecycle(Lifecycle):
-    """Schema, users and grants on the server that the provider names."""
+    """Schema, users and grants on the server that the provider names.
+
+    A schema, or the user at a host, that was there before our first create stays on destroy, and what we changed on it is put
+    back: character set and collation, and the privileges on the schema. Its password cannot be put back: the server has only a hash.
+    """
 
     kind = "database"
     identity = ("name",)
-    computed = ("adopted", "found_hosts")
+    computed = ("adopted", "found")
     kept_in_state = frozenset({"on_delete"})
     rename = "dump it, add a database with the new name, run `pulumi up`, load the dump, and remove the old one"
 
@@ -48,31 +60,31 @@ class DatabaseLifecycle(Lifecycle):
         return str(wanted["name"])
 
     def problems(self, wanted: State) -> list[Problem]:
-        """Empty names and passwords, an unknown on_delete."""
-        problems = required_text(wanted, "name", "user")
-        if wanted.get("on_delete") not in (REFUSE, KEEP, DROP):
+        """Empty names and passwords, privileges that there are not, an unknown on_delete."""
+        problems = required_text(wanted, "name", "user", "charset", "collation")
+        if wanted.get("on_delete") not in (REFUSE, KEEP, DUMP, DROP):
             problems.append(
-                Problem("on_delete", f"is {wanted.get('on_delete')!r}; it can be {REFUSE}, {KEEP} or {DROP}")
+                Problem("on_delete", f"is {wanted.get('on_delete')!r}; it can be {REFUSE}, {KEEP}, {DUMP} or {DROP}")
             )
-        if not wanted["hosts"]:
+        hosts = wanted["hosts"]
+        if not hosts:
             problems.append(Problem("hosts", "is empty: the user could not log in from anywhere"))
-        problems += [
-            Problem(f"hosts[{host}].password", "is empty")
-            for host, at in wanted["hosts"].items()
-            if at["password"] == ""
-        ]
+        for host, at in hosts.items() if isinstance(hosts, Mapping) else ():
+            problems += _problems_at(host, at)
         return problems
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Notes what is there already, then makes it as wanted."""
         server = self.access.database
+        schema = server.schema(wanted["name"])
         found = {
-            "schema": server.schema(wanted["name"]) is not None,
-            "hosts": sorted(server.password_hashes(wanted["user"])),
+            "schema": {"charset": schema.charset, "collation": schema.collation} if schema else {},
+            "users": {wanted["user"]: self._users(wanted, wanted["hosts"])},
         }
-        noted = json.loads(self.access.note_first(self._note(wanted), json.dumps(found)))
+        found = json.loads(self.access.note_first(self._note(wanted), json.dumps(found)))
+        found = self._noted_with_new_hosts(found, wanted)
         self._apply(wanted)
-        return {"adopted": noted["schema"], "found_hosts": noted["hosts"]}
+        return _outputs(found)
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The schema's defaults, and for each host the privileges and whether the password is ours."""
@@ -81,6 +93,8 @@ class DatabaseLifecycle(Lifecycle):
         schema = server.schema(name)
         if schema is None:
             return None
+        if schema.same_as(_defaults(known)):
+            schema = _defaults(known)
         hashes = server.password_hashes(user)
         observed = {
             **known,
@@ -88,7 +102,7 @@ class DatabaseLifecycle(Lifecycle):
             "collation": schema.collation,
             "hosts": {
                 host: {
-                    "privileges": server.privileges(user, host, name),
+                    "privileges": self._privileges_as_written(known, host),
                     "password": wanted["password"]
                     if password_matches(hashes[host], wanted["password"])
                     else f"another ({fingerprint(hashes[host], self.access.fingerprint_key)})",
@@ -97,73 +111,154 @@ class DatabaseLifecycle(Lifecycle):
                 if host in hashes
             },
         }
-        return observed, self._outputs(known)
+        return observed, _outputs(_found(known))
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes it as wanted; a host that is no longer named loses our privileges, and the user there when it has no others."""
+        found = json.loads(self.access.note_first(self._note(wanted), json.dumps(_found(known))))
+        found = self._noted_with_new_hosts(found, wanted)
         self._apply(wanted)
-        for host in set(known["hosts"]) - set(wanted["hosts"]):
-            self._remove_user(known, host)
-        if known["user"] != wanted["user"]:
-            for host in known["hosts"]:
-                self._remove_user(known, host)
-        return self._outputs(known)
+        gone = [host for host in known["hosts"] if known["user"] != wanted["user"] or host not in wanted["hosts"]]
+        for host in gone:
+            self._remove_user(known, found, host)
+        if gone:
+            # Should they be named again one day, what is there then counts.
+            for host in gone:
+                found["users"].get(known["user"], {}).pop(host, None)
+            self.access.note(self._note(wanted), json.dumps(found))
+        return _outputs(found)
 
     def remove(self, known: State) -> None:
-        """Drops schema and user when the stack said so; what we found and what others share stays."""
+        """Drops schema and user when the stack said so; what we found and what others share stays, as it was."""
+        name = known["name"]
         if known["on_delete"] == REFUSE:
             raise Refused(
-                f"The database {known['name']} is not dropped. To drop it with its data, set on_delete to {DROP} (or {KEEP}, which leaves it), "
-                "run `pulumi up`, then run this again."
+                f"The database {name} is not dropped. To drop it with its data, set on_delete to {DROP} (or {DUMP}, which writes a dump "
+                f"first, or {KEEP}, which leaves it), run `pulumi up`, then run this again."
             )
-        if known["on_delete"] == DROP:
-            if not known.get("adopted"):
-                self.access.database.drop_schema(known["name"])
+        if known["on_delete"] != KEEP:
+            found = json.loads(self.access.note_first(self._note(known), json.dumps(_found(known))))
+            self._remove_schema(known, found)
             for host in known["hosts"]:
-                self._remove_user(known, host)
+                self._remove_user(known, found, host)
         self.access.forget_note(self._note(known))
+
+    # ------------------------------------------------------------ steps
 
     def _apply(self, wanted: State) -> None:
         server = self.access.database
         name, user = wanted["name"], wanted["user"]
-        defaults, schema = Schema(wanted["charset"], wanted["collation"]), server.schema(name)
+        schema = server.schema(name)
         if schema is None:
-            server.create_schema(name, defaults)
-        elif schema != defaults:
-            server.alter_schema(name, defaults)
+            server.create_schema(name, _defaults(wanted))
+        elif not schema.same_as(_defaults(wanted)):
+            server.alter_schema(name, _defaults(wanted))
         hashes = server.password_hashes(user)
         for host, at in wanted["hosts"].items():
             if host not in hashes:
                 server.create_user(user, host, at["password"])
             elif not password_matches(hashes[host], at["password"]):
                 server.set_password(user, host, at["password"])
-            privileges, granted = set(at["privileges"]), set(server.privileges(user, host, name))
-            # ALL holds the single ones: they are not taken away on the way to it.
-            too_much = granted & {GRANT_OPTION} - privileges if ALL in privileges else granted - privileges
-            if too_much:
-                server.revoke(user, host, name, too_much)
-            missing = privileges - set(server.privileges(user, host, name))
-            if missing:
-                server.grant(user, host, name, missing)
+            self._set_privileges(user, host, name, normalized(at["privileges"]))
 
-    def _remove_user(self, known: State, host: str) -> None:
+    def _set_privileges(self, user: str, host: str, name: str, privileges: list[str]) -> None:
+        server = self.access.database
+        granted = server.privileges(user, host, name)
+        too_much, missing = server.without(granted, privileges), lacking(privileges, granted)
+        if too_much:
+            server.revoke(user, host, name, too_much)
+        if missing:
+            server.grant(user, host, name, missing)
+
+    def _remove_schema(self, known: State, found: State) -> None:
+        server, name = self.access.database, known["name"]
+        schema = server.schema(name)
+        if schema is None:
+            return
+        if found["schema"]:
+            before = _defaults(found["schema"])
+            if not schema.same_as(before):
+                server.alter_schema(name, before)
+            return
+        if known["on_delete"] == DUMP:
+            self.access.dump_database(name)
+        server.drop_schema(name)
+
+    def _remove_user(self, known: State, found: State, host: str) -> None:
         server = self.access.database
         name, user = known["name"], known["user"]
-        if host in self._outputs(known)["found_hosts"]:
+        if host not in server.password_hashes(user):
             return
-        if server.schemas_of(user, host) - {name}:
-            # Others share the user: it stays, without what was ours.
-            granted = server.privileges(user, host, name)
-            if granted:
-                server.revoke(user, host, name, granted)
-        else:
+        there = found["users"].get(user, {}).get(host, {"found": False, "privileges": []})
+        if not there["found"] and not server.shared(user, host, name):
             server.drop_user(user, host)
+            return
+        before, ours = there["privileges"], normalized(known["hosts"][host]["privileges"])
+        granted = server.privileges(user, host, name)
+        too_much = server.common(server.without(ours, before), granted)
+        if too_much:
+            server.revoke(user, host, name, too_much)
+        missing = lacking(server.without(before, ours), granted)
+        if missing:
+            server.grant(user, host, name, missing)
 
-    def _outputs(self, known: State) -> dict[str, Any]:
-        return {"adopted": bool(known.get("adopted")), "found_hosts": list(known.get("found_hosts") or [])}
+    # ------------------------------------------------------------ what was there
+
+    def _users(self, state: State, hosts: Any) -> dict[str, Any]:
+        server, name, user = self.access.database, state["name"], state["user"]
+        there = server.password_hashes(user)
+        return {
+            host: {"found": host in there, "privileges": server.privileges(user, host, name) if host in there else []}
+            for host in hosts
+        }
+
+    def _noted_with_new_hosts(self, found: dict[str, Any], wanted: State) -> dict[str, Any]:
+        # A user or host that the stack names only now may be somebody's.
+        users = found["users"].setdefault(wanted["user"], {})
+        new = [host for host in wanted["hosts"] if host not in users]
+        if new:
+            users.update(self._users(wanted, new))
+            self.access.note(self._note(wanted), json.dumps(found))
+        return found
+
+    def _privileges_as_written(self, known: State, host: str) -> list[str]:
+        granted = self.access.database.privileges(known["user"], host, known["name"])
+        written = list(known["hosts"][host]["privileges"])
+        return written if normalized(written) == granted else granted
 
     def _note(self, state: State) -> str:
         return f"database.{state['name']}"
+
+
+def _problems_at(host: str, at: Any) -> list[Problem]:
+    if not isinstance(at, Mapping):
+        return []
+    problems = [Problem(f"hosts[{host}].password", "is empty")] if at["password"] == "" else []
+    if host != host.lower():
+        problems.append(Problem(f"hosts[{host}]", f"MariaDB keeps hosts in lower case: write {host.lower()}"))
+    texts = [each for each in known_list(at, "privileges") or [] if each != rpc.UNKNOWN]
+    unknown = sorted(set(normalized(texts)) - SCHEMA_PRIVILEGES)
+    if unknown:
+        problems.append(
+            Problem(
+                f"hosts[{host}].privileges",
+                f"has {', '.join(unknown)}, which cannot be granted on a schema; there are {', '.join(sorted(SCHEMA_PRIVILEGES))}",
+            )
+        )
+    return problems
+
+
+def _defaults(state: State) -> Schema:
+    return Schema(state["charset"], state["collation"])
+
+
+def _found(known: State) -> dict[str, Any]:
+    found = known.get("found") or {}
+    return {"schema": dict(found.get("schema") or {}), "users": dict(found.get("users") or {})}
+
+
+def _outputs(found: State) -> dict[str, Any]:
+    return {"adopted": bool(found["schema"]), "found": dict(found)}
 
 
 class Database(Resource, module="nova", name="Database"):
@@ -178,22 +273,28 @@ class Database(Resource, module="nova", name="Database"):
 
     adopted: pulumi.Output[bool]
     """Whether the schema was there before us; then destroy leaves it."""
-    found_hosts: pulumi.Output[list[str]]
-    """The user's hosts that were there before us; destroy leaves the user there."""
+    found: pulumi.Output[dict[str, Any]]
+    """What was there before us, which destroy puts back: `{schema: {charset, collation} or {}, users: {USER: {HOST: {found, privileges}}}}`."""
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        inputs = {
+        password = pulumi.Output.secret(args.password)
+
+        def at_each(hosts: Mapping[str, Any]) -> dict[str, Any]:
+            return {
+                host: {"privileges": normal(privileges, normalized), "password": password}
+                for host, privileges in hosts.items()
+            }
+
+        whole = isinstance(args.hosts, Mapping)
+        inputs: dict[str, Any] = {
             "name": args.name,
             "user": args.user,
             "charset": args.charset,
             "collation": args.collation,
-            "hosts": {
-                host: {"privileges": sorted(privileges), "password": pulumi.Output.secret(args.password)}
-                for host, privileges in args.hosts.items()
-            },
+            "hosts": at_each(args.hosts) if whole else pulumi.Output.from_input(args.hosts).apply(at_each),  # type: ignore[arg-type]
             "on_delete": args.on_delete,
             "adopted": None,
-            "found_hosts": None,
+            "found": None,
         }
         protect = pulumi.ResourceOptions(protect=args.on_delete == REFUSE)
         super().__init__(DatabaseLifecycle(), name, inputs, pulumi.ResourceOptions.merge(protect, opts))

@@ -9,7 +9,8 @@ import pulumi
 
 from ..errors import IdentityError, Problem
 from ..identity import EndpointRecord
-from .lifecycle import Lifecycle, Resource, State, known_text, required_text
+from .catalog_record import CatalogRecord
+from .lifecycle import Resource, State, known_text, required_text
 
 _URLS = ("public_url", "internal_url", "admin_url")
 
@@ -18,20 +19,22 @@ _URLS = ("public_url", "internal_url", "admin_url")
 class EndpointArgs:
     """The three URLs of a service in a region. The service is named by type and name. `%(tenant_id)s` is Keystone's own."""
 
-    region: str
-    service_type: str
-    service_name: str
-    public_url: str
-    internal_url: str
-    admin_url: str
+    region: pulumi.Input[str]
+    service_type: pulumi.Input[str]
+    service_name: pulumi.Input[str]
+    public_url: pulumi.Input[str]
+    internal_url: pulumi.Input[str]
+    admin_url: pulumi.Input[str]
 
 
-class EndpointLifecycle(Lifecycle):
-    """The record in the Keystone that the provider names. v2.0 cannot update one: an update makes a new record."""
+class EndpointLifecycle(CatalogRecord[EndpointRecord]):
+    """The record in the Keystone that the provider names."""
 
     kind = "endpoint"
     identity = ("region", "service_type", "service_name")
-    computed = ("endpoint_id", "adopted", "other_records")
+    contents = _URLS
+    uuid = "endpoint_id"
+    computed = ("endpoint_id", "adopted", "found", "other_records")
 
     def name_of(self, wanted: State) -> str:
         """`region/type/name`."""
@@ -45,45 +48,6 @@ class EndpointLifecycle(Lifecycle):
             if url is not None and not url.startswith(("http://", "https://")):
                 problems.append(Problem(key, f"is {url!r}, which does not begin with http:// or https://"))
         return problems
-
-    def make(self, wanted: State) -> dict[str, Any]:
-        """Adopts the record of this region and service, or makes one; never a second."""
-        records = self._records(wanted)
-        noted = self.access.note_first(self._note(wanted), "found" if records else "new")
-        return self._apply(
-            _fitting(records, wanted) or (records[0] if records else None), wanted, adopted=noted == "found"
-        )
-
-    def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The recorded record, or another of the same region and service when that is gone."""
-        records = self._records(known)
-        record = _ours(records, known)
-        if record is None:
-            return None
-        return {**known, **_urls(record)}, self._outputs(record, records, adopted=bool(known.get("adopted")))
-
-    def change(self, known: State, wanted: State) -> dict[str, Any]:
-        """Makes the new record first, then deletes the old one."""
-        return self._apply(_ours(self._records(known), known), wanted, adopted=bool(known.get("adopted")))
-
-    def remove(self, known: State) -> None:
-        """Deletes our record, unless it was there before us."""
-        if not known.get("adopted"):
-            record = _ours(self._records(known), known)
-            if record is not None:
-                self.access.identity.delete_endpoint(record.id)
-        self.access.forget_note(self._note(known))
-
-    def _apply(self, old: EndpointRecord | None, wanted: State, *, adopted: bool) -> dict[str, Any]:
-        identity = self.access.identity
-        # A run that was cut off may have made the new record already.
-        record = _fitting([old] if old else [], wanted) or _fitting(self._records(wanted), wanted)
-        if record is None:
-            urls = [wanted[key] for key in _URLS]
-            record = identity.create_endpoint(self._service_id(wanted), wanted["region"], *urls)
-        if old is not None and old.id != record.id:
-            identity.delete_endpoint(old.id)
-        return self._outputs(record, self._records(wanted), adopted=adopted)
 
     def _service_id(self, state: State) -> str:
         services = self._services(state)
@@ -101,27 +65,18 @@ class EndpointLifecycle(Lifecycle):
         records = self.access.identity.endpoints(self._services(state))
         return sorted((each for each in records if each.region == state["region"]), key=lambda record: record.id)
 
-    def _outputs(self, record: EndpointRecord, records: list[EndpointRecord], *, adopted: bool) -> dict[str, Any]:
-        others = [each.id for each in records if each.id != record.id]
-        return {"endpoint_id": record.id, "adopted": adopted, "other_records": others}
+    def _create(self, wanted: State, old: EndpointRecord | None) -> EndpointRecord:
+        service = old.service_id if old else self._service_id(wanted)
+        return self.access.identity.create_endpoint(service, wanted["region"], *(wanted[key] for key in _URLS))
+
+    def _carry_over(self, old: EndpointRecord, new: EndpointRecord) -> None:
+        """Nothing hangs on an endpoint."""
+
+    def _delete(self, uuid: str) -> None:
+        self.access.identity.delete_endpoint(uuid)
 
     def _note(self, state: State) -> str:
         return f"endpoint.{state['region']}.{state['service_type']}.{state['service_name']}"
-
-
-def _ours(records: list[EndpointRecord], known: State) -> EndpointRecord | None:
-    recorded = [record for record in records if record.id == known.get("endpoint_id")]
-    # Somebody may have made ours anew. Those that were others' before stay theirs.
-    renewed = [record for record in records if record.id not in (known.get("other_records") or [])]
-    return next(iter([*recorded, *renewed]), None)
-
-
-def _fitting(records: list[EndpointRecord], wanted: State) -> EndpointRecord | None:
-    return next((each for each in records if _urls(each) == {key: wanted[key] for key in _URLS}), None)
-
-
-def _urls(record: EndpointRecord) -> dict[str, str]:
-    return {key: getattr(record, key) for key in _URLS}
 
 
 class Endpoint(Resource, module="nova", name="Endpoint"):
@@ -138,18 +93,21 @@ class Endpoint(Resource, module="nova", name="Endpoint"):
     endpoint_id: pulumi.Output[str]
     """Keystone's UUID; another one after every update."""
     adopted: pulumi.Output[bool]
-    """Whether the record was there before us; then destroy leaves it."""
+    """Whether the record was there before us; then destroy leaves it, with its earlier URLs."""
+    found: pulumi.Output[dict[str, str]]
+    """What it said before us: `{public_url, internal_url, admin_url}`, or {}."""
     other_records: pulumi.Output[list[str]]
     """UUIDs of further endpoints of the same region and service, which we leave alone."""
 
     def __init__(self, name: str, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        inputs = {
+        inputs: dict[str, Any] = {
             "region": args.region,
             "service_type": args.service_type,
             "service_name": args.service_name,
             **{key: getattr(args, key) for key in _URLS},
             "endpoint_id": None,
             "adopted": None,
+            "found": None,
             "other_records": None,
         }
         super().__init__(EndpointLifecycle(), name, inputs, opts)

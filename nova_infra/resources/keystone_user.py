@@ -1,7 +1,8 @@
-"""KeystoneUser: a user, its password, and its roles in a tenant."""
+"""KeystoneUser: a user, its password, its default tenant, and its roles in a tenant."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,32 +11,41 @@ import pulumi
 
 from ..errors import IdentityError, Problem
 from ..identity import User
-from .lifecycle import Lifecycle, Resource, State, required_text
+from ..remote.operation import progress
+from .lifecycle import Lifecycle, Resource, State, known_list, normal, required_text
 
 ANOTHER_PASSWORD = "another password"  # noqa: S105 - what is shown instead of one
+# What Keystone itself gives a user in its default tenant.
+MEMBER_ROLE = "_member_"
 
 
 @dataclass(frozen=True)
 class KeystoneUserArgs:
     """A user of Keystone with roles in one tenant. Roles besides these are shown (`other_roles`), not removed.
 
-    An empty `email` leaves the user's as it is.
+    An empty `email` or `default_tenant` leaves the user's as it is. Keystone gives a user the role _member_ in its default tenant.
     """
 
-    name: str
+    name: pulumi.Input[str]
     password: pulumi.Input[str]
-    tenant: str = "service"
-    roles: Sequence[str] = ("admin",)
-    email: str = ""
-    enabled: bool = True
+    tenant: pulumi.Input[str] = "service"
+    roles: pulumi.Input[Sequence[pulumi.Input[str]]] = ("admin",)
+    email: pulumi.Input[str] = ""
+    enabled: pulumi.Input[bool] = True
+    default_tenant: pulumi.Input[str] = ""
 
 
 class KeystoneUserLifecycle(Lifecycle):
-    """The user in the Keystone that the provider names."""
+    """The user in the Keystone that the provider names.
+
+    A user that was there before our first create stays on destroy, and gets its e-mail, enabled and default tenant back, and loses the
+    roles that we added. Its password cannot be put back: nobody can read it. A default tenant where there was none cannot be
+    taken away: v2.0 has no call for that; its role _member_ is.
+    """
 
     kind = "Keystone user"
     identity = ("name",)
-    computed = ("user_id", "adopted", "other_roles")
+    computed = ("user_id", "adopted", "found", "other_roles")
 
     def name_of(self, wanted: State) -> str:
         """The name of the user."""
@@ -44,25 +54,25 @@ class KeystoneUserLifecycle(Lifecycle):
     def problems(self, wanted: State) -> list[Problem]:
         """Empty name, password, tenant; no role."""
         problems = required_text(wanted, "name", "password", "tenant")
-        if not wanted["roles"]:
+        roles = known_list(wanted, "roles")
+        if roles is not None and not [role for role in roles if role]:
             problems.append(Problem("roles", "is empty: the user could do nothing"))
         return problems
 
     def make(self, wanted: State) -> dict[str, Any]:
-        """Notes whether the user is there already, then makes it as wanted."""
+        """Notes what is there already, then makes the user as wanted."""
+        self._refuse_what_is_missing(wanted)
         identity = self.access.identity
-        # Before anything is made: a tenant or role that is missing stops here.
-        identity.tenant_id(wanted["tenant"])
-        for role in wanted["roles"]:
-            identity.role_id(role)
         user = identity.find_user(wanted["name"])
-        noted = self.access.note_first(self._note(wanted), "found" if user else "new")
+        found = self._as_found(user, wanted) if user else {}
+        found = self._noted(wanted, found)
         if user is None:
             user = identity.create_user(wanted["name"], wanted["password"], wanted["email"], wanted["enabled"])
+            self._set_default_tenant(user, wanted["default_tenant"])
             self._grant(user, wanted)
         else:
             self._apply(user, wanted)
-        return self._outputs(user, wanted, adopted=noted == "found")
+        return self._outputs(user, wanted, found)
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The user as Keystone has it; the password by trying it once."""
@@ -75,41 +85,63 @@ class KeystoneUserLifecycle(Lifecycle):
             **known,
             "email": user.email if known["email"] else "",
             "enabled": user.enabled,
+            "default_tenant": identity.tenant_name(user.default_tenant_id) if known["default_tenant"] else "",
             "roles": [role for role in known["roles"] if role in roles],
             # A user that is disabled or has no role gets no token with any password.
             "password": known["password"]
             if not (user.enabled and roles) or self._password_works(known)
             else ANOTHER_PASSWORD,
         }
-        return observed, self._outputs(user, known, adopted=bool(known.get("adopted")))
+        return observed, self._outputs(user, known, dict(known.get("found") or {}))
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
-        """Makes the user as wanted; roles that the stack named and no longer names are taken away."""
+        """Makes the user as wanted; roles that the stack named and no longer names are taken away, unless they were there before."""
+        self._refuse_what_is_missing(wanted)
         identity = self.access.identity
         user = identity.find_user(known["name"])
         if user is None:
             return self.make(wanted)
+        found = self._noted(known, dict(known.get("found") or {}))
+        if found and not set(self._tenants(wanted)) <= set(found["roles"]):
+            found["roles"] = {**self._roles(user, wanted), **found["roles"]}
+            self.access.note(self._note(wanted), json.dumps(found))
         self._apply(user, wanted)
-        before = {(known["tenant"], role) for role in known["roles"]}
-        for tenant, role in sorted(before - {(wanted["tenant"], role) for role in wanted["roles"]}):
+        for tenant, role in sorted(_ours(known) - _ours(wanted) - _roles_in(found)):
             identity.remove_role(user, role, tenant)
-        return self._outputs(user, wanted, adopted=bool(known.get("adopted")))
+        return self._outputs(user, wanted, found)
 
     def remove(self, known: State) -> None:
-        """Deletes the user, unless it was there before us."""
-        if not known.get("adopted"):
-            user = self.access.identity.find_user(known["name"])
-            if user is not None:
-                self.access.identity.delete_user(user.id)
+        """Deletes the user; one that was there before us is put back as it was."""
+        identity = self.access.identity
+        found = self._noted(known, dict(known.get("found") or {}))
+        user = identity.find_user(known["name"])
+        if user is not None and found:
+            self._put_back(user, known, found)
+        elif user is not None:
+            identity.delete_user(user.id)
         self.access.forget_note(self._note(known))
+
+    # ------------------------------------------------------------ steps
+
+    def _refuse_what_is_missing(self, wanted: State) -> None:
+        # Before anything is made: a tenant or role that is missing stops here.
+        for tenant in self._tenants(wanted):
+            self.access.identity.tenant_id(tenant)
+        for role in wanted["roles"]:
+            self.access.identity.role_id(role)
 
     def _apply(self, user: User, wanted: State) -> None:
         email = wanted["email"] or user.email
         if (user.email, user.enabled) != (email, wanted["enabled"]):
             self.access.identity.update_user(user, email, wanted["enabled"])
+        self._set_default_tenant(user, wanted["default_tenant"])
         self._grant(user, wanted)
         if wanted["enabled"] and not self._password_works(wanted):
             self.access.identity.set_password(user, wanted["password"])
+
+    def _set_default_tenant(self, user: User, tenant: str) -> None:
+        if tenant and self.access.identity.tenant_name(user.default_tenant_id) != tenant:
+            self.access.identity.set_default_tenant(user, tenant)
 
     def _grant(self, user: User, wanted: State) -> None:
         has = self.access.identity.roles_of(user, wanted["tenant"])
@@ -117,19 +149,69 @@ class KeystoneUserLifecycle(Lifecycle):
             if role not in has:
                 self.access.identity.add_role(user, role, wanted["tenant"])
 
+    def _put_back(self, user: User, known: State, found: dict[str, Any]) -> None:
+        identity = self.access.identity
+        email = found["email"] if known["email"] else user.email
+        if (user.email, user.enabled) != (email, found["enabled"]):
+            identity.update_user(user, email, found["enabled"])
+        if known["default_tenant"] and identity.tenant_name(user.default_tenant_id) != found["default_tenant"]:
+            if found["default_tenant"]:
+                identity.set_default_tenant(user, found["default_tenant"])
+            else:
+                progress(f"user {user.name}")(
+                    f"its default tenant stays {known['default_tenant']}: it had none, and Keystone v2.0 cannot take one away"
+                )
+        # Keystone moves its own role with the default tenant, also away from where it was before us.
+        before, member = _roles_in(found), (known["default_tenant"], MEMBER_ROLE)
+        for tenant, role in sorted((_ours(known) | {member}) - before):
+            identity.remove_role(user, role, tenant)
+        if member in before and MEMBER_ROLE not in identity.roles_of(user, known["default_tenant"]):
+            identity.add_role(user, MEMBER_ROLE, known["default_tenant"])
+
+    # ------------------------------------------------------------ what was there
+
+    def _as_found(self, user: User, wanted: State) -> dict[str, Any]:
+        return {
+            "email": user.email,
+            "enabled": user.enabled,
+            "default_tenant": self.access.identity.tenant_name(user.default_tenant_id),
+            "roles": self._roles(user, wanted),
+        }
+
+    def _roles(self, user: User, wanted: State) -> dict[str, list[str]]:
+        return {tenant: self.access.identity.roles_of(user, tenant) for tenant in self._tenants(wanted)}
+
+    def _noted(self, state: State, found: dict[str, Any]) -> dict[str, Any]:
+        return dict(json.loads(self.access.note_first(self._note(state), json.dumps(found))))
+
+    def _tenants(self, state: State) -> list[str]:
+        return sorted({state["tenant"], state["default_tenant"]} - {""})
+
     def _password_works(self, state: State) -> bool:
         return self.access.identity.password_works(state["name"], state["password"], state["tenant"])
 
-    def _outputs(self, user: User, wanted: State, *, adopted: bool) -> dict[str, Any]:
+    def _outputs(self, user: User, wanted: State, found: dict[str, Any]) -> dict[str, Any]:
         try:
             roles = self.access.identity.roles_of(user, wanted["tenant"])
         except IdentityError:
             roles = []
         others = [role for role in roles if role not in wanted["roles"]]
-        return {"user_id": user.id, "adopted": adopted, "other_roles": others}
+        return {"user_id": user.id, "adopted": bool(found), "found": found, "other_roles": others}
 
     def _note(self, state: State) -> str:
         return f"user.{state['name']}"
+
+
+def _ours(state: State) -> set[tuple[str, str]]:
+    return {(state["tenant"], role) for role in state["roles"]}
+
+
+def _roles_in(found: State) -> set[tuple[str, str]]:
+    return {(tenant, role) for tenant, roles in found.get("roles", {}).items() for role in roles}
+
+
+def _sorted_once(roles: Sequence[str]) -> list[str]:
+    return sorted(set(roles))
 
 
 class KeystoneUser(Resource, module="nova", name="KeystoneUser"):
@@ -146,19 +228,23 @@ class KeystoneUser(Resource, module="nova", name="KeystoneUser"):
     """Keystone's UUID."""
     adopted: pulumi.Output[bool]
     """Whether the user was there before us; then destroy leaves it."""
+    found: pulumi.Output[dict[str, Any]]
+    """What was there before us, which destroy puts back: `{email, enabled, default_tenant, roles: {TENANT: [ROLE]}}`, or {}."""
     other_roles: pulumi.Output[list[str]]
     """Roles in the tenant that the stack does not name."""
 
     def __init__(self, name: str, args: KeystoneUserArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        inputs = {
+        inputs: dict[str, Any] = {
             "name": args.name,
             "password": pulumi.Output.secret(args.password),
             "tenant": args.tenant,
-            "roles": sorted(args.roles),
+            "roles": normal(args.roles, _sorted_once),
             "email": args.email,
             "enabled": args.enabled,
+            "default_tenant": args.default_tenant,
             "user_id": None,
             "adopted": None,
+            "found": None,
             "other_roles": None,
         }
         super().__init__(KeystoneUserLifecycle(), name, inputs, opts)

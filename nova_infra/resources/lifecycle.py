@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from inspect import isawaitable
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi import dynamic
@@ -21,6 +22,8 @@ from ..provider import AnyConnection, with_provider
 from .engine import end_with_the_engine
 
 State = Mapping[str, Any]
+T = TypeVar("T")
+U = TypeVar("U")
 # The format of what we store; a later version reads older ones.
 STATE_SCHEMA = 1
 _NOT_OURS = ("__provider", "state_schema")
@@ -171,6 +174,25 @@ def usable_connection(wanted: State) -> list[Problem]:
     if port != rpc.UNKNOWN and not (isinstance(port, int) and 0 < port < 65536):
         problems.append(Problem("connection.port", f"is {port!r}; a port is a whole number from 1 to 65535"))
     return problems
+
+
+def known_list(wanted: State, key: str) -> list[Any] | None:
+    """The items of an input, or None while they are not known yet."""
+    value = wanted.get(key)
+    return list(value) if isinstance(value, (list, tuple)) else None
+
+
+def normal(value: pulumi.Input[T], function: Callable[[Any], U]) -> pulumi.Input[U]:
+    """What the function makes of an input: at once of a plain value, so that previews show it, else when it is known."""
+    return pulumi.Output.from_input(value).apply(function) if _has_outputs(value) else function(value)
+
+
+def _has_outputs(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_outputs(each) for each in value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(_has_outputs(each) for each in value)
+    return isinstance(value, pulumi.Output) or isawaitable(value)
 
 
 def _changed(olds: State, news: State) -> set[str]:

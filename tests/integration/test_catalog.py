@@ -21,6 +21,7 @@ USER: dict[str, Any] = {
     "roles": ["admin"],
     "email": "",
     "enabled": True,
+    "default_tenant": "",
 }
 SERVICE = {"name": "first", "type": "light", "description": 'It\'s "first" light'}
 URL = "http://controller:9999/v2/%(tenant_id)s"

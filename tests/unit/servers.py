@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from nova_infra import mysql
 from nova_infra.compute import Server, ServiceReport
 from nova_infra.errors import IdentityError
 from nova_infra.identity import EndpointRecord, ServiceRecord, User
@@ -92,8 +93,17 @@ class Keystone:
 
     def update_user(self, user: User, email: str, enabled: bool) -> None:
         self.log.survive()
-        self.users[user.name] = dataclasses.replace(user, email=email, enabled=enabled)
+        self.users[user.name] = dataclasses.replace(self.users[user.name], email=email, enabled=enabled)
         self.log(f"update user {user.name}")
+
+    def set_default_tenant(self, user: User, tenant: str) -> None:
+        self.log.survive()
+        old = self.users[user.name].default_tenant_id
+        self.users[user.name] = dataclasses.replace(self.users[user.name], default_tenant_id=self.tenant_id(tenant))
+        # As Keystone does: its own role moves with the default tenant.
+        self.roles.discard((user.name, "_member_", old))
+        self.roles.add((user.name, "_member_", tenant))
+        self.log(f"default tenant {tenant}")
 
     def set_password(self, user: User, password: str) -> None:
         self.log.survive()
@@ -114,8 +124,11 @@ class Keystone:
             raise IdentityError(f"no tenant {name}")
         return name
 
+    def tenant_name(self, tenant_id: str) -> str:
+        return tenant_id
+
     def role_id(self, name: str) -> str:
-        if name not in ("admin", "member"):
+        if name not in ("admin", "member", "observer"):
             raise IdentityError(f"no role {name}")
         return name
 
@@ -129,6 +142,8 @@ class Keystone:
 
     def remove_role(self, user: User, role: str, tenant: str) -> None:
         self.log.survive()
+        if (user.name, role, tenant) not in self.roles:
+            return
         self.roles.discard((user.name, role, tenant))
         self.log(f"take {role} in {tenant}")
 
@@ -178,25 +193,36 @@ class MariaDB:
         self.grants = {key: each for key, each in self.grants.items() if key[:2] != (user, host)}
         self.log(f"drop user {user}@{host}")
 
-    def schemas_of(self, user: str, host: str) -> set[str]:
-        return {schema for name, at, schema in self.grants if (name, at) == (user, host)}
+    every_privilege = frozenset({"SELECT", "INSERT", "DELETE", "DROP"})
+    without = mysql.Server.without
+    common = mysql.Server.common
+
+    def shared(self, user: str, host: str, schema: str) -> bool:
+        return any((name, at) == (user, host) and on != schema for name, at, on in self.grants)
 
     def privileges(self, user: str, host: str, schema: str) -> list[str]:
         granted = self.grants.get((user, host, schema), set())
-        return sorted({ALL} | granted & {GRANT_OPTION} if ALL in granted else granted)
+        every = granted >= self.every_privilege
+        return sorted({ALL} | granted & {GRANT_OPTION} if every else granted)
 
     def grant(self, user: str, host: str, schema: str, privileges: Any) -> None:
         self.log.survive()
-        self.grants.setdefault((user, host, schema), set()).update(privileges)
+        assert (user, host) in self.hashes, "GRANT would make a user without a password"
+        assert privileges
+        self.grants.setdefault((user, host, schema), set()).update(self._single(privileges))
         self.log(f"grant {', '.join(sorted(privileges))} to {user}@{host}")
 
     def revoke(self, user: str, host: str, schema: str, privileges: Any) -> None:
         self.log.survive()
         granted = self.grants[user, host, schema]
-        granted -= set(privileges)
+        assert self._single(privileges) & granted, "there is no such grant"
+        granted -= self._single(privileges)
         if not granted:
             del self.grants[user, host, schema]
         self.log(f"revoke {', '.join(sorted(privileges))} from {user}@{host}")
+
+    def _single(self, privileges: Any) -> set[str]:
+        return set(privileges) - {ALL} | (self.every_privilege if ALL in privileges else set())
 
 
 class Nova:
@@ -263,6 +289,15 @@ class Reached:
 
     def deadline(self, _name: str) -> float:
         return 10.0
+
+    def note(self, name: str, content: str) -> None:
+        self.log.survive()
+        self.notes[name] = content
+
+    def dump_database(self, schema: str) -> None:
+        self.log.survive()
+        assert schema in self.database.schemas
+        self.log(f"dump {schema}")
 
     def node(self, _name: str, _connection: Any) -> Node:
         return Node(self.log)

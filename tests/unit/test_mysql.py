@@ -14,7 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_infra.errors import DatabaseError
-from nova_infra.mysql import ALL, GRANT_OPTION, Schema, Server, native_hash, password_matches
+from nova_infra.mysql import (
+    ALL,
+    GRANT_OPTION,
+    SCHEMA_PRIVILEGES,
+    Schema,
+    Server,
+    lacking,
+    native_hash,
+    normalized,
+    option_file,
+    password_matches,
+)
 
 # The columns of mysql.db and the privileges that they stand for (MariaDB's documentation, "mysql.db Table" and "GRANT").
 PRIVILEGES = {
@@ -74,6 +85,11 @@ class Wire:
         return Connection(**options)
 
 
+def changes(wire: Wire) -> list[str]:
+    """What was sent besides questions."""
+    return [each for each in wire.sent if not each.startswith("SELECT ")]
+
+
 Connected = Callable[..., tuple[Server, Wire]]
 
 
@@ -116,26 +132,44 @@ def test_a_schema_is_made_changed_and_dropped_by_its_quoted_name(
 
 @pytest.mark.parametrize(("name", "_quoted", "pattern"), NAMES)
 def test_grants_are_on_exactly_this_schema(connected: Connected, name: str, _quoted: str, pattern: str) -> None:
-    server, wire = connected()
+    server, wire = connected((pattern.strip("`").replace("``", "`"),))
     server.grant("nova", "%", name, [ALL])
     server.revoke("nova", "%", name, ["SELECT", "CREATE VIEW"])
-    assert wire.sent == [
+    assert changes(wire) == [
         f"GRANT ALL PRIVILEGES ON {pattern}.* TO 'nova'@'%'",
         f"REVOKE CREATE VIEW, SELECT ON {pattern}.* FROM 'nova'@'%'",  # noqa: S608 - expected, not sent
     ]
 
 
 def test_the_grant_option_is_granted_with_and_revoked_alone(connected: Connected) -> None:
-    server, wire = connected()
+    server, wire = connected(("nova",))
     server.grant("nova", "localhost", "nova", [ALL, GRANT_OPTION])
     server.grant("nova", "localhost", "nova", [GRANT_OPTION])
     server.revoke("nova", "localhost", "nova", [GRANT_OPTION, ALL])
-    assert wire.sent == [
+    assert changes(wire) == [
         "GRANT ALL PRIVILEGES ON `nova`.* TO 'nova'@'localhost' WITH GRANT OPTION",
         "GRANT USAGE ON `nova`.* TO 'nova'@'localhost' WITH GRANT OPTION",
         "REVOKE GRANT OPTION ON `nova`.* FROM 'nova'@'localhost'",
         "REVOKE ALL PRIVILEGES ON `nova`.* FROM 'nova'@'localhost'",
     ]
+
+
+def test_a_grant_is_revoked_as_somebody_else_wrote_it_and_no_other(connected: Connected) -> None:
+    server, wire = connected(("my_db",), ("myxdb",), (r"my\_db",))
+    server.revoke("nova", "%", "my_db", ["SELECT"])
+    assert changes(wire) == [
+        r"REVOKE SELECT ON `my\_db`.* FROM 'nova'@'%'",
+        "REVOKE SELECT ON `my_db`.* FROM 'nova'@'%'",
+    ]
+
+
+@pytest.mark.parametrize("name", ["SELECT ON `x`.* TO y; DROP DATABASE z --", "ALL`", "select", ""])
+def test_what_is_no_name_of_a_privilege_is_never_sent(connected: Connected, name: str) -> None:
+    server, wire = connected(("nova",))
+    for change in (server.grant, server.revoke):
+        with pytest.raises(DatabaseError, match="not the name of a privilege"):
+            change("nova", "%", "nova", ["SELECT", name])
+    assert changes(wire) == []
 
 
 def test_a_password_is_sent_as_its_hash(connected: Connected) -> None:
@@ -144,7 +178,7 @@ def test_a_password_is_sent_as_its_hash(connected: Connected) -> None:
     server.set_password("nova", "%", "notagoodpwd")
     assert wire.sent == [
         f"CREATE USER 'nova'@'%' IDENTIFIED BY PASSWORD '{HASH}'",
-        f"SET PASSWORD FOR 'nova'@'%' = '{HASH}'",
+        f"GRANT USAGE ON *.* TO 'nova'@'%' IDENTIFIED BY PASSWORD '{HASH}'",
     ]
 
 
@@ -157,7 +191,7 @@ def test_a_users_name_is_a_bound_value(connected: Connected, user: str) -> None:
 
 
 def test_only_a_user_that_is_there_is_dropped(connected: Connected) -> None:
-    server, wire = connected(("localhost", HASH))
+    server, wire = connected(("localhost", HASH, "", ""))
     server.drop_user("nova", "localhost")
     server.drop_user("nova", "%")
     assert [each for each in wire.sent if each.startswith("DROP")] == ["DROP USER 'nova'@'localhost'"]
@@ -179,6 +213,11 @@ def row(*granted: str, schema: str = "nova") -> dict[str, str]:
 @pytest.mark.parametrize(("column", "privilege"), PRIVILEGES.items())
 def test_each_column_is_named_as_in_grant(connected: Connected, column: str, privilege: str) -> None:
     assert connected(row(column))[0].privileges("nova", "%", "nova") == [privilege]
+
+
+def test_what_can_be_granted_is_what_the_documentation_names() -> None:
+    # The last one came with 11.3.
+    assert {*PRIVILEGES.values(), ALL, GRANT_OPTION, "SHOW CREATE ROUTINE"} == SCHEMA_PRIVILEGES
 
 
 def test_every_privilege_is_all(connected: Connected) -> None:
@@ -216,11 +255,117 @@ def test_a_schema_is_found_again_under_the_name_that_was_granted(name: str) -> N
         server = Server("controller", "root", "", socket.socket)
         server.grant("nova", "%", name, ["SELECT"])
         stored = wire.sent[0].removeprefix("GRANT SELECT ON `").removesuffix("`.* TO 'nova'@'%'").replace("``", "`")
-        wire.rows = [(stored,)]
-        assert server.schemas_of("nova", "%") == {name}
+        wire.rows = [row("Select_priv", schema=stored)]
+        assert server.privileges("nova", "%", name) == ["SELECT"]
+
+
+PRIVILEGE_SETS = [
+    pytest.param(["all privileges"], ["ALL"], id="the long name"),
+    pytest.param([" All   Privileges ", "select"], ["ALL"], id="all holds the single ones"),
+    pytest.param(["ALL", "grant  option"], ["ALL", "GRANT OPTION"], id="but not the grant option"),
+    pytest.param(["select", "Insert", "SELECT"], ["INSERT", "SELECT"], id="case, order, doubles"),
+    pytest.param(["create temporary\ttables"], ["CREATE TEMPORARY TABLES"], id="spaces"),
+    pytest.param(["usage"], [], id="usage is none"),
+]
+
+
+@pytest.mark.parametrize(("written", "meant"), PRIVILEGE_SETS)
+def test_privileges_are_a_set_however_they_are_written(written: list[str], meant: list[str]) -> None:
+    assert normalized(written) == meant
+
+
+EVERY = sorted(PRIVILEGES.values())
+DIFFERENCES = [
+    # granted, others, granted without the others, both
+    (["ALL"], ["ALL"], [], ["ALL"]),
+    (["ALL", "GRANT OPTION"], ["ALL"], ["GRANT OPTION"], ["ALL"]),
+    (["ALL"], [], ["ALL"], []),
+    (["ALL"], ["GRANT OPTION"], ["ALL"], []),
+    (["ALL"], ["SELECT"], sorted(set(EVERY) - {"SELECT"}), ["SELECT"]),
+    (["SELECT"], ["ALL", "GRANT OPTION"], [], ["SELECT"]),
+    (["SELECT", "GRANT OPTION"], ["ALL"], ["GRANT OPTION"], ["SELECT"]),
+    (["INSERT", "SELECT"], ["DROP", "SELECT"], ["INSERT"], ["SELECT"]),
+]
+
+
+@pytest.mark.parametrize(("granted", "others", "rest", "both"), DIFFERENCES)
+def test_all_is_taken_apart_only_where_it_must_be(
+    connected: Connected, granted: list[str], others: list[str], rest: list[str], both: list[str]
+) -> None:
+    server, _ = connected(*((column,) for column in ["Host", "Db", "User", *PRIVILEGES, "Grant_priv"]))
+    assert server.without(granted, others) == rest
+    assert server.common(granted, others) == both
+
+
+@pytest.mark.parametrize(
+    ("wanted", "granted", "missing"),
+    [
+        (["ALL"], ["SELECT"], ["ALL"]),
+        (["SELECT"], ["ALL"], []),
+        (["ALL", "GRANT OPTION"], ["ALL"], ["GRANT OPTION"]),
+        (["GRANT OPTION", "SELECT"], ["SELECT"], ["GRANT OPTION"]),
+    ],
+)
+def test_what_is_lacking_is_granted_and_all_stays_one_word(
+    wanted: list[str], granted: list[str], missing: list[str]
+) -> None:
+    assert lacking(wanted, granted) == missing
+
+
+# ------------------------------------------------------------ a schema's defaults
+
+
+def test_defaults_are_the_same_in_any_case_and_under_the_name_of_newer_servers() -> None:
+    wanted = Schema("UTF8", "utf8_General_ci")
+    assert wanted.same_as(Schema("utf8", "utf8_general_ci"))
+    assert wanted.same_as(Schema("utf8mb3", "utf8mb3_general_ci"))
+    assert not wanted.same_as(Schema("utf8mb4", "utf8mb4_general_ci"))
+    assert not wanted.same_as(Schema("utf8", "utf8_bin"))
+
+
+# ------------------------------------------------------------ option file
+
+
+@given(value=st.text(st.characters(blacklist_categories=["Cs", "Cc"]) | st.sampled_from("\\\"'# \n\r;[=")))
+def test_any_value_in_an_option_file_is_read_as_it_is(value: str) -> None:
+    line = option_file({"password": value}).split("\n")
+    assert len(line) == 3
+    assert read_as_mariadb_does(line[1]) == value
+
+
+def read_as_mariadb_does(line: str) -> str:
+    """The rules of "Configuring MariaDB with Option Files": quotes around a value, escapes, `#` outside quotes."""
+    value = line.partition("=")[2]
+    assert value[0] == value[-1] == '"'
+    escapes = {"n": "\n", "r": "\r", "t": "\t", "s": " ", "b": "\b", "\\": "\\", '"': '"'}
+    read, characters = "", iter(value[1:-1])
+    for character in characters:
+        assert character != '"', "the value would end here"
+        read += escapes[next(characters)] if character == "\\" else character
+    return read
 
 
 # ------------------------------------------------------------ passwords
+
+
+STORED = [
+    # Password, plugin, authentication_string, and whether the password is the wanted one
+    pytest.param(HASH, "", "", True, id="5.5"),
+    pytest.param("", "mysql_native_password", HASH, True, id="10.2, 10.3 after IDENTIFIED VIA"),
+    pytest.param(HASH, "mysql_native_password", HASH, True, id="10.4 and later: a view"),
+    pytest.param("", "unix_socket", "", False, id="no password at all"),
+    pytest.param("", "ed25519", HASH, False, id="another kind of hash"),
+    pytest.param(HASH, "unix_socket", "", False, id="a hash that nobody asks for"),
+    pytest.param(None, None, None, False, id="null"),
+]
+
+
+@pytest.mark.parametrize(("stored", "plugin", "string", "ours"), STORED)
+def test_the_stored_hash_is_found_where_each_release_keeps_it(
+    connected: Connected, stored: str, plugin: str, string: str, ours: bool
+) -> None:
+    server, _ = connected(("%", stored, plugin, string))
+    assert password_matches(server.password_hashes("nova")["%"], "notagoodpwd") is ours
 
 
 def test_the_hash_is_the_one_of_mariadbs_documentation() -> None:

@@ -45,6 +45,7 @@ USER = {
     "roles": ["admin"],
     "email": "",
     "enabled": True,
+    "default_tenant": "",
 }
 DATABASE = {
     "name": "nova",
