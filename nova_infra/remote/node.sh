@@ -699,20 +699,21 @@ accounts_gone() {
 # schema, its name in a file's name, option file (user, password, way to the server). The file appears under its name only when
 # it is whole, and never in the place of another. The password goes through a pipe: into no argument, no environment, no file.
 # Any ~/.my.cnf is left out, and utf8mb4 loses no character (5.5's own default, utf8, would).
+backups=/var/backups
 dump_database() {
     client=$(command -v mysqldump || command -v mariadb-dump) ||
         fail "there is neither mysqldump nor mariadb-dump on this machine: nothing was dropped. Install MariaDB's client"
-    mkdir -p /var/backups
+    mkdir -p "$backups"
     # What a run that was cut off has left is no dump.
-    rm -f "/var/backups/$2"-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z.sql.gz.part
-    dump=/var/backups/$2-$(date -u +%Y%m%dT%H%M%SZ).sql.gz
+    rm -f "$backups/$2"-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z.sql.gz.part
+    dump=$backups/$2-$(date -u +%Y%m%dT%H%M%SZ).sql.gz
     # Both ends of the pipe must end well; what they complain about comes along.
     heard=$({ { printf '%s' "$3" | "$client" --defaults-file=/dev/stdin --default-character-set=utf8mb4 --max-allowed-packet=1G \
         --single-transaction --hex-blob --routines --triggers --events -- "$1" 2>&3 && echo well >&3; } |
         gzip 2>&3 >"$dump.part" && echo well >&3; } 3>&1)
     if [ "$(printf '%s\n' "$heard" | grep -cx well)" != 2 ] || ! gzip -dc "$dump.part" | tail -n 1 | grep -q '^-- Dump completed'; then
         rm -f "$dump.part"
-        fail "there is no complete dump, and nothing was dropped: $(printf '%s\n' "$heard" | grep -vx well | tail -n 2) (disk space: $(df -Pk /var/backups | tail -n 1))"
+        fail "there is no complete dump, and nothing was dropped: $(printf '%s\n' "$heard" | grep -vx well | tail -n 2) (disk space: $(df -Pk "$backups" | tail -n 1))"
     fi
     # The data is on the disk before anything is dropped. A link, other than a rename, takes nobody's place.
     sync && ln "$dump.part" "$dump" && rm -f "$dump.part" || fail "could not write $dump, and nothing was dropped"
