@@ -170,16 +170,21 @@ class Server:
             "SELECT Db FROM mysql.procs_priv WHERE User = %s AND Host = %s",
             (user, host) * 3,
         )
-        return bool(({_unescaped(str(row[0])) for row in on_schemas} | {str(row[0]) for row in inside}) - {schema})
+        return bool(
+            {str(row[0]) for row in on_schemas} - {_escaped(schema)} or {str(row[0]) for row in inside} - {schema}
+        )
 
     # ------------------------------------------------------------ privileges
 
     def privileges(self, user: str, host: str, schema: str) -> list[str]:
-        """The privileges of user@host on the whole schema, sorted; [ALL] when it has every one (GRANT OPTION besides)."""
+        """The privileges of user@host on exactly this schema, sorted; [ALL] when it has every one (GRANT OPTION besides).
+
+        A grant on a pattern that other schemas match too (`my_db` without a backslash) is not among them; the server takes the more exact one.
+        """
         granted: set[str] = set()
         available: set[str] = set()
         for row in self._rows("SELECT * FROM mysql.db WHERE User = %s AND Host = %s", (user, host), as_dict=True):
-            if _unescaped(str(row["Db"])) != schema:
+            if str(row["Db"]) != _escaped(schema):
                 continue
             available |= _privileges_in(row)
             granted |= _privileges_in(column for column, value in row.items() if value == "Y")
@@ -222,15 +227,12 @@ class Server:
         self._rows(f"GRANT {_privileges(names)} ON {_pattern(schema)}.* TO %s@%s{options}", (user, host))
 
     def revoke(self, user: str, host: str, schema: str, privileges: Collection[str]) -> None:
-        """Takes privileges on the schema away; where there are none any more is fine."""
+        """Takes privileges on the schema away, of which user@host has some."""
+        if GRANT_OPTION in privileges:
+            self._rows(f"REVOKE GRANT OPTION ON {_pattern(schema)}.* FROM %s@%s", (user, host))
         names = [name for name in privileges if name != GRANT_OPTION]
-        rows = self._rows("SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, host))
-        # Somebody may have granted on `my_db` where we would have written `my\_db`.
-        for pattern in sorted({str(row[0]) for row in rows if _unescaped(str(row[0])) == schema}):
-            if GRANT_OPTION in privileges:
-                self._rows(f"REVOKE GRANT OPTION ON {_quoted(pattern)}.* FROM %s@%s", (user, host))
-            if names:
-                self._rows(f"REVOKE {_privileges(names)} ON {_quoted(pattern)}.* FROM %s@%s", (user, host))
+        if names:
+            self._rows(f"REVOKE {_privileges(names)} ON {_pattern(schema)}.* FROM %s@%s", (user, host))
 
     # ------------------------------------------------------------ asking
 
@@ -276,13 +278,13 @@ def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
+def _escaped(schema: str) -> str:
+    # In GRANT and mysql.db the name of a schema is a pattern: `_` and `%` stand for others unless escaped.
+    return schema.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+
+
 def _pattern(schema: str) -> str:
-    # In GRANT the name of a schema is a pattern: `_` and `%` stand for others unless escaped.
-    return _quoted(schema.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
-
-
-def _unescaped(pattern: str) -> str:
-    return pattern.replace("\\_", "_").replace("\\%", "%").replace("\\\\", "\\")
+    return _quoted(_escaped(schema))
 
 
 def _stored(hash_: str, plugin: str, string: str) -> str:
