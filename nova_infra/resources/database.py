@@ -16,6 +16,7 @@ from ..mysql import ALL, SCHEMA_PRIVILEGES, Schema, lacking, normalized, passwor
 from .lifecycle import Lifecycle, Resource, State, known_list, normal, required_text
 
 REFUSE, KEEP, DUMP, DROP = "refuse", "keep", "dump", "drop"
+_NOT_THERE: Mapping[str, Any] = {"found": False, "privileges": []}
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ class DatabaseLifecycle(Lifecycle):
         gone = [host for host in known["hosts"] if known["user"] != wanted["user"] or host not in wanted["hosts"]]
         for host in gone:
             self._remove_user(known, found, host)
+        for host in gone:
+            # Kept, because this may be cut off before the state is stored. Should the host be named again one day, what is there
+            # then counts.
+            found["users"].setdefault(known["user"], {}).setdefault(host, dict(_NOT_THERE))["given_back"] = True
         if gone:
-            # Should they be named again one day, what is there then counts.
-            for host in gone:
-                found["users"].get(known["user"], {}).pop(host, None)
             self.access.note(self._note(wanted), json.dumps(found))
         return _outputs(found)
 
@@ -189,7 +191,7 @@ class DatabaseLifecycle(Lifecycle):
         name, user = known["name"], known["user"]
         if host not in server.password_hashes(user):
             return
-        there = found["users"].get(user, {}).get(host, {"found": False, "privileges": []})
+        there = found["users"].get(user, {}).get(host, _NOT_THERE)
         if not there["found"] and not server.shared(user, host, name):
             server.drop_user(user, host)
             return
@@ -215,7 +217,7 @@ class DatabaseLifecycle(Lifecycle):
     def _noted_with_new_hosts(self, found: dict[str, Any], wanted: State) -> dict[str, Any]:
         # A user or host that the stack names only now may be somebody's.
         users = found["users"].setdefault(wanted["user"], {})
-        new = [host for host in wanted["hosts"] if host not in users]
+        new = [host for host in wanted["hosts"] if users.get(host, {"given_back": True}).get("given_back")]
         if new:
             users.update(self._users(wanted, new))
             self.access.note(self._note(wanted), json.dumps(found))

@@ -117,6 +117,7 @@ class Keystone:
     def delete_user(self, user_id: str) -> None:
         self.log.survive()
         self.users = {name: user for name, user in self.users.items() if user.id != user_id}
+        self.roles = {role for role in self.roles if role[0] in self.users}
         self.log("delete user")
 
     def tenant_id(self, name: str) -> str:

@@ -1,0 +1,94 @@
+"""What the resources' arguments become: plain values stay plain, outputs of other resources are taken too."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pulumi
+import pytest
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+from pulumi.runtime.settings import SETTINGS
+from pulumi.runtime.stack import run_pulumi_func
+
+from nova_infra import DatabaseArgs, EndpointArgs, KeystoneUserArgs, ServiceArgs
+from nova_infra.resources.database import Database
+from nova_infra.resources.endpoint import Endpoint
+from nova_infra.resources.keystone_user import KeystoneUser
+from nova_infra.resources.service import Service
+
+from .test_deployment import Engine, Monitor, without_secrets
+
+
+def made(build: Any) -> Any:
+    """The inputs that the engine gets for the resource `it`; what is marked as a secret is `a secret`."""
+    monitor = Monitor()
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    mocks.set_mocks(Engine(), project="nova", stack="lab", monitor=monitor)
+    SETTINGS.rpc_manager.clear()
+    SETTINGS.outputs.clear()
+
+    async def program() -> None:
+        build()
+
+    asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
+    (request,) = (each for each in monitor.requests if each.name == "it")
+    return without_secrets(json_format.MessageToDict(request.object))
+
+
+def out(value: Any) -> Any:
+    return pulumi.Output.from_input(value)
+
+
+def test_lists_and_privileges_are_written_in_one_way() -> None:
+    hosts = {"%": ["select", "All privileges"], "localhost": ["insert", "INSERT", "delete"]}
+    inputs = made(lambda: Database("it", DatabaseArgs("nova", "nova", "x", hosts=hosts)))
+    assert {host: at["privileges"] for host, at in inputs["hosts"].items()} == {
+        "%": ["ALL"],
+        "localhost": ["DELETE", "INSERT"],
+    }
+    inputs = made(lambda: KeystoneUser("it", KeystoneUserArgs("nova", "x", roles=["b", "a", "b"])))
+    assert inputs["roles"] == ["a", "b"]
+
+
+HOSTS = [
+    pytest.param(lambda: {"%": out(["select", "drop"])}, id="the privileges"),
+    pytest.param(lambda: {"%": [out("select"), "drop"]}, id="one privilege"),
+    pytest.param(lambda: out({"%": ["select", "drop"]}), id="all hosts"),
+]
+
+
+@pytest.mark.parametrize("hosts", HOSTS)
+def test_a_database_takes_outputs_and_only_its_password_is_a_secret(hosts: Any) -> None:
+    def build() -> None:
+        args = DatabaseArgs(out("nova"), out("nova"), out("PASS"), hosts=hosts(), charset=out("utf8"))
+        Database("it", args)
+
+    inputs = made(build)
+    assert (inputs["name"], inputs["user"], inputs["charset"]) == ("nova", "nova", "utf8")
+    assert inputs["hosts"]["%"]["privileges"] == ["DROP", "SELECT"]
+    assert inputs["hosts"]["%"]["password"] == "a secret"
+
+
+def test_a_user_a_service_and_an_endpoint_take_outputs() -> None:
+    def user() -> None:
+        args = KeystoneUserArgs(
+            out("nova"), out("PASS"), out("service"), out(["b", "a"]), out("a@b"), out(False), out("other")
+        )
+        KeystoneUser("it", args)
+
+    inputs = made(user)
+    assert {key: inputs[key] for key in ("name", "tenant", "roles", "email", "enabled", "default_tenant")} == {
+        "name": "nova",
+        "tenant": "service",
+        "roles": ["a", "b"],
+        "email": "a@b",
+        "enabled": False,
+        "default_tenant": "other",
+    }
+    inputs = made(lambda: Service("it", ServiceArgs(out("nova"), out("compute"), out("Compute"))))
+    assert (inputs["name"], inputs["type"], inputs["description"]) == ("nova", "compute", "Compute")
+    url = "http://controller:8774/v2"
+    inputs = made(lambda: Endpoint("it", EndpointArgs(out("r"), out("compute"), out("nova"), *[out(url)] * 3)))
+    assert (inputs["region"], inputs["public_url"], inputs["admin_url"]) == ("r", url, url)
