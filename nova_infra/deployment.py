@@ -150,6 +150,7 @@ class NovaDeployment(pulumi.ComponentResource):
             password=self._secret("novaPassword"),
             tenant=identity.service_tenant,
             roles=[identity.role],
+            default_tenant=identity.default_tenant,
         )
         return KeystoneUser(self._named("user"), args, self._options())
 
