@@ -394,7 +394,7 @@ simulate_install() {
     # A name that only others provide, or that apt takes for a pattern, would never be there as such.
     for name; do
         name=${name%%=*}
-        grep -q "^Inst $name[: ]" "$ours/output" || dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -Eq ' (installed|half-|unpacked|triggers-)' ||
+        sed -n 's/^Inst \([^ :]*\).*$/\1/p' "$ours/output" | grep -Fqx "$name" || dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -Eq ' (installed|half-|unpacked|triggers-)' ||
             fail "apt knows no package $name of its own. If it is a virtual one, name a package that provides it"
     done
     new=$(sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output")
@@ -490,7 +490,8 @@ running_services() {
     done
 }
 
-apt_failed() { fail "apt-get $1: $(grep -E '^(E|dpkg):|error' "$ours/output" | tail -n 5)$(held_back)"; }
+# What apt says behind a question that it has asked stands in the line of the question.
+apt_failed() { fail "apt-get $1: $(grep -E '(^|[] ])E: |^dpkg:|error' "$ours/output" | tail -n 5)$(held_back)"; }
 
 install_packages() {
     mkdir -p "$ours"
@@ -553,8 +554,9 @@ purge_packages() {
     wait_for_apt
     take_away $(ours_here)
     if [ -n "$keep" ]; then
-        # Still ours, and noted as such, with their users and groups.
+        # Still ours, and noted as such, with their users and groups; but nobody names them.
         forget_gone
+        rm -f "$ours/packages.named"
     else
         remove_accounts packages.accounts
         rm -f "$ours/packages.added" "$ours/packages.removable" "$ours/packages.named" "$ours/packages.accounts" "$ours/packages.leaving"

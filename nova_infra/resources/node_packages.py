@@ -20,6 +20,7 @@ from .lifecycle import Lifecycle, Resource, State, required_text, usable_connect
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 PRESENT = "present"
+NOTES = "/var/lib/nova-infra"
 # Notes on the node: the packages that apt added for us, and those that the stack names.
 ADDED = "packages.added"
 NAMED = "packages.named"
@@ -167,13 +168,14 @@ def _noted(facts: Facts, note: str) -> set[str]:
 
 def _removal(known: State, facts: Facts) -> list[Call]:
     if facts.notes[ADDED] is None:
-        return []
+        # A run that failed early leaves no note, and still our folder.
+        return [call("remove_notes")] if facts.paths[NOTES] else []
     same_machine(known, facts)
     return [call("purge_packages", title="removing the packages that we added"), call("remove_notes")]
 
 
 def _question(state: State) -> Question:
-    return Question(packages=sorted(state["packages"]), notes=(ADDED, NAMED))
+    return Question(packages=sorted(state["packages"]), notes=(ADDED, NAMED), paths=(NOTES,))
 
 
 def _found(facts: Facts) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nova_infra.access import Access
-from nova_infra.errors import ComputeError, ConnectionFailed
+from nova_infra.errors import ComputeError, ConnectionFailed, StepFailed
 from nova_infra.remote.connection import Unreachable
 from nova_infra.remote.inspection import Question, inspect
+from nova_infra.remote.script import Call, call
 from tests.nodes import ROOT, Lab
 
 
@@ -76,3 +78,60 @@ def test_the_compute_api_is_found_by_a_token_that_is_older_than_its_endpoint(lab
         assert "endpoint" not in str(raised.value)
     finally:
         lab.openstack(f"keystone service-delete {made}")
+
+
+SERVICE = "novainfratest"
+INIT_SCRIPT = r"""cat >/etc/init.d/novainfratest <<'SCRIPT'
+#!/bin/sh
+pid=/var/run/novainfratest.pid
+case $1 in
+start) start-stop-daemon --start --background --make-pidfile --pidfile $pid --exec /bin/sleep -- 1000 ;;
+stop) [ ! -e /run/novainfratest-hangs ] || sleep 60; start-stop-daemon --stop --oknodo --pidfile $pid && rm -f $pid ;;
+status) [ -e $pid ] && [ -d /proc/$(cat $pid) ] || exit 3 ;;
+esac
+SCRIPT
+chmod 755 /etc/init.d/novainfratest"""
+
+
+@pytest.fixture
+def service(lab: Lab) -> Iterator[None]:
+    """A service with a script of System V, whose stop can be made to hang."""
+    lab.run("compute1", INIT_SCRIPT)
+    yield
+    lab.run(
+        "compute1",
+        "rm -f /run/novainfratest-hangs; service novainfratest stop; rm -f /etc/init.d/novainfratest /var/run/novainfratest.pid; "
+        "rm -f /var/lib/nova-infra/*novainfratest /var/lib/nova-infra/lock; rmdir /var/lib/nova-infra 2>/dev/null; true",
+    )
+
+
+def test_a_service_is_started_stopped_and_started_again_with_the_usual_umask_and_none_of_our_files(
+    lab: Lab, access: Access, service: None
+) -> None:
+    node = access.node("compute1", connection(lab))
+
+    def read() -> list[tuple[str, ...]]:
+        return node.run([call("read_service", SERVICE)], doing="reading", deadline=20).all("service")
+
+    start = [Call('mkdir -p "$ours"'), call("lock", "5"), call("start_service", SERVICE, "abc")]
+    node.run(start, doing="starting", deadline=30)
+    first = read()[0]
+    assert first[1] == "running"
+    assert first[-1].endswith(" abc")
+    held = lab.run(
+        "compute1", f"grep -h Umask /proc/{first[2]}/status; ls -l /proc/{first[2]}/fd | grep -c nova-infra; true"
+    )
+    assert held.split() == ["Umask:", "0022", "0"]
+    node.run([call("stop_services", SERVICE)], doing="stopping", deadline=30)
+    node.run([call("stop_services", SERVICE)], doing="stopping", deadline=30)
+    assert read()[0][1] == "stopped"
+    node.run(start, doing="starting", deadline=30)
+    assert read()[0][2] != first[2]
+
+
+def test_a_service_that_does_not_stop_is_named_with_its_limit(lab: Lab, access: Access, service: None) -> None:
+    node = access.node("compute1", connection(lab))
+    node.run([Call('mkdir -p "$ours"'), call("start_service", SERVICE, "abc")], doing="starting", deadline=30)
+    lab.run("compute1", "touch /run/novainfratest-hangs")
+    with pytest.raises(StepFailed, match=f"service {SERVICE} stop: not within 1 s"):
+        node.run([Call("service_patience=1"), call("stop_services", SERVICE)], doing="stopping", deadline=30)

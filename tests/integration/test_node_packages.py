@@ -307,7 +307,7 @@ def another_apt(lab: Lab, seconds: int) -> Iterator[None]:
     """A process that holds dpkg's lock as dpkg does: with fcntl(2), which flock(1) does not see."""
     hold = (
         "use Fcntl; open(F, '>>', '/var/lib/dpkg/lock') or die; "
-        "fcntl(F, F_SETLK, pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0)) or die; $| = 1; print 'held'; sleep "
+        "$lock = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die; $| = 1; print 'held'; sleep "
         f"{seconds}"
     )
     command = [ROOT / "lab" / "ssh", "compute1", f"sudo perl -e {shlex.quote(hold)}"]
