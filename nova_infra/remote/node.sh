@@ -392,14 +392,15 @@ simulate_install() {
     refuse_held
     older=$(listed_under 'The following packages will be DOWNGRADED:')
     # A name that only others provide, or that apt takes for a pattern, would never be there as such.
+    all=$(sed -n 's/^Inst \([^ :]*\).*$/\1/p' "$ours/output")
     for name; do
         name=${name%%=*}
-        sed -n 's/^Inst \([^ :]*\).*$/\1/p' "$ours/output" | grep -Fqx "$name" || dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -Eq ' (installed|half-|unpacked|triggers-)' ||
+        printf '%s\n' "$all" | grep -Fqx "$name" || status_of "$name" | grep -Eq ' (installed|half-|unpacked|triggers-)' ||
             fail "apt knows no package $name of its own. If it is a virtual one, name a package that provides it"
     done
     new=$(sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output")
     for package in $new; do
-        case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+        case $(status_of "$package") in
             *config-files) echo "$package" >&4 ;;
             *) echo "$package" ;;
         esac
@@ -601,8 +602,12 @@ forget() {
 
 # Of what we added: what is there. Of what had left its configuration here before us, that does not count.
 ours_here() {
-    for package in $(cat "$ours/packages.added" 2>/dev/null); do status_of "$package" | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && echo "$package"; done
-    for package in $(cat "$ours/packages.removable" 2>/dev/null); do status_of "$package" | grep -Eq ' (installed|half-|unpacked|triggers-)' && echo "$package"; done
+    for package in $(cat "$ours/packages.added" 2>/dev/null); do
+        status_of "$package" | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && echo "$package"
+    done
+    for package in $(cat "$ours/packages.removable" 2>/dev/null); do
+        status_of "$package" | grep -Eq ' (installed|half-|unpacked|triggers-)' && echo "$package"
+    done
 }
 status_of() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null; }
 
@@ -652,7 +657,9 @@ needed_by() {
     done
 }
 
-scripts_of() { for package; do dpkg-query --control-path "$package" 2>/dev/null; done | grep -E '\.(preinst|postinst|prerm|postrm|config)$'; }
+scripts_of() {
+    for package; do dpkg-query --control-path "$package" 2>/dev/null; done | grep -E '\.(preinst|postinst|prerm|postrm|config)$'
+}
 
 # Of the users and groups that came with our packages, those of which the scripts of these packages speak: noted before the
 # scripts are gone.
@@ -668,9 +675,10 @@ note_leaving() {
 # The users and groups of our list $1. Only accounts of the system: ids below 1000, and Debian's own range from 60000.
 remove_accounts() {
     [ -e "$ours/$1" ] || return 0
+    info=/var/lib/dpkg/info
     for kind in user group; do
         for name in $(sed -n "s/^$kind //p" "$ours/$1"); do
-            if [ "$1" = packages.leaving ] && grep -Fqw -e "$name" $(ls -d /var/lib/dpkg/info/*inst /var/lib/dpkg/info/*rm /var/lib/dpkg/info/*.config 2>/dev/null); then
+            if [ "$1" = packages.leaving ] && grep -Fqsw -e "$name" "$info"/*inst "$info"/*rm "$info"/*.config; then
                 say "progress${tab}the $kind $name stays, because another package speaks of it"
                 continue
             fi
