@@ -17,8 +17,7 @@ from nova_infra.resources.database import Database
 from nova_infra.resources.endpoint import Endpoint
 from nova_infra.resources.keystone_user import KeystoneUser
 from nova_infra.resources.service import Service
-
-from .test_deployment import Engine, Monitor, without_secrets
+from tests.mocked import Engine, Monitor, without_secrets
 
 
 def made(build: Any) -> Any:
