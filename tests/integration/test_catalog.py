@@ -144,6 +144,7 @@ def test_removing_a_user_twice_is_the_same_and_one_that_was_there_before_us_stay
     assert adopted["adopted"] is True
     user.remove({**USER, **adopted})
     assert len(users(lab)) == 1
+    lab.openstack("keystone user-delete 'first light'")
 
 
 def test_a_tenant_or_role_that_is_missing_is_named_before_anything_is_made(
@@ -167,6 +168,7 @@ def test_a_service_is_made_once_and_a_fitting_one_is_adopted(lab: Lab, service: 
     assert adopted["adopted"] is True
     service.remove({**SERVICE, **adopted})
     assert len(services(lab)) == 1
+    lab.openstack("keystone service-delete first")
 
 
 def test_a_new_description_keeps_every_endpoint_of_the_service(
@@ -213,6 +215,95 @@ def test_removing_an_endpoint_twice_is_the_same(lab: Lab, endpoint: EndpointLife
     endpoint.remove({**ENDPOINT, **made})
     endpoint.remove({**ENDPOINT, **made})
     assert endpoints(lab) == []
+
+
+@pytest.fixture
+def member_role(lab: Lab) -> Iterator[None]:
+    """Keystone makes the role _member_ with the first default tenant; the lab had none."""
+    there = "_member_" in lab.openstack("keystone role-list")
+    yield
+    if not there:
+        lab.openstack("keystone role-delete _member_", check=False)
+
+
+def user_as_keystone_has_it(lab: Lab) -> dict[str, str]:
+    rows = {row["Property"]: row["Value"] for row in lab.table("keystone user-get 'first light'")}
+    return {key: rows.get(key, "") for key in ("email", "enabled", "tenantId")}
+
+
+def role_names(lab: Lab, tenant: str) -> set[str]:
+    (user,) = users(lab)
+    return {row["name"] for row in lab.table(f"keystone user-role-list --user {user['id']} --tenant {tenant}")}
+
+
+@pytest.mark.usefixtures("member_role")
+def test_a_default_tenant_is_set_seen_by_name_and_repaired(lab: Lab, user: KeystoneUserLifecycle) -> None:
+    tenants = {row["name"]: row["id"] for row in lab.table("keystone tenant-list")}
+    wanted = {**USER, "default_tenant": "service"}
+    made = user.make(wanted)
+    assert user.make(wanted) == {**made, "other_roles": ["_member_"]}
+    assert user_as_keystone_has_it(lab)["tenantId"] == tenants["service"]
+    user.access.identity._client.users.update_tenant(made["user_id"], tenants["admin"])
+    seen = user.look({**wanted, **made})
+    assert seen is not None
+    assert seen[0]["default_tenant"] == "admin"
+    changed = user.change({**seen[0], **made}, wanted)
+    assert user_as_keystone_has_it(lab)["tenantId"] == tenants["service"]
+    assert role_names(lab, "service") == {"admin", "_member_"}
+    assert user.look({**wanted, **changed}) == ({**wanted, **changed}, changed)
+
+
+@pytest.mark.usefixtures("member_role")
+def test_a_user_that_was_there_before_us_is_put_back_as_it_was(lab: Lab, user: KeystoneUserLifecycle) -> None:
+    lab.openstack(
+        "keystone user-create --name 'first light' --pass before --email before@example.org --enabled false --tenant admin"
+    )
+    try:
+        before, roles = user_as_keystone_has_it(lab), {each: role_names(lab, each) for each in ("admin", "service")}
+        wanted = {**USER, "email": "ours@example.org", "default_tenant": "service"}
+        made = user.make(wanted)
+        assert made["adopted"] is True
+        assert user.make(wanted) == made
+        assert user.look({**wanted, **made}) == ({**wanted, **made}, made)
+        assert user_as_keystone_has_it(lab) != before
+        assert role_names(lab, "service") == {"admin", "_member_"}
+        for _ in range(2):
+            user.remove({**wanted, **made})
+            assert user_as_keystone_has_it(lab) == before
+            assert {each: role_names(lab, each) for each in ("admin", "service")} == roles
+    finally:
+        lab.openstack("keystone user-delete 'first light'")
+
+
+def test_a_service_and_an_endpoint_that_were_there_before_us_say_again_what_they_said(lab: Lab, access: Access) -> None:
+    service, endpoint = ServiceLifecycle(), EndpointLifecycle()
+    service.access = endpoint.access = access
+    theirs = "http://theirs.example.org/%(tenant_id)s"
+    elsewhere = "http://elsewhere.example.org/"
+    lab.openstack(
+        "keystone service-create --name first --type light --description 'by hand'\n"
+        f"for it in 'regionOne {theirs}' 'elsewhere {elsewhere}'; do set -- $it\n"
+        'keystone endpoint-create --service first --region $1 --publicurl "$2" --internalurl "$2" --adminurl "$2"; done'
+    )
+
+    def there() -> tuple[list[str], list[tuple[str, str]]]:
+        described = [row["description"] for row in services(lab)]
+        return described, sorted((row["region"], row["publicurl"]) for row in endpoints(lab))
+
+    before = there()
+    assert before == (["by hand"], [("elsewhere", elsewhere), ("regionOne", theirs)])
+    try:
+        made = service.make(SERVICE)
+        found = endpoint.make(ENDPOINT)
+        assert there() == ([SERVICE["description"]], [("elsewhere", elsewhere), ("regionOne", URL)])
+        assert (made["adopted"], made["found"]) == (True, {"description": "by hand"})
+        assert (found["adopted"], found["found"]["public_url"]) == (True, theirs)
+        for _ in range(2):
+            endpoint.remove({**ENDPOINT, **found})
+            service.remove({**SERVICE, **made})
+            assert there() == before
+    finally:
+        lab.openstack("keystone service-delete first")
 
 
 def test_a_wrong_password_of_the_administrator_is_one_sentence_without_it(access: Access) -> None:
