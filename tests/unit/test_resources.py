@@ -75,6 +75,10 @@ ALL_KINDS: list[tuple[type[Lifecycle], dict[str, Any], str]] = [
     (ServiceCheckLifecycle, CHECK, "services"),
 ]
 KINDS = pytest.mark.parametrize(("kind", "wanted", "key"), ALL_KINDS, ids=[each[0].__name__ for each in ALL_KINDS])
+# A database user that only new settings name is not in the state before their `up` has ended: destroy cannot know of it.
+IN_KEYSTONE = pytest.mark.parametrize(
+    ("kind", "wanted", "key"), ALL_KINDS[:3], ids=[e[0].__name__ for e in ALL_KINDS[:3]]
+)
 IN_SERVERS = pytest.mark.parametrize(
     ("kind", "wanted", "key"), ALL_KINDS[:4], ids=[e[0].__name__ for e in ALL_KINDS[:4]]
 )
@@ -941,12 +945,10 @@ def test_remove_that_is_cut_off_and_run_again_leaves_what_was_there_before_us(
 
 @CUTS
 @ADOPTED
-@IN_SERVERS
+@IN_KEYSTONE
 def test_a_destroy_after_a_change_that_was_cut_off_leaves_what_was_there_before_us(
     kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool, cuts: tuple[int, ...]
 ) -> None:
-    if kind is DatabaseLifecycle:
-        pytest.skip("a user that only the new settings name is not in the state yet: run `pulumi up` first")
     reached = Reached()
     if kind is EndpointLifecycle:
         with_service(reached)
