@@ -121,7 +121,7 @@ class DatabaseLifecycle(Lifecycle):
         self._apply(wanted)
         gone = [host for host in known["hosts"] if known["user"] != wanted["user"] or host not in wanted["hosts"]]
         for host in gone:
-            self._remove_user(known, found, host)
+            self._remove_user(known, found, known["user"], host)
         for host in gone:
             # Kept, because this may be cut off before the state is stored. Should the host be named again one day, what is there
             # then counts.
@@ -141,8 +141,8 @@ class DatabaseLifecycle(Lifecycle):
         if known["on_delete"] != KEEP:
             found = json.loads(self.access.note_first(self._note(known), json.dumps(_found(known))))
             self._remove_schema(known, found)
-            for host in known["hosts"]:
-                self._remove_user(known, found, host)
+            for user, host in _pairs(known, found):
+                self._remove_user(known, found, user, host)
         self.access.forget_note(self._note(known))
 
     # ------------------------------------------------------------ steps
@@ -186,17 +186,17 @@ class DatabaseLifecycle(Lifecycle):
             self.access.dump_database(name)
         server.drop_schema(name)
 
-    def _remove_user(self, known: State, found: State, host: str) -> None:
-        server = self.access.database
-        name, user = known["name"], known["user"]
+    def _remove_user(self, known: State, found: State, user: str, host: str) -> None:
+        server, name = self.access.database, known["name"]
         if host not in server.password_hashes(user):
             return
         there = found["users"].get(user, {}).get(host, _NOT_THERE)
         if not there["found"] and not server.shared(user, host, name):
             server.drop_user(user, host)
             return
-        before, ours = there["privileges"], normalized(known["hosts"][host]["privileges"])
-        granted = server.privileges(user, host, name)
+        before, granted = there["privileges"], server.privileges(user, host, name)
+        in_state = user == known["user"] and host in known["hosts"]
+        ours = normalized(known["hosts"][host]["privileges"]) if in_state else granted
         too_much = server.common(server.without(ours, before), granted)
         if too_much:
             server.revoke(user, host, name, too_much)
@@ -257,6 +257,15 @@ def _defaults(state: State) -> Schema:
 def _found(known: State) -> dict[str, Any]:
     found = known.get("found") or {}
     return {"schema": dict(found.get("schema") or {}), "users": dict(found.get("users") or {})}
+
+
+def _pairs(known: State, found: State) -> list[tuple[str, str]]:
+    """Each user and host that is ours: those in the state, and those that a change that was cut off has noted."""
+    in_state = [(known["user"], host) for host in known["hosts"]]
+    noted = [
+        (user, host) for user, hosts in found["users"].items() for host in hosts if not hosts[host].get("given_back")
+    ]
+    return list(dict.fromkeys([*in_state, *noted]))
 
 
 def _outputs(found: State) -> dict[str, Any]:
