@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pulumi
 import pytest
-from google.protobuf import json_format
-from pulumi.runtime import mocks
-from pulumi.runtime.settings import SETTINGS
-from pulumi.runtime.stack import run_pulumi_func
 
 from nova_infra import DatabaseArgs, EndpointArgs, KeystoneUserArgs, ServiceArgs
 from nova_infra.resources.database import Database
 from nova_infra.resources.endpoint import Endpoint
 from nova_infra.resources.keystone_user import KeystoneUser
 from nova_infra.resources.service import Service
-from tests.mocked import Engine, Monitor, without_secrets
+from tests import mocked
 
 
 def made(build: Any) -> Any:
     """The inputs that the engine gets for the resource `it`; what is marked as a secret is `a secret`."""
-    monitor = Monitor()
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(Engine(), project="nova", stack="lab", monitor=monitor)
-    SETTINGS.rpc_manager.clear()
-    SETTINGS.outputs.clear()
-
-    async def program() -> None:
-        build()
-
-    asyncio.get_event_loop().run_until_complete(run_pulumi_func(program))
-    (request,) = (each for each in monitor.requests if each.name == "it")
-    return without_secrets(json_format.MessageToDict(request.object))
+    (it,) = (each for each in mocked.registered(build, project="nova") if each.name == "it")
+    return mocked.without_secrets(it.inputs)
 
 
 def out(value: Any) -> Any:
