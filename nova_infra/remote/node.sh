@@ -84,7 +84,10 @@ upstart_job() { [ "$(init_system)" = upstart ] && [ -f "$etc_init/$1.conf" ]; }
 # What upstart says of a job: goal/state and its process, such as `start/running 1234`; nothing of a job that it does not know.
 # The text counts, `status` exits 0 for a stopped job too. A process that is named, as in `(post-start) process 7`, is not the
 # main one (initctl(8), status).
-job_state() { initctl status "$1" 2>/dev/null | sed -n '1s/^.* \([a-z]*\/[a-z-]*\)\(, process \([0-9]*\)\)\{0,1\}\(, (.*\)\{0,1\}$/\1 \3/p'; }
+job_state() {
+    initctl status "$1" 2>/dev/null |
+        sed -n '1s/^.* \([a-z]*\/[a-z-]*\)\(, process \([0-9]*\)\)\{0,1\}\(, (.*\)\{0,1\}$/\1 \3/p'
+}
 
 service_pid() {
     pid=
@@ -198,7 +201,8 @@ lock() {
 }
 
 # Runs a command that must never be cut off in a session of its own. Its output goes to a file; the lines that match $1 are
-# shown while it runs, and now and then the last line when none does. It keeps the node's lock (descriptor 9) until it ends, also when we end before it.
+# shown while it runs, and now and then the last line when none does. It keeps the node's lock (descriptor 9) until it ends,
+# also when we end before it.
 in_own_session() {
     shown=$1; shift
     : >"$ours/output"
@@ -368,7 +372,9 @@ set_boot() {
             [ ! -f "$override" ] || awk "$stanzas"'stanza != "manual"' "$override"
             [ "$2" = enabled ] || echo manual
         } >"$override.new"
-        if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"; else rm -f "$override" "$override.new"; fi ||
+        if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"
+        else rm -f "$override" "$override.new"
+        fi ||
             fail "could not write $override"
         [ "$(service_enabled "$1")" = "$2" ] ||
             fail "$etc_init/$1.conf itself does not start $1 at boot (it says manual, or has no \`start on\`). Put a \`start on\` into $override"
@@ -379,9 +385,9 @@ set_boot() {
 
 # ---------------------------------------------------------------- packages
 
-# What apt would add for these (name or name=version; without -y, with which apt says no more than that it refuses), appended to our lists before it is done. A line of an upgrade has the
-# old version in brackets; what was here before us is not ours. Of a package that was removed and left its configuration here,
-# only the package is ours.
+# What apt would add for these (name or name=version), appended to our lists before it is done. Without -y: with it apt would not
+# show what it refuses. A line of an upgrade has the old version in brackets; what was here before us is not ours. Of a package
+# that was removed and left its configuration here, only the package is ours.
 simulate_install() {
     if ! apt-get -s --no-remove install "$@" >"$ours/output" 2>&1; then
         update_lists
@@ -560,7 +566,7 @@ purge_packages() {
         rm -f "$ours/packages.named"
     else
         remove_accounts packages.accounts
-        rm -f "$ours/packages.added" "$ours/packages.removable" "$ours/packages.named" "$ours/packages.accounts" "$ours/packages.leaving"
+        for list in added removable named accounts leaving; do rm -f "$ours/packages.$list"; done
         rm -f "$ours/accounts.before"
     fi
 }
@@ -576,7 +582,7 @@ drop_packages() {
     leave_needed $going
     stays=$keep
     if [ -n "$going" ]; then
-        apt-get -s purge --auto-remove $going >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+        simulate_purge --auto-remove $going
         # Of what nobody needs any more only what is ours goes; what the stack names is needed.
         going=$(removed_in "$ours/output" | grep -Fx "$(printf '%s\n' $mine)" | without $still_named)
         note_leaving $going
@@ -619,11 +625,15 @@ forget_gone() {
     done
 }
 
+simulate_purge() {
+    apt-get -s purge "$@" >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+}
+
 # Which of these packages can go without another one going: into $going; those that others need: into $keep, and said.
 leave_needed() {
     keep=
     while [ $# -gt 0 ]; do
-        apt-get -s purge "$@" >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+        simulate_purge "$@"
         refuse_held
         others=$(removed_in "$ours/output" | without "$@")
         [ -n "$others" ] || break
