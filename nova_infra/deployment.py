@@ -190,7 +190,9 @@ class NovaDeployment(pulumi.ComponentResource):
         return {name: version for name, version in self._package_versions(node).items() if version != PRESENT}
 
     def _packages(self, node: Node) -> NodePackages:
-        args = NodePackagesArgs(node.name, self._connection(node), self._package_versions(node))
+        args = NodePackagesArgs(
+            node.name, self._connection(node), self._package_versions(node), on_unreachable=node.on_unreachable
+        )
         return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
 
     def _controller(self, node: Controller, needs: list[pulumi.Resource]) -> ControllerNode:

@@ -19,7 +19,7 @@ from .access import DEADLINES
 from .configuration import unprintable, unsupported, unsupported_name
 from .errors import InvalidSettings, Problem
 from .releases import release
-from .resources.node_packages import PRESENT
+from .resources.node_packages import no_package_name, no_package_version
 
 RABBIT_PORT = 5672
 
@@ -135,16 +135,14 @@ def _shell_file(value: str) -> str:
 
 
 def _package_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
-        raise ValueError(f"{value!r} is no name of a Debian package: small letters, digits, plus, minus and dots")
+    if reason := no_package_name(value):
+        raise ValueError(reason)
     return value
 
 
 def _package_version(value: str) -> str:
-    if value != PRESENT and not re.fullmatch(r"([0-9]+:)?[0-9][A-Za-z0-9.+~-]*", value):
-        raise ValueError(
-            f"{value!r} is neither {PRESENT!r} nor a version of a Debian package, such as 1:2014.2.4-0ubuntu1"
-        )
+    if reason := no_package_version(value):
+        raise ValueError(reason)
     return value
 
 

@@ -110,15 +110,23 @@ def package_problems(packages: Any) -> list[Problem]:
         return [Problem("packages", "is empty")]
     problems = []
     for name, version in packages.items():
-        if not _NAME.fullmatch(name):
-            reason = (
-                "is no name of a package: lower-case letters, digits, `+`, `-` and `.`, at least two, not `-` at an end"
-            )
-            problems.append(Problem(f"packages.{name}", reason))
-        if version not in (PRESENT, rpc.UNKNOWN) and not (isinstance(version, str) and _VERSION.fullmatch(version)):
-            reason = f"is {version!r}; it can be `{PRESENT}` or a version such as 1:2014.2.4-0ubuntu1"
-            problems.append(Problem(f"packages.{name}", reason))
+        reasons = (no_package_name(name), "" if version == rpc.UNKNOWN else no_package_version(version))
+        problems += [Problem(f"packages.{name}", reason) for reason in reasons if reason]
     return problems
+
+
+def no_package_name(name: str) -> str:
+    """Why `name` names no package, or an empty string."""
+    if _NAME.fullmatch(name):
+        return ""
+    return "is no name of a package: lower-case letters, digits, `+`, `-` and `.`, at least two, not `-` at an end"
+
+
+def no_package_version(version: Any) -> str:
+    """Why `version` is no version of a package, or an empty string."""
+    if version == PRESENT or (isinstance(version, str) and _VERSION.fullmatch(version)):
+        return ""
+    return f"is {version!r}; it can be `{PRESENT}` or a version such as 1:2014.2.4-0ubuntu1"
 
 
 def observed(state: State, facts: Facts) -> dict[str, str]:

@@ -123,8 +123,10 @@ def test_a_plan_names_exactly_what_changes(deployed: Stack, tmp_path: Path, chan
 def as_kept(text: str, change: str, values: dict[str, Any]) -> str:
     """A plan as docs/transcripts keeps it: without what differs from run to run."""
     body = text[text.index("  pulumi:pulumi:Stack") :]
-    body = re.sub(r"\b[0-9a-f]{12}\b", "0123456789ab", body)
-    body = re.sub(r"(dynamic/nova:Endpoint\n.*id=).*", r"\1...", body)
+    body = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "...", body)
+    # Fingerprints have nothing to say but that they are others.
+    for number, fingerprint in enumerate(dict.fromkeys(re.findall(r'"([0-9a-f]{12})"', body)), start=1):
+        body = body.replace(fingerprint, f"fingerprint {number}")
     lines = [line.rstrip() for line in body.splitlines()]
     setting = json.dumps(values)
     return f"The plan for {change}: {setting}\n\n$ pulumi preview --diff\n" + "\n".join(lines).rstrip() + "\n"
