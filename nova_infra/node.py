@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .configuration import as_list, read_options, write_options
-from .errors import Refused, StepFailed, UnreadableFile
+from .errors import StepFailed, UnreadableFile
 from .masking import Secret, fingerprint, key_from
 from .openrc import is_variables_file, read_variables, write_variables
 from .remote.inspection import Facts, File, Process, Question
@@ -72,13 +72,18 @@ def secrets_in(state: State) -> list[str]:
     return _secret_values(state["options"])
 
 
+def holds_a_secret(option: str) -> bool:
+    """Whether the name of an option says that its value is a secret, or that one is part of it."""
+    return bool(_SECRET_OPTION.search(option.lower()))
+
+
 def _secret_values(options: Mapping[str, Any]) -> list[str]:
     return [
         value
         for path in sorted(options)
         for section in sorted(options[path])
         for option, values in sorted(options[path][section].items())
-        if _SECRET_OPTION.search(option.lower())
+        if holds_a_secret(option)
         for value in as_list(values)
     ]
 
@@ -107,7 +112,6 @@ def found(facts: Facts) -> dict[str, Any]:
         "virt_type": facts.virt_type,
         "init_system": facts.init,
         "schema_version": facts.schema[0] or 0,
-        "ran_before": sorted(ran_before(facts)),
     }
 
 
@@ -117,8 +121,11 @@ def is_gone(state: State, facts: Facts) -> bool:
     return no_file and not any(process.running for process in facts.services.values())
 
 
-def _options_in(state: State, path: str, facts: Facts) -> dict[str, dict[str, Any]]:
-    """The options of a file as the node has them, in the shape of the wanted state: `auto` where the machine agrees."""
+def options_in(state: State, path: str, facts: Facts) -> dict[str, dict[str, Any]]:
+    """The options of a file as the node has them, in the shape of the wanted state: `auto` where the machine agrees.
+
+    A file that does not parse has the one section UNREADABLE with a `reason`.
+    """
     file = facts.files[path]
     if file.kind != "file":
         return {}
@@ -166,7 +173,7 @@ def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[st
             else f"not in the stack ({fingerprint(value, key)})"
             for option, value in options.items()
         }
-        for section, options in _options_in(state, path, facts).items()
+        for section, options in options_in(state, path, facts).items()
     }
 
 
@@ -193,7 +200,7 @@ def _read_by(state: State, name: str, facts: Facts) -> str:
     reads = state["services"][name]["reads"]
     files = [facts.files[path] for path in reads]
     if all(file.kind == "file" and process.started >= file.changed + CLOCK_SECONDS for file in files):
-        return service_fingerprint({path: _options_in(state, path, facts) for path in reads}, reads)
+        return service_fingerprint({path: options_in(state, path, facts) for path in reads}, reads)
     return process.noted_fingerprint if process.noted_ticks == process.ticks else "unknown"
 
 
@@ -226,111 +233,9 @@ def decide(state: State, facts: Facts) -> list[Call]:
     return [*files, *schema, *services, *absent, *_notes(state, facts)]
 
 
-def begin(state: State, facts: Facts) -> list[Call]:
-    """As `decide`, for the first operation on a node: what runs there before us is noted.
-
-    Raises Refused when a file would be overwritten that somebody else wrote.
-    """
-    same_machine(state, facts)
-    refuse_foreign_files(state, facts)
-    noted = facts.notes[FOUND] is not None
-    return [*([] if noted else [call("write_first_note", FOUND, _services_found(facts))]), *decide(state, facts)]
-
-
-def refuse_foreign_files(state: State, facts: Facts) -> None:
-    """Raises Refused when a file that is new to us was written by somebody else and says something else than the stack.
-
-    What the package brought is nobody's; a file with the same options loses nothing.
-    """
-    if state["adopt"]:
-        return
-    foreign = [path for path, origin in facts.origins.items() if origin == "foreign"]
-    differing = {path: lines for path in sorted(foreign) if (lines := _differences(state, path, facts))}
-    if differing:
-        found = "".join(
-            f"\n  {path}\n" + "\n".join(f"    {line}" for line in lines) for path, lines in differing.items()
-        )
-        raise Refused(
-            f"{state['node']} ({state['connection']['host']}): somebody has written what the stack would overwrite:{found}\n"
-            f"Nothing was changed. Take into the stack's options what is to stay; then set `adopt: true` on {state['node']} and run "
-            "`pulumi up`. The file as it is now is kept on the node, and `pulumi destroy` puts it back."
-        )
-
-
-def _differences(state: State, path: str, facts: Facts) -> list[str]:
-    """A line for each option that differs. What looks like a secret, and what the stack does not name, is shown without its value."""
-    if facts.files[path].kind != "file":
-        return [f"is a {facts.files[path].kind}, not a file"]
-    there, wanted = _options_in(state, path, facts), state["options"][path]
-    if UNREADABLE in there:
-        return [f"cannot be read: {there[UNREADABLE]['reason']}"]
-    lines = []
-    for section in sorted({*there, *wanted}):
-        for option in sorted({*there.get(section, {}), *wanted.get(section, {})}):
-            old, new = there.get(section, {}).get(option), wanted.get(section, {}).get(option)
-            if old == new:
-                continue
-            secret = bool(_SECRET_OPTION.search(option.lower()))
-            if new is None:
-                lines.append(f"[{section}] {option}: not in the stack")
-            elif old is None:
-                lines.append(f"[{section}] {option}: not in the file")
-            elif secret:
-                lines.append(f"[{section}] {option}: another value")
-            else:
-                lines.append(f"[{section}] {option}: {old!r} in the file, {new!r} in the stack")
-    return lines
-
-
-def _services_found(facts: Facts) -> str:
-    """Lines `name running|stopped enabled|disabled`."""
-    return "\n".join(
-        f"{name} {'running' if process.running else 'stopped'} {'enabled' if process.enabled else 'disabled'}"
-        for name, process in sorted(facts.services.items())
-    )
-
-
-def ran_before(facts: Facts) -> set[str]:
-    """The services that ran before us, as noted at our first operation on the node."""
-    return {name for name, running, _ in _found_before(facts) if running == "running"}
-
-
-def _found_before(facts: Facts) -> list[tuple[str, str, str]]:
-    lines = [line.split() for line in (facts.notes.get(FOUND) or "").splitlines()]
-    return [(words[0], words[1], words[2]) for words in lines if len(words) == 3]
-
-
 def restarted(calls: Iterable[Call]) -> list[str]:
     """The services that these calls start or restart."""
     return [each.arguments[0] for each in calls if each.function == "start_service"]
-
-
-def undo(state: State, facts: Facts) -> list[Call]:
-    """The calls that take the role away: services and files as they were before us, notes removed."""
-    names, paths = list(state["services"]), sorted(state["files"])
-    return [*leave(names, paths, facts), call("remove_notes", FOUND)]
-
-
-def leave(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[Call]:
-    """The calls that give up these services and files of a node: they become what they were before us."""
-    before = [each for each in _found_before(facts) if each[0] in services]
-    stop = [call("stop_services", *services, title=f"stopping {', '.join(services)}")] if services else []
-    return [
-        *stop,
-        *(call("put_back_original", path, title=f"putting back {path}") for path in files),
-        *(call("put_back_original", f"/etc/init/{name}.override") for name in services),
-        *(
-            call("set_boot", name, boot)
-            for name, _, boot in before
-            if facts.services[name].enabled != (boot == "enabled")
-        ),
-        *(
-            call("start_service", name, "before", title=f"starting {name}, which ran before us")
-            for name, state, _ in before
-            if state == "running"
-        ),
-        call("remove_notes", *(f"service.{name}" for name in services)),
-    ]
 
 
 def same_machine(state: State, facts: Facts) -> None:
@@ -347,7 +252,7 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
     for path, ownership in state["files"].items():
         file, wanted = facts.files[path], state["options"][path]
         owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
-        if file.kind != "file" or _options_in(state, path, facts) != wanted:
+        if file.kind != "file" or options_in(state, path, facts) != wanted:
             content = Secret(_written(path, _resolved(wanted, facts)))
             yield call("put_file", path, owner, group, mode, content, title=f"writing {path}")
         elif (file.owner, file.group, file.mode) != (owner, group, mode):
@@ -366,7 +271,7 @@ def _schema_is_due(state: State, facts: Facts) -> bool:
     if state["schema"] != CURRENT:
         return False
     moved = any(
-        state["options"][path].get("database") != _options_in(state, path, facts).get("database")
+        state["options"][path].get("database") != options_in(state, path, facts).get("database")
         for path in state["options"]
     )
     return moved or _schema(state, facts) != CURRENT

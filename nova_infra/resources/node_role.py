@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from .. import node
+from .. import adoption, node
 from ..errors import ComputeError, DeadlineExceeded, Problem, RemoteError
 from ..masking import mask
 from ..openrc import is_variables_file
@@ -52,7 +52,7 @@ class NodeRole(Lifecycle):
 
         Waits for every service, also for one that a run that died has started.
         """
-        return self._applied(wanted, node.begin, new_files=wanted["files"], wait_for=list(wanted["services"]))
+        return self._applied(wanted, adoption.begin, new_files=wanted["files"], wait_for=list(wanted["services"]))
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The node as it is."""
@@ -74,7 +74,7 @@ class NodeRole(Lifecycle):
 
             def leave(facts: Facts) -> list[Call]:
                 node.same_machine(here, facts)
-                return node.leave(services, files, facts)
+                return adoption.leave(services, files, facts)
 
             self._operate(here, leave, doing="leaving what the stack no longer names")
         # Other versions of packages are other code: their own scripts have restarted it, and it must work.
@@ -90,7 +90,7 @@ class NodeRole(Lifecycle):
 
         def undo(facts: Facts) -> list[Call]:
             node.same_machine(known, facts)
-            return node.undo(known, facts)
+            return adoption.undo(known, facts)
 
         with leave_if_unreachable(known, "its files and services of nova"):
             self._operate(known, undo, doing="taking the role away")
@@ -216,11 +216,11 @@ class NodeRole(Lifecycle):
         return mask(f"{sentence.rstrip('.')}.{logs}", node.secrets_in(wanted))
 
     def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
-        return node.found(facts)
+        return {**node.found(facts), "ran_before": sorted(adoption.ran_before(facts))}
 
 
 def _again(state: State, facts: Facts) -> list[Call]:
-    node.refuse_foreign_files(state, facts)
+    adoption.refuse_foreign_files(state, facts)
     return node.decide(state, facts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra import node
+from nova_infra import adoption, node
 from nova_infra.errors import Refused
 from nova_infra.remote.inspection import Facts, Question, facts_of
 from nova_infra.remote.script import Answer, Call, call
@@ -36,7 +36,7 @@ def met(content: str, origin: str, *, kind: str = "file", note: str | None = Non
 
 def test_a_file_written_by_hand_is_refused_with_each_option_that_differs() -> None:
     with pytest.raises(Refused) as refusal:
-        node.begin(STATE, met(BY_HAND, "foreign"))
+        adoption.begin(STATE, met(BY_HAND, "foreign"))
     lines = [line.strip() for line in str(refusal.value).splitlines()]
     assert lines[1:6] == [
         NOVA_CONF,
@@ -50,34 +50,34 @@ def test_a_file_written_by_hand_is_refused_with_each_option_that_differs() -> No
 
 def test_a_refusal_shows_no_value_that_may_be_a_secret() -> None:
     with pytest.raises(Refused) as refusal:
-        node.begin(STATE, met(BY_HAND, "foreign"))
+        adoption.begin(STATE, met(BY_HAND, "foreign"))
     assert not [secret for secret in ("hunter2", "swordfish", "4711") if secret in str(refusal.value)]
 
 
 @pytest.mark.parametrize("origin", ["packaged", "ours", "none"])
 def test_a_file_of_the_package_or_of_an_earlier_run_is_overwritten(origin: str) -> None:
-    assert "put_file" in [each.function for each in node.begin(STATE, met(BY_HAND, origin))]
+    assert "put_file" in [each.function for each in adoption.begin(STATE, met(BY_HAND, origin))]
 
 
 def test_a_file_by_hand_is_overwritten_once_the_stack_says_so() -> None:
-    calls = node.begin({**STATE, "adopt": True}, met(BY_HAND, "foreign"))
+    calls = adoption.begin({**STATE, "adopt": True}, met(BY_HAND, "foreign"))
     assert "put_file" in [each.function for each in calls]
 
 
 def test_a_file_by_hand_that_says_the_same_is_nothing_to_refuse() -> None:
     same = "# mine\n[glance]\nhost: controller\n[DEFAULT]\nrabbit_password=hunter2\nverbose='True'\n"
-    assert "put_file" not in [each.function for each in node.begin(STATE, met(same, "foreign"))]
+    assert "put_file" not in [each.function for each in adoption.begin(STATE, met(same, "foreign"))]
 
 
 @pytest.mark.parametrize("kind", ["link", "other"])
 def test_what_is_no_file_is_refused_too(kind: str) -> None:
     with pytest.raises(Refused, match=f"is a {kind}, not a file"):
-        node.begin(STATE, met("/etc/elsewhere", "foreign", kind=kind))
+        adoption.begin(STATE, met("/etc/elsewhere", "foreign", kind=kind))
 
 
 def test_a_file_by_hand_that_does_not_parse_is_refused_without_its_text() -> None:
     with pytest.raises(Refused, match="line 2") as refusal:
-        node.begin(STATE, met("[DEFAULT]\nsword fish\n", "foreign"))
+        adoption.begin(STATE, met("[DEFAULT]\nsword fish\n", "foreign"))
     assert "sword fish" not in str(refusal.value)
 
 
@@ -91,18 +91,18 @@ def test_only_files_that_are_new_to_the_stack_are_asked_about() -> None:
 
 
 def test_what_ran_before_us_is_noted_before_anything_is_done() -> None:
-    first = node.begin(STATE, met(BY_HAND, "packaged"))[0]
+    first = adoption.begin(STATE, met(BY_HAND, "packaged"))[0]
     assert first.function == "write_first_note"
     assert first.arguments == (node.FOUND, "nova-api running enabled\nnova-cert stopped disabled")
 
 
 def test_a_run_that_was_cut_off_has_noted_it_already() -> None:
-    calls = node.begin(STATE, met(BY_HAND, "packaged", note="nova-api stopped enabled"))
+    calls = adoption.begin(STATE, met(BY_HAND, "packaged", note="nova-api stopped enabled"))
     assert "write_first_note" not in [each.function for each in calls]
 
 
 def undone(note: str | None) -> list[str]:
-    return [str(each) for each in node.undo(STATE, met(BY_HAND, "ours", note=note))]
+    return [str(each) for each in adoption.undo(STATE, met(BY_HAND, "ours", note=note))]
 
 
 def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_notes() -> None:
@@ -129,7 +129,7 @@ def test_a_service_starts_at_boot_as_it_did_before_us() -> None:
 
 def test_a_service_that_the_stack_no_longer_names_is_what_it_was_before_us() -> None:
     seen = met(BY_HAND, "ours", note="nova-api running enabled\nnova-cert stopped disabled")
-    assert [str(each) for each in node.leave(["nova-api"], [], seen)] == [
+    assert [str(each) for each in adoption.leave(["nova-api"], [], seen)] == [
         "stop_services nova-api",
         "put_back_original /etc/init/nova-api.override",
         "start_service nova-api before",
@@ -142,7 +142,7 @@ def test_a_first_run_that_finds_everything_as_wanted_notes_it_and_does_no_more()
     machine.do(node.decide(STATE, machine.facts()))
     machine.clock += 60
     seen = dataclasses.replace(machine.facts(), notes={node.FOUND: None})
-    assert [each.function for each in node.begin(STATE, seen)] == ["write_first_note"]
+    assert [each.function for each in adoption.begin(STATE, seen)] == ["write_first_note"]
 
 
 # ------------------------------------------------------------ on the machine

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.nodes import ROOT, Lab, Stack
+from tests.nodes import ROOT, Lab, Stack, laid_over
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -135,20 +135,29 @@ def as_kept(text: str, change: str, values: dict[str, Any]) -> str:
 # ------------------------------------------------------------ and `up` does exactly that
 
 
-@pytest.fixture
-def changed(lab: Lab, deployed: Stack, tmp_path: Path) -> Iterator[Callable[[str], dict[str, dict[str, str]]]]:
-    """Deploys one of the changes and returns the processes before it; afterwards the stack is as it was."""
+class Changes:
+    """Deploys one change after the other, each over those before it."""
 
-    def deploy(change: str) -> dict[str, dict[str, str]]:
-        before = {node: lab.processes(node) for node in NODES}
+    def __init__(self, lab: Lab, stack: Stack, directory: Path) -> None:
+        self.lab, self.stack, self.directory = lab, stack, directory
+        self.values: dict[str, Any] = {}
+
+    def deploy(self, change: str) -> dict[str, dict[str, str]]:
+        """Returns the processes before it."""
+        before = {node: self.lab.processes(node) for node in NODES}
         values, expected = CHANGES[change]
-        done = deployed.up("--config-file", deployed.configured(tmp_path, **values))
+        self.values = laid_over(self.values, values)
+        done = self.stack.up("--config-file", self.settings())
         assert re.search(rf"~ {len(expected)} updated", done.stdout)
         return before
 
-    yield deploy
-    deployed.up()
-    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive")
+    def settings(self) -> str:
+        return self.stack.configured(self.directory, **self.values)
+
+
+@pytest.fixture(scope="module")
+def changes(lab: Lab, deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Changes:
+    return Changes(lab, deployed, tmp_path_factory.mktemp("changes"))
 
 
 def restarted(lab: Lab, before: dict[str, dict[str, str]]) -> set[str]:
@@ -158,19 +167,15 @@ def restarted(lab: Lab, before: dict[str, dict[str, str]]) -> set[str]:
     return {name for node in NODES for name in NODES[node] if before[node][name] != after[node][name]}
 
 
-def test_an_option_for_all_is_in_every_file_and_everything_has_read_it(
-    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
-) -> None:
-    before = changed("one option for all")
+def test_an_option_for_all_is_in_every_file_and_everything_has_read_it(lab: Lab, changes: Changes) -> None:
+    before = changes.deploy("one option for all")
     assert restarted(lab, before) == {name for names in NODES.values() for name in names}
     for node in NODES:
         assert "reserved_host_disk_mb = 10" in lab.run(node, f"cat {NOVA_CONF}")
 
 
-def test_an_option_of_a_node_restarts_what_reads_it_there_and_nothing_else(
-    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
-) -> None:
-    before = changed("one option of a node")
+def test_an_option_of_a_node_restarts_what_reads_it_there_and_nothing_else(lab: Lab, changes: Changes) -> None:
+    before = changes.deploy("one option of a node")
     assert restarted(lab, before) == {"nova-compute"}
     assert "reserved_host_memory_mb = 64" in lab.run("compute1", f"cat {NOVA_CONF}")
     assert "reserved_host_memory_mb" not in lab.run("controller", f"cat {NOVA_CONF}")
@@ -181,11 +186,9 @@ def endpoints(lab: Lab) -> list[dict[str, str]]:
     return [row for row in lab.table("keystone endpoint-list") if row["service_id"] == service["id"]]
 
 
-def test_a_url_is_changed_by_one_new_record_and_nothing_restarts(
-    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
-) -> None:
+def test_a_url_is_changed_by_one_new_record_and_nothing_restarts(lab: Lab, changes: Changes) -> None:
     (old,) = endpoints(lab)
-    before = changed("a URL")
+    before = changes.deploy("a URL")
     (new,) = endpoints(lab)
     assert new["adminurl"] == URL
     assert {key: new[key] for key in ("region", "publicurl", "internalurl")} == {
@@ -194,24 +197,21 @@ def test_a_url_is_changed_by_one_new_record_and_nothing_restarts(
     assert restarted(lab, before) == set()
 
 
-def test_another_description_keeps_the_endpoint_and_clients_go_on(
-    lab: Lab, deployed: Stack, changed: Callable[[str], dict[str, dict[str, str]]], tmp_path: Path
-) -> None:
+def test_another_description_keeps_the_endpoint_and_clients_go_on(lab: Lab, deployed: Stack, changes: Changes) -> None:
     (old,) = endpoints(lab)
-    before = changed("a description")
+    before = changes.deploy("a description")
     (new,) = endpoints(lab)
     assert new["service_id"] != old["service_id"]
     assert new["publicurl"] == old["publicurl"]
     assert "cirros-0.3.3-x86_64" in lab.openstack("nova image-list")
-    settings = deployed.configured(tmp_path, **CHANGES["a description"][0])
-    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive", "--config-file", settings)
+    deployed.pulumi(
+        "preview", "--refresh", "--expect-no-changes", "--non-interactive", "--config-file", changes.settings()
+    )
     assert restarted(lab, before) == set()
 
 
-def test_a_privilege_is_granted_and_taken_away_at_that_host_only(
-    lab: Lab, changed: Callable[[str], dict[str, dict[str, str]]]
-) -> None:
-    before = changed("a privilege")
+def test_a_privilege_is_granted_and_taken_away_at_that_host_only(lab: Lab, changes: Changes) -> None:
+    before = changes.deploy("a privilege")
     assert "WITH GRANT OPTION" in lab.sql("SHOW GRANTS FOR 'nova'@'localhost'")[-1][0]
     assert "WITH GRANT OPTION" not in lab.sql("SHOW GRANTS FOR 'nova'@'%'")[-1][0]
     assert restarted(lab, before) == set()
@@ -238,9 +238,17 @@ apt-get -q update >/dev/null 2>&1""",
 
 
 def test_another_version_of_a_package_is_installed_and_its_service_runs_the_new_code(
-    lab: Lab, newer_package: None, changed: Callable[[str], dict[str, dict[str, str]]]
+    lab: Lab, newer_package: None, changes: Changes
 ) -> None:
-    before = changed("a package's version")
+    before = changes.deploy("a package's version")
     assert lab.run("controller", "dpkg-query -W -f '${Version}' nova-cert") == NEWER
     assert restarted(lab, before) == {"nova-cert"}
     assert lab.run("controller", "apt-mark showhold") == ""
+
+
+def test_back_again_everything_is_as_it_was(lab: Lab, deployed: Stack, changes: Changes) -> None:
+    deployed.up()
+    for node in NODES:
+        assert "reserved_host" not in lab.run(node, f"cat {NOVA_CONF}")
+    assert "WITH GRANT OPTION" not in lab.sql("SHOW GRANTS FOR 'nova'@'localhost'")[-1][0]
+    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive")
