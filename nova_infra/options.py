@@ -17,7 +17,8 @@ from .configuration import as_list, merge, render_template, unsupported
 from .errors import InvalidSettings, Problem
 from .releases import Role
 from .releases.release import NOVA_CONF
-from .settings import Controller, Node, SecretReference, Settings, in_url
+from .settings import Controller, Node, Settings
+from .values import SecretReference, in_url
 
 ADMIN_OPENRC = "controller/admin-openrc.sh"
 FileOptions = dict[str, dict[str, dict[str, Any]]]

@@ -18,7 +18,7 @@ from nova_infra.errors import InvalidSettings
 from nova_infra.options import _Rendering, node_options, templates_directory
 from nova_infra.releases import release
 from nova_infra.releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
-from nova_infra.settings import split_host
+from nova_infra.values import split_host
 
 from .test_configuration import carried
 from .test_settings import parsed
