@@ -453,6 +453,12 @@ def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -
         # A private key has lines.
         if reason and not key.startswith("ssh"):
             yield key, f"cannot be used: the value {reason}"
+        # Tried: nova's MySQL client, on Python 2, ends with UnicodeEncodeError where it gets the password as unicode.
+        if key == "novaDatabasePassword" and not value.isascii():
+            yield (
+                key,
+                "cannot be used: the value holds characters beyond ASCII, which nova's MySQL client does not carry",
+            )
 
 
 def _bad_references(

@@ -381,6 +381,14 @@ def test_a_secure_leaf_that_is_no_valid_value_is_not_shown() -> None:
     assert "hunter2" not in str(refusal.value)
 
 
+def test_a_database_password_beyond_ascii_is_refused_without_being_shown_and_others_are_not() -> None:
+    with pytest.raises(InvalidSettings) as raised:
+        parsed(secrets=dict.fromkeys(PASSWORDS, "hüñter2"))
+    assert [problem.key for problem in raised.value.problems] == ["nova:novaDatabasePassword"]
+    assert "beyond ASCII" in str(raised.value)
+    assert "hüñter2" not in str(raised.value)
+
+
 def test_a_password_in_plain_in_the_stack_file_is_refused_without_being_shown() -> None:
     texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS}
     with pytest.raises(InvalidSettings) as refusal:
