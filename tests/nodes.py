@@ -144,6 +144,19 @@ class Stack:
         self.backend.mkdir(parents=True, exist_ok=True)
         self.pulumi("stack", "select", "--create", "--stack", "lab", "--non-interactive")
 
+    def running(self, *arguments: str) -> subprocess.Popen[str]:
+        """A pulumi command that is still running; what it prints can be read line by line."""
+        line = " ".join(["pulumi", *(shlex.quote(each) for each in arguments)])
+        return subprocess.Popen(
+            ["bash", "-c", f". ./activate && exec {line}"],
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def configured(self, directory: Path, **changes: Any) -> str:
         """The path of the stack's settings with these keys instead; a list or mapping is laid over the one that is there."""
         settings = yaml.safe_load((ROOT / "stacks" / "Pulumi.lab.yaml").read_text())

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.held import proxy
 from tests.lab.snapshot import snapshot
-from tests.nodes import ROOT, Lab, Stack, eventually
+from tests.nodes import Lab, Stack, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -43,17 +43,9 @@ def at_work(stack: Stack) -> set[int]:
     return set(started_by(stack)) & {int(pid) for pid in re.findall(r"pid=(\d+)", connections)}
 
 
-def kill_when(stack: Stack, arguments: str, moment: str | Callable[[], bool]) -> str:
-    """Runs pulumi and kills the engine with -9 at that moment: a line that it prints, or a condition. Returns what it printed."""
-    engine = subprocess.Popen(
-        ["bash", "-c", f". ./activate && exec pulumi {arguments}"],
-        cwd=ROOT,
-        env=stack.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def kill_when(stack: Stack, arguments: list[str], moment: str | Callable[[], bool]) -> None:
+    """Runs pulumi and kills the engine with -9 at that moment: a line that it prints, or a condition."""
+    engine = stack.running(*arguments, "--yes", "--skip-preview", "--non-interactive")
     printed = ""
     assert engine.stdout
     if callable(moment):
@@ -72,10 +64,6 @@ def kill_when(stack: Stack, arguments: str, moment: str | Callable[[], bool]) ->
     # The engine's language host, and a provider that was never given anything to do, do not see that it is gone.
     for pid in started_by(stack):
         os.kill(pid, signal.SIGTERM)
-    return printed
-
-
-UP = "up --yes --skip-preview --non-interactive"
 
 
 def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
@@ -93,7 +81,7 @@ def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
         held = stack.configured(tmp_path, identity={"admin_url": f"http://{bridge}:{port}/v2.0"})
         kill_when(
             stack,
-            f"{UP} --config-file {held}",
+            ["up", "--config-file", held],
             lambda: keystone.answered.is_set() and lab.run("controller", "pgrep -x dpkg; true") != "",
         )
         assert lab.run("controller", "pgrep -x apt-get; true") != "", "apt is never cut off"
@@ -102,11 +90,11 @@ def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
 
         # While the tables are made.
         again(stack)
-        kill_when(stack, UP, r"controller: nova-manage db sync")
+        kill_when(stack, ["up"], r"controller: nova-manage db sync")
 
     # Between a file and the restart of what reads it.
     again(stack)
-    kill_when(stack, UP, r"compute1: writing /etc/nova/nova.conf")
+    kill_when(stack, ["up"], r"compute1: writing /etc/nova/nova.conf")
 
     again(stack)
     stack.up()
@@ -115,7 +103,7 @@ def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
     assert stack.pending() == []
 
     # While a compute node is taken away.
-    kill_when(stack, "destroy --yes --skip-preview --non-interactive", r"compute1: stopping nova-compute")
+    kill_when(stack, ["destroy"], r"compute1: stopping nova-compute")
     again(stack)
     stack.destroy()
     assert snapshot(lab).differences(before) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -33,12 +34,31 @@ def test_destroy_leaves_machines_and_servers_as_they_were(lab: Lab, deployed: St
     assert deployed.resources() == []
 
 
-def test_up_after_destroy_works_again(lab: Lab, deployed: Stack) -> None:
-    deployed.up()
+def test_up_after_destroy_works_again(lab: Lab, deployed: Stack, tmp_path: Path) -> None:
+    deployed.up("--config-file", deployed.configured(tmp_path, computeDefaults={"drain": True}))
     assert {(row["Binary"], row["State"]) for row in lab.table("nova service-list")} == {
         (binary, "up") for binary, _ in SERVICES_OF_THE_GUIDE
     }
-    deployed.destroy()
+
+
+def test_a_node_that_is_drained_is_removed_when_its_last_instance_has_left(
+    lab: Lab, deployed: Stack, before: Snapshot
+) -> None:
+    lab.boot("the-last-one")
+    destroy = deployed.running("destroy", "--yes", "--skip-preview", "--non-interactive")
+    assert destroy.stdout
+    printed = ""
+    for line in destroy.stdout:
+        printed += line
+        if "draining: no new instances; still here: 1 instance: the-last-one" in line:
+            break
+    (row,) = [row for row in lab.table("nova service-list") if row["Host"] == "compute1"]
+    assert (row["Status"], row["State"]) == ("disabled", "up")
+    lab.delete_instance("the-last-one")
+    printed += destroy.stdout.read()
+    assert destroy.wait(120) == 0, printed
+    assert snapshot(lab).differences(before) == {}
+    assert deployed.resources() == []
 
 
 def test_git_sees_nothing_of_all_this() -> None:
