@@ -128,7 +128,7 @@ class Compute:
         except (keystoneauth1.exceptions.ClientException, KeyError, ValueError) as error:
             said = mask(_said(error))
             raise ComputeError(
-                f"The compute API in region {self.region}: {doing} failed: {said}. Look at /var/log/nova/nova-api.log on the controller."
+                f"The compute API in region {self.region}: {doing} failed: {said.rstrip('.')}. Look at /var/log/nova/nova-api.log on the controller."
             ) from None
 
 

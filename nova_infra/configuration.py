@@ -94,7 +94,8 @@ def write_options(options: Mapping[str, Mapping[str, Value]], heading: str = "")
         lines = [f"[{section}]"]
         for option in sorted(options[section]):
             _carried(option)
-            lines += [f"{option} = {encode(value)}" for value in as_list(options[section][option])]
+            values = as_list(options[section][option])
+            lines += [f"{option} = {encode(value, f'[{section}] {option}')}" for value in values]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
 
@@ -102,7 +103,7 @@ def write_options(options: Mapping[str, Mapping[str, Value]], heading: str = "")
 def _carried(name: str) -> None:
     reason = unsupported_name(name)
     if reason:
-        raise UnsupportedValue(f"{name!r} {reason}")
+        raise UnsupportedValue(f"The name {name!r} {reason}.")
 
 
 def as_list(value: Value) -> list[str]:
@@ -110,11 +111,11 @@ def as_list(value: Value) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-def encode(value: str) -> str:
-    """`value` as it must be written so that nova reads exactly it. Raises UnsupportedValue."""
+def encode(value: str, name: str = "an option") -> str:
+    """`value` as it must be written so that nova reads exactly it. Raises UnsupportedValue, which says `name` and not the value."""
     reason = unsupported(value)
     if reason:
-        raise UnsupportedValue(f"a value {reason}")
+        raise UnsupportedValue(f"The value of {name} {reason}.")
     text = value.replace("$", "$$")
     if text != text.strip() or (text and text[0] == text[-1] and text[0] in "\"'"):
         text = f'"{text}"'

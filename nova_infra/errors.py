@@ -38,7 +38,7 @@ class InvalidSettings(NovaInfraError):  # noqa: N818 - the input is invalid; not
         self.problems = tuple(problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         count = len(self.problems)
-        super().__init__(f"the configuration has {count} problem{'s' if count > 1 else ''}:\n{lines}")
+        super().__init__(f"The configuration has {count} problem{'s' if count > 1 else ''}:\n{lines}")
 
 
 class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value

@@ -212,9 +212,10 @@ class Identity:
             raise IdentityError(self._sentence(doing, name, error, secrets)) from None
 
     def _sentence(self, doing: str, name: str, error: Exception, secrets: tuple[str, ...]) -> str:
-        said = mask(why(error), [self._password, *secrets])
+        said = mask(why(error), [self._password, *secrets]).rstrip(".")
+        asked = f"{doing} {name}".strip()
         return (
-            f"Keystone at {self.url}: {doing} {name} failed: {said}. Check the URL and the administrator's name, tenant and "
+            f"Keystone at {self.url}: {asked} failed: {said}. Check the URL and the administrator's name, tenant and "
             "password (adminPassword), and that Keystone runs."
         )
 

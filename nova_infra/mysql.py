@@ -306,7 +306,7 @@ def _privileges(names: Collection[str]) -> str:
     unknown = [name for name in names if not name or set(name) - _LETTERS]
     if unknown:
         raise DatabaseError(
-            f"{unknown[0]!r} is not the name of a privilege. Correct the privileges of the database's hosts."
+            f"The text {unknown[0]!r} is not the name of a privilege. Correct the privileges of the database's hosts."
         )
     return ", ".join("ALL PRIVILEGES" if name == ALL else name for name in sorted(names))
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .configuration import as_list, read_options, write_options
-from .errors import StepFailed, UnreadableFile
+from .errors import StepFailed, UnreadableFile, UnsupportedValue
 from .masking import Secret, fingerprint, key_from
 from .openrc import is_variables_file, read_variables, write_variables
 from .remote.inspection import Facts, File, Process, Question
@@ -253,7 +253,12 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
         file, wanted = facts.files[path], state["options"][path]
         owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
         if file.kind != "file" or options_in(state, path, facts) != wanted:
-            content = Secret(_written(path, _resolved(wanted, facts)))
+            try:
+                content = Secret(_written(path, _resolved(wanted, facts)))
+            except UnsupportedValue as error:
+                raise UnsupportedValue(
+                    f"{state['node']}: {path} cannot be written: {error} Correct it in the options of the node."
+                ) from None
             yield call("put_file", path, owner, group, mode, content, title=f"writing {path}")
         elif (file.owner, file.group, file.mode) != (owner, group, mode):
             yield call("set_owner_and_mode", path, owner, group, mode, title=f"setting owner and mode of {path}")

@@ -63,12 +63,14 @@ def write_variables(options: Mapping[str, Mapping[str, Any]], heading: str = "")
     lines = [f"# {line}".rstrip() for line in heading.splitlines()]
     for section, variables in options.items():
         if section != SECTION:
-            raise UnsupportedValue(f"a file of variables has no section {section!r}, only {SECTION!r}")
+            raise UnsupportedValue(f"A file of variables has no section {section!r}, only {SECTION!r}.")
         for name in sorted(variables):
             if not re.fullmatch(_NAME, name):
-                raise UnsupportedValue(f"{name!r} is no name of a variable: letters, digits and underscore only")
+                raise UnsupportedValue(
+                    f"The name {name!r} is no name of a variable: letters, digits and underscore only."
+                )
             if reason := unsupported(variables[name]):
-                raise UnsupportedValue(f"the value of {name} {reason}")
+                raise UnsupportedValue(f"The value of {name} {reason}.")
             lines.append(f"export {name}={shlex.quote(variables[name])}")
     return "".join(f"{line}\n" for line in lines)
 

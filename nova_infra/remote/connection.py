@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
 import shlex
 import socket
 import threading
@@ -177,7 +179,7 @@ class Connection:
         if not listener.ended:
             said = mask(listener.noise.strip() or complaint, hidden) or "nothing"
             raise ConnectionFailed(
-                f"{self.name} ({self.address}): the machine took the login and did not run our script to its end; it said: {said}. "
+                f"{self.name} ({self.address}): the machine took the login and did not run our script to its end; it said: {said.rstrip('.')}. "
                 f"Check that {self.address.user} may run commands there (cloud images send root away)."
             )
         return listener.answer
@@ -200,11 +202,14 @@ class Connection:
     def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
         if not listener.heard and "sudo" in complaint:
             return ConnectionFailed(
-                f"{self.name} ({self.address}): sudo refused: {complaint}. Allow the user {self.address.user} to run every "
+                f"{self.name} ({self.address}): sudo refused: {complaint.rstrip('.')}. Allow the user {self.address.user} to run every "
                 "command with sudo, without a password or with the stack's sudoPassword."
             )
         said = complaint or f"exit status {status}"
-        return StepFailed(f"{self.name} ({self.address}): {listener.current} failed: {said}")
+        return StepFailed(
+            f"{self.name} ({self.address}): {listener.current} failed: {said.rstrip('.')}. When that is put right, run the same command "
+            "again: it continues with what is left."
+        )
 
     # ------------------------------------------------------------ servers behind the machine
 
@@ -331,7 +336,8 @@ class Connection:
         except (OSError, asyncssh.KeyImportError) as error:
             where = login.private_key_file or "the stack's sshPrivateKey"
             raise ConnectionFailed(
-                f"{self.name} ({self.address}): the private key in {where} cannot be used: {_reason(error)}."
+                f"{self.name} ({self.address}): the private key in {where} cannot be used: {_reason(error)}. "
+                "Check that it is a private key in the form of OpenSSH, and its passphrase."
             ) from None
 
     def _trusted(self) -> Any:
@@ -346,7 +352,8 @@ class Connection:
             return asyncssh.read_known_hosts(str(path))
         except (OSError, ValueError) as error:
             raise ConnectionFailed(
-                f"{self.name} ({self.address}): the known hosts file {path} cannot be read: {_reason(error)}."
+                f"{self.name} ({self.address}): the known hosts file {path} cannot be read: {_reason(error)}. "
+                "Correct the file or its name, or give the node's host_key."
             ) from None
 
 
@@ -374,6 +381,11 @@ def _known_hosts_name(address: Address) -> str:
 
 def _reason(error: BaseException) -> str:
     text = str(getattr(error, "reason", "") or error).strip().rstrip(".")
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    if isinstance(error, OSError) and (numbers := re.findall(r"\[Errno (\d+)\]", text)):
+        # asyncio puts the addresses that it has tried into the text, as Python writes them.
+        return "; ".join(dict.fromkeys(os.strerror(int(number)) for number in numbers))
     return text or (
         f"no answer within {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else type(error).__name__
     )

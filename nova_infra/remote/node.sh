@@ -193,7 +193,7 @@ lock() {
     waited=0
     until flock -w "$beat" 9; do
         waited=$((waited + beat))
-        [ "$waited" -lt "$1" ] || fail "it did not end within $1 s; its process holds $ours/lock"
+        [ "$waited" -lt "$1" ] || fail "the other run did not end within $1 s; its process holds $ours/lock"
         say "progress${tab}it still works: $(last_words)"
     done
     say "again${tab}-"
@@ -252,7 +252,7 @@ put_back_original() {
         read -r owner mode <"$kept.owner" && cp "$kept" "$1.nova-infra" && chown "$owner" "$1.nova-infra" &&
             chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
     elif [ -e "$kept.absent" ]; then rm -f "$1"
-    fi || fail "could not put $1 back"
+    fi || fail "could not put $1 back (its copy: $kept)"
     rm -f "$kept" "$kept.owner" "$kept.absent"
 }
 
@@ -265,15 +265,15 @@ put_file() {
 
 set_owner_and_mode() {
     keep_original "$1"
-    chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1"
+    chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1 (wanted: $2:$3, $4)"
 }
 
-remove_file() { rm -f "$1" || fail "could not remove $1"; }
+remove_file() { rm -f "$1" || fail "could not remove $1 (look at its directory: ls -ld ${1%/*})"; }
 
-write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1"; }
+write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"; }
 
 # Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
-lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock"; }
+lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it, or the disk is full)"; }
 
 # Writes a note unless there is one already, and says what it then holds.
 write_first_note() {
@@ -295,7 +295,7 @@ last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output"
 
 sync_database() {
     in_own_session 'x^' su -s /bin/sh -c 'nova-manage db sync' nova ||
-        fail "$(last_words)"
+        fail "the schema is not up to date: $(last_words) (more: /var/log/nova/nova-manage.log)"
 }
 
 # name, start or stop. The daemons get none of our descriptors, neither the lock nor the channel, and the usual umask: with
@@ -375,11 +375,11 @@ set_boot() {
         if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"
         else rm -f "$override" "$override.new"
         fi ||
-            fail "could not write $override"
+            fail "could not write $override (disk space: $(df -Pk "$etc_init" | tail -n 1))"
         [ "$(service_enabled "$1")" = "$2" ] ||
             fail "$etc_init/$1.conf itself does not start $1 at boot (it says manual, or has no \`start on\`). Put a \`start on\` into $override"
-    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1 || fail "could not make $1 $2 at boot"
-    else update-rc.d "$1" disable >/dev/null 2>&1 || fail "could not make $1 $2 at boot"
+    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 enable says why)"
+    else update-rc.d "$1" disable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 disable says why)"
     fi
 }
 
@@ -421,7 +421,7 @@ listed_under() { awk -v title="$1" '/^[^ ]/ { on = $0 == title; next } on' "$our
 
 refuse_held() {
     held=$(listed_under 'The following held packages will be changed:')
-    [ -z "$held" ] || fail "held back on this node (apt-mark hold):$held. Run \`apt-mark unhold\` there first"
+    [ -z "$held" ] || fail "apt-get would change packages that are held back on this node (apt-mark hold):${held% }. Run \`apt-mark unhold\` there first"
 }
 
 held_back() { held=$(apt-mark showhold | tr '\n' ' '); [ -z "$held" ] || echo " (held back with apt-mark hold: ${held% })"; }
@@ -603,7 +603,7 @@ without() { if [ $# -eq 0 ]; then cat; else grep -Fvx "$(printf '%s\n' "$@")"; f
 forget() {
     [ -e "$ours/$1" ] && [ -n "$2" ] || return 0
     without $2 <"$ours/$1" >"$ours/$1.new"
-    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1"
+    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"
 }
 
 # Of what we added: what is there. Of what had left its configuration here before us, that does not count.
@@ -638,7 +638,7 @@ leave_needed() {
         others=$(removed_in "$ours/output" | without "$@")
         [ -n "$others" ] || break
         needed=$(needed_by "$others" "$@")
-        [ -n "$needed" ] || fail "removing our packages would also remove $(echo $others), which is not ours"
+        [ -n "$needed" ] || fail "removing our packages would also remove $(echo $others), which is not ours (apt-get -s purge $* shows why)"
         keep="$keep $needed"
         say "progress${tab}stays, because $(echo $others) needs it: $(echo $needed)"
         set -- $(printf '%s\n' "$@" | without $needed)
@@ -736,6 +736,6 @@ dump_database() {
         fail "there is no complete dump, and nothing was dropped: $(printf '%s\n' "$heard" | grep -vx well | tail -n 2) (disk space: $(df -Pk "$backups" | tail -n 1))"
     fi
     # The data is on the disk before anything is dropped. A link, other than a rename, takes nobody's place.
-    sync && ln "$dump.part" "$dump" && rm -f "$dump.part" || fail "could not write $dump, and nothing was dropped"
+    sync && ln "$dump.part" "$dump" && rm -f "$dump.part" || fail "could not write $dump, and nothing was dropped (disk space: $(df -Pk "$backups" | tail -n 1))"
     say "progress$tab$dump"
 }

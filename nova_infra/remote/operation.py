@@ -53,11 +53,18 @@ def operate(
 
 
 def wait_until(
-    done: Callable[[], bool], *, doing: str, seconds: float, every: float = 1.0, seen: Callable[[], str] = lambda: ""
+    done: Callable[[], bool],
+    *,
+    doing: str,
+    seconds: float,
+    every: float = 1.0,
+    seen: Callable[[], str] = lambda: "",
+    advice: str = "",
 ) -> None:
     """Calls `done` until it is true, and says now and then what it waits for and what was last `seen`.
 
-    `doing` is a sentence's beginning with the node's name. Raises DeadlineExceeded with `doing` and what was last `seen`.
+    `doing` is a sentence's beginning with the node's name. Raises DeadlineExceeded with `doing`, what was last `seen`, and the
+    sentences of `advice`.
     """
     said = 0.0
 
@@ -80,10 +87,9 @@ def wait_until(
     try:
         waiting(done)
     except tenacity.RetryError:
-        last = seen()
-        raise DeadlineExceeded(
-            f"{doing}: not within {seconds:.0f} s" + (f"; last seen: {last}." if last else ".")
-        ) from None
+        last = seen().rstrip(".")
+        found = f"; last seen: {last}" if last else ""
+        raise DeadlineExceeded(f"{doing}: not within {seconds:.0f} s{found}. {advice}".rstrip()) from None
 
 
 __all__ = ["Decide", "operate", "progress", "wait_until"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from ..compute import Server
-from ..errors import ComputeError, DeadlineExceeded, InvalidSettings, Problem, Refused
+from ..errors import ComputeError, InvalidSettings, Problem, Refused
 from ..node import UNMANAGED
 from ..provider import AnyConnection, sees_keystone
 from ..releases import release
@@ -97,19 +97,17 @@ class ComputeNodeLifecycle(NodeRole):
             left = now
             return not now
 
-        try:
-            wait_until(
-                empty,
-                doing=f"draining {host}",
-                seconds=self.access.deadline("drain"),
-                every=DRAIN_EVERY_SECONDS,
-                seen=lambda: _counted(left),
-            )
-        except DeadlineExceeded as error:
-            raise DeadlineExceeded(
-                f"{error} It takes no new instances (nova service-enable {host} {BINARY} changes that). Migrate or delete what is left, "
+        wait_until(
+            empty,
+            doing=f"{host}: draining",
+            seconds=self.access.deadline("drain"),
+            every=DRAIN_EVERY_SECONDS,
+            seen=lambda: _counted(left),
+            advice=(
+                f"It takes no new instances (nova service-enable {host} {BINARY} changes that). Migrate or delete what is left, "
                 "then run this again; deadlines.drain says how long it waits."
-            ) from None
+            ),
+        )
 
 
 def _counted(servers: Sequence[Server]) -> str:

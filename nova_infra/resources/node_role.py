@@ -148,6 +148,7 @@ class NodeRole(Lifecycle):
                     partial(_answers, connection, place),
                     doing=f"{wanted['node']}: {doing}",
                     seconds=self.access.deadline("answer"),
+                    advice="deadlines.answer says how long it waits.",
                 )
             if listed:
                 show(f"waiting for reports of {', '.join(listed)}")
@@ -158,12 +159,16 @@ class NodeRole(Lifecycle):
                     lambda: self._now(connection) >= started + STILL_ALIVE_SECONDS,
                     doing=f"{wanted['node']}: {STILL_ALIVE_SECONDS:.0f} s after the start",
                     seconds=STILL_ALIVE_SECONDS * 3,
+                    advice="Look at the machine's clock.",
                 )
         except (DeadlineExceeded, ComputeError) as error:
             raise type(error)(self._with_logs(str(error), wanted, connection, restarted)) from None
         for name, process in self._processes(connection, restarted).items():
             if process.ticks != processes[name].ticks or not process.running:
-                sentence = f"{name} on {wanted['node']} ended after it had been started. Its configuration or a server it needs is wrong."
+                sentence = (
+                    f"{name} on {wanted['node']} ended after it had been started. Its configuration or a server it needs is wrong: put "
+                    "that right, and run the same command again."
+                )
                 raise RemoteError(self._with_logs(sentence, wanted, connection, [name]))
 
     def _wait_for_reports(self, host: str, binaries: Sequence[str]) -> None:
@@ -193,11 +198,12 @@ class NodeRole(Lifecycle):
 
         wait_until(
             moved,
-            doing=f"reports of {', '.join(binaries)} on {host} to nova",
+            doing=f"{host}: waiting for reports of {', '.join(binaries)} to nova",
             seconds=self.access.deadline("report"),
             seen=lambda: (
                 ", ".join(f"{name}: {when or 'never'}" for name, when in last.items()) or "no service of this host"
             ),
+            advice="deadlines.report says how long it waits.",
         )
 
     def _processes(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Any]:

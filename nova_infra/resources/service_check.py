@@ -53,7 +53,16 @@ class ServiceCheckLifecycle(Lifecycle):
             problem = "; ".join(missing)
             return not missing
 
-        wait_until(all_is_well, doing="the last check", seconds=self.access.deadline("check"), seen=lambda: problem)
+        wait_until(
+            all_is_well,
+            doing="The last check",
+            seconds=self.access.deadline("check"),
+            seen=lambda: problem,
+            advice=(
+                "Look at the logs of these services on their hosts (/var/log/nova), then run the same command again; deadlines.check says "
+                "how long it waits."
+            ),
+        )
         return tables
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:

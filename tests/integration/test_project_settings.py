@@ -52,7 +52,7 @@ def test_every_key_of_the_page_passes_the_engine(stack: Stack, tmp_path: Path) -
 def test_a_stack_without_settings_is_told_all_that_it_needs_at_once(stack: Stack, tmp_path: Path) -> None:
     code, said = preview(stack, tmp_path, {})
     assert code != 0
-    assert "the configuration has 6 problems" in said
+    assert "The configuration has 6 problems" in said
     assert all(f"nova:{key}: is missing" in said for key in SECRETS)
     assert "nova:controllers: is empty" in said
     assert "Traceback" not in said

@@ -87,11 +87,11 @@ def test_all_problems_are_in_one_message_each_by_its_key() -> None:
     assert isinstance(error, NovaInfraError)
     assert error.problems == tuple(problems)
     assert str(error).splitlines() == [
-        "the configuration has 2 problems:",
+        "The configuration has 2 problems:",
         "  - nova:computes[1].address: 'x' is no IP address",
         "  - nova:ssh.user: is empty",
     ]
 
 
 def test_one_problem_is_not_problems() -> None:
-    assert str(InvalidSettings([Problem("a", "is empty")])).startswith("the configuration has 1 problem:")
+    assert str(InvalidSettings([Problem("a", "is empty")])).startswith("The configuration has 1 problem:")

@@ -439,7 +439,7 @@ def test_a_run_that_waits_too_long_for_another_one_says_so(ours: Call) -> None:
     with holding(ours, call("lock", "5"), Call("fact on; sleep 60")):
         status, _, complaint = run(*quickly(ours), call("lock", "1"))
     assert status == 1
-    assert "it did not end within 1 s" in complaint
+    assert "the other run did not end within 1 s" in complaint
 
 
 @contextlib.contextmanager
