@@ -1,7 +1,7 @@
 """What can go wrong, as one tree of exceptions.
 
 Every message is one sentence or a few: the resource, the host, the step, what the other side said, what to do.
-Providers raise these `from None`, so that the engine shows the sentence and no traceback.
+Providers raise these `from None`, so that the engine shows the sentence and no traceback. docs/errors.md has the tree as a table.
 """
 
 from __future__ import annotations
