@@ -31,9 +31,10 @@ _REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$(?!\$)|\\\$")
 class _Reader(iniparser.BaseParser):
     """Collects `{section: {option: [raw values]}}` with the parser that nova itself uses."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, text: str) -> None:
         super().__init__()
         self.name = name
+        self.text = text
         self.section: str | None = None
         self.sections: dict[str, dict[str, list[str]]] = {}
 
@@ -43,14 +44,14 @@ class _Reader(iniparser.BaseParser):
 
     def assignment(self, key: str, value: list[str]) -> None:
         if self.section is None:
-            raise UnreadableFile(
-                f"{self.name}, line {self.lineno}: the option {key} stands before the first [section]."
-            )
+            # The parser itself stands behind the option by now.
+            line = _line_of(self.text, "", key)
+            raise UnreadableFile(f"{self.name}, line {line}: the option {key} stands before the first [section].")
         self.sections[self.section].setdefault(key, []).append("\n".join(value))
 
 
 def _raw_options(text: str, name: str) -> dict[str, dict[str, list[str]]]:
-    reader = _Reader(name)
+    reader = _Reader(name, text)
     try:
         reader.parse(text.split("\n"))
     except iniparser.ParseError as error:

@@ -1,0 +1,865 @@
+"""Every message of the package, rendered by the code that raises it, and the laws that all of them keep.
+
+A message is known by the place that makes it: the call of a class of nova_infra/errors.py in the source. While a case runs, each
+object of these classes notes the place that made it; a place that no case reaches fails the last test.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import dataclasses
+import functools
+import json
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from pulumi import dynamic
+
+import nova_infra
+from nova_infra import mysql, node, openrc, options
+from nova_infra.access import Access
+from nova_infra.compute import Compute, Server
+from nova_infra.configuration import encode, read_options, render_template, unsupported, write_options
+from nova_infra.errors import ConnectionFailed, InvalidSettings, NovaInfraError, Problem
+from nova_infra.identity import Identity
+from nova_infra.releases import release
+from nova_infra.remote import connection as connection_module
+from nova_infra.remote.connection import Address, Connection
+from nova_infra.remote.inspection import Question
+from nova_infra.remote.operation import operate, wait_until
+from nova_infra.remote.script import Call, call
+from nova_infra.resources import compute_node as compute_node_module
+from nova_infra.resources.compute_node import ComputeNodeLifecycle
+from nova_infra.resources.controller_node import ControllerNodeLifecycle
+from nova_infra.resources.database import DatabaseLifecycle
+from nova_infra.resources.endpoint import EndpointLifecycle
+from nova_infra.resources.keystone_user import KeystoneUserLifecycle
+from nova_infra.resources.node_packages import NodePackagesLifecycle
+from nova_infra.resources.service_check import ServiceCheckLifecycle
+from nova_infra.settings import parse
+
+from .nodes import NOVA_CONF, Machine, facts_of_case
+from .servers import Node, Reached, Unreachable
+from .test_connection import KEY, LOGIN, OTHER_KEY, running  # noqa: F401 - a fixture
+from .test_connection import Machine as SSHMachine
+from .test_connection import run as run_on
+from .test_provider import refusal
+from .test_resources import CHECK, CONNECTION, DATABASE, ENDPOINT, NODE, PACKAGES, USER, lifecycle, report
+from .test_script import Answers
+from .test_settings import BAD, CONTROLLER, PASSWORDS, parsed
+
+PACKAGE = Path(nova_infra.__file__).parent
+SECRET = "hunter2"
+KEYSTONE = "http://controller:35357/v2.0"
+COMPUTE_OPTIONS: Any = {NOVA_CONF: {}, "/etc/nova/nova-compute.conf": {}}
+
+# ------------------------------------------------------------ places in the source
+
+Place = tuple[str, int, int, int, int]
+
+
+def classes(of: type) -> set[type]:
+    return {of}.union(*(classes(each) for each in of.__subclasses__()))
+
+
+NAMES = {each.__name__ for each in classes(NovaInfraError)} | {"Problem", "CheckFailure"}
+# What is raised besides, and never reaches anybody as it is.
+INNER = {
+    "settings": {"ValueError"},  # pydantic makes a problem of it
+    "options": {"TemplateRuntimeError"},  # becomes an UnreadableFile with the line
+    "remote.connection": {
+        "Unreachable",
+        "?",
+    },  # becomes a failure of the client that has asked; ? is the result of _failure
+    "remote.http": {"NewConnectionError"},  # becomes one of keystoneauth's
+    "remote.script": {"LookupError"},  # a script of ours that does not answer
+}
+
+
+def sources() -> Iterator[tuple[str, str, ast.Module]]:
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = str(file.relative_to(PACKAGE).with_suffix("")).replace("/", ".")
+        yield name, str(file), ast.parse(file.read_text(encoding="utf-8"))
+
+
+def called(node: ast.AST) -> str:
+    """The name of what is called; `type(error)(...)` is the class of another error of ours."""
+    if not isinstance(node, ast.Call):
+        return "?"
+    if isinstance(node.func, ast.Call):
+        return "NovaInfraError" if getattr(node.func.func, "id", "") == "type" else "?"
+    return str(getattr(node.func, "id", getattr(node.func, "attr", "?")))
+
+
+def places() -> dict[Place, str]:
+    found: dict[Place, str] = {}
+    for _, file, tree in sources():
+        for each in ast.walk(tree):
+            if isinstance(each, ast.Call) and called(each) in NAMES:
+                span = (each.lineno, each.end_lineno or 0, each.col_offset, each.end_col_offset or 0)
+                found[(file, *span)] = f"{Path(file).relative_to(PACKAGE)}:{each.lineno}: {called(each)}"
+    return found
+
+
+@dataclasses.dataclass
+class Message:
+    """What a place has made."""
+
+    place: Place
+    made: Any
+
+
+@contextlib.contextmanager
+def noting(messages: list[Message]) -> Iterator[None]:
+    """Each error, problem and check failure that is made meanwhile, in any thread, with the place that made it."""
+    errors = sys.modules["nova_infra.errors"].__file__
+
+    def noted(original: Any) -> Any:
+        @functools.wraps(original)
+        def init(self: Any, *args: Any, **more: Any) -> None:
+            original(self, *args, **more)
+            frame = sys._getframe(1)
+            while frame.f_code.co_filename == errors and frame.f_back:
+                frame = frame.f_back
+            span = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+            messages.append(Message((frame.f_code.co_filename, *(number or 0 for number in span)), self))
+
+        return init
+
+    with pytest.MonkeyPatch.context() as patch:
+        for each in (NovaInfraError, Problem, dynamic.CheckFailure):
+            patch.setattr(each, "__init__", noted(each.__init__))
+        yield
+
+
+# ------------------------------------------------------------ cases
+
+
+@dataclasses.dataclass
+class Stage:
+    """What cases need: a machine with sshd, a folder, and changes that end with the case."""
+
+    machine: SSHMachine
+    folder: Path
+    patch: pytest.MonkeyPatch
+
+    def file(self, content: str) -> Path:
+        path = self.folder / "template"
+        path.write_text(content)
+        return path
+
+    def node(self, user: str = "root", **login: Any) -> Connection:
+        return Connection("compute1", self.machine.address(user), dataclasses.replace(LOGIN, **login))
+
+
+@dataclasses.dataclass
+class Case:
+    make: Callable[[Stage], Any]
+    names: tuple[str, ...]
+    """What the message must name: the resource, node, host, file."""
+    do: str
+    """What it tells the user to do; empty where the line or the key that it names says all."""
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(*names: str, do: str) -> Callable[[Callable[[Stage], Any]], Callable[[Stage], Any]]:
+    def register(make: Callable[[Stage], Any]) -> Callable[[Stage], Any]:
+        assert make.__name__ not in CASES
+        CASES[make.__name__] = Case(make, names, do)
+        return make
+
+    return register
+
+
+# Machines.
+
+
+@case("compute1 (root@127.0.0.1:", "writing nova.conf failed: no space left", do="run the same command again")
+def a_step_fails(stage: Stage) -> None:
+    run_on(stage.node(), Call(f"fail 'no space left, {SECRET}.'", title="writing nova.conf"), secrets=[SECRET])
+
+
+@case("compute1 (root@127.0.0.1:", "db sync took longer than", do="run the same command again")
+def a_step_takes_too_long(stage: Stage) -> None:
+    run_on(stage.node(), call("sleep", "60", title="db sync"), deadline=0.5)
+
+
+@case("compute1 (root@127.0.0.1:", "during db sync", do="Run the same command again")
+def the_connection_breaks(stage: Stage) -> None:
+    stage.machine.breaks = True
+    run_on(stage.node(), call("fact", "a", title="db sync"), call("sleep", "30"))
+
+
+@case("compute1 (root@127.0.0.1:", "Please login as the user ubuntu", do="Check that root may run commands")
+def the_machine_runs_something_else(stage: Stage) -> None:
+    stage.machine.noise = "echo 'Please login as the user ubuntu.'; exit 0; "
+    run_on(stage.node(), call("fact", "a"))
+
+
+@case("compute1 (ubuntu@127.0.0.1:", "sudo refused", do="Allow the user ubuntu")
+def sudo_refuses(stage: Stage) -> None:
+    stage.machine.sudo = "asks"
+    run_on(stage.node("ubuntu", sudo_password=SECRET), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "host key", do="put its new key into host_key")
+def another_machine_answers(stage: Stage) -> None:
+    run_on(Connection("compute1", stage.machine.address(key=OTHER_KEY), LOGIN), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "refused the login", do="authorized_keys")
+def the_login_is_refused(stage: Stage) -> None:
+    run_on(stage.node(private_key=OTHER_KEY.export_private_key().decode()), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:1)", "Connection refused", do="Check the address")
+def nobody_answers(stage: Stage) -> None:
+    stage.patch.setattr(connection_module, "CONNECT_TRIES", 1)
+    address = Address("127.0.0.1", 1, host_key=KEY.export_public_key().decode().strip())
+    run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
+
+
+@case("compute1 (root@no-such.invalid)", do="Check the address")
+def nobody_knows_the_host(stage: Stage) -> None:
+    stage.patch.setattr(connection_module, "CONNECT_TRIES", 1)
+
+    def unknown(*_where: Any, **_more: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    stage.patch.setattr(socket, "getaddrinfo", unknown)
+    address = Address("no-such.invalid", host_key=KEY.export_public_key().decode().strip())
+    run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "/no/such/key", "No such file", do="Check that it is a private key")
+def the_private_key_is_not_there(stage: Stage) -> None:
+    run_on(stage.node(private_key="", private_key_file="/no/such/key"), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "/no/such/hosts", "No such file", do="give the node's host_key")
+def the_known_hosts_file_is_not_there(stage: Stage) -> None:
+    login = dataclasses.replace(LOGIN, known_hosts_file="/no/such/hosts")
+    address = dataclasses.replace(stage.machine.address(), host_key="")
+    run_on(Connection("compute1", address, login), call("fact", "a"))
+
+
+@case("controller (root@10.0.0.11)", do="run the same command again")
+def other_runs_hold_the_node(_stage: Stage) -> None:
+    operate(Answers(*[True] * 5), Question(), lambda _facts: [call("fact", "a")], doing="configuring", deadline=1)  # type: ignore[arg-type]
+
+
+@case("controller: reports", "last seen: never", do="")
+def a_wait_is_too_long(_stage: Stage) -> None:
+    wait_until(lambda: False, doing="controller: reports", seconds=0.1, every=0.1, seen=lambda: "never.")
+
+
+# Nodes.
+
+
+def met(content: str, **machine: Any) -> Any:
+    said = {"files": {NOVA_CONF: {"content": content}}, "services": {"nova-compute": {}}, **machine}
+    return dataclasses.replace(facts_of_case(said, NODE), origins={NOVA_CONF: "foreign"}, notes={node.FOUND: None})
+
+
+@case("compute1 (10.0.0.11)", "calls itself web7", do="correct the address")
+def another_machine_has_the_address(_stage: Stage) -> None:
+    node.decide(NODE, met("", hostname="web7"))
+
+
+@case("compute1 (10.0.0.11)", NOVA_CONF, "[DEFAULT] rabbit_password", do="set `adopt: true` on compute1")
+def somebody_wrote_the_file(_stage: Stage) -> None:
+    wanted = {**NODE, "options": {NOVA_CONF: {"DEFAULT": {"rabbit_password": SECRET, "verbose": "True"}}}}
+    node.begin(wanted, met("[DEFAULT]\nrabbit_password = hunter23\nverbose = False\nmine = hunter2\n"))
+
+
+@case("compute1", NOVA_CONF, "[DEFAULT] verbose", do="Correct it in the options")
+def a_node_gets_a_value_that_no_file_carries(_stage: Stage) -> None:
+    machine = Machine(NODE, "qemu")
+    node.decide({**NODE, "options": {NOVA_CONF: {"DEFAULT": {"verbose": f"{SECRET}\n"}}}}, machine.facts())
+
+
+class TalkingNode(Node):
+    """A node whose service has a log."""
+
+    def run(self, calls: Any, **more: Any) -> Any:
+        answer = super().run(calls, **more)
+        log = base64.b64encode(f"rabbit_password = {SECRET}\n{SECRET} AMQP server is unreachable.\n".encode()).decode()
+        for each in calls:
+            said = {"read_log": [log], "read_note": ["-"], "read_path": ["absent"], "read_packages": self.package}
+            if each.function in said:
+                kind = each.function.removeprefix("read_").removesuffix("s")
+                answer.facts += [(kind, name, *said[each.function]) for name in each.arguments[:1]]
+        return answer
+
+    package = ("hold ok installed", "1")
+
+
+def on_a_node(stage: Stage, **wanted: Any) -> None:
+    reached = Reached()
+    stage.patch.setattr(reached, "node", lambda _name, _connection: TalkingNode(reached.log))
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    given = {NOVA_CONF: {"DEFAULT": {"rabbit_password": SECRET}}}
+    lifecycle(ControllerNodeLifecycle, reached).create({**NODE, "options": given, **wanted})
+
+
+@case("nova-compute on compute1", "log of nova-compute", do="run the same command again")
+def a_service_ends_after_its_start(stage: Stage) -> None:
+    on_a_node(stage)
+
+
+@case("compute1", "nova-compute", "last seen", "log of nova-compute", do="deadlines.report")
+def a_service_does_not_report(stage: Stage) -> None:
+    on_a_node(stage, reporting=["nova-compute"])
+
+
+@case("compute1", "1 instance: web (41, ACTIVE)", do="Delete or migrate them")
+def a_compute_node_has_instances(_stage: Stage) -> None:
+    reached = Reached()
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.instances = [Server("41", "web", "ACTIVE")]
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+
+
+@case("compute1", "1 instance: web (41, ACTIVE)", do="Migrate or delete what is left")
+def draining_is_too_long(stage: Stage) -> None:
+    reached = Reached()
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    stage.patch.setattr(compute_node_module, "DRAIN_EVERY_SECONDS", 0.1)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.instances = [Server("41", "web", "ACTIVE")]
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "drain": True})
+
+
+@case("nova-compute on compute1 is not known to nova", do="Look at the logs")
+def the_last_check_is_too_long(stage: Stage) -> None:
+    reached = Reached()
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    reached.compute.images = list  # type: ignore[attr-defined]
+    lifecycle(ServiceCheckLifecycle, reached).create(CHECK)
+
+
+@case("compute1", do="set `on_unreachable: leave` on compute1")
+def a_machine_that_is_removed_is_gone(stage: Stage) -> None:
+    reached = Reached()
+
+    def gone(*_what: Any, **_more: Any) -> Any:
+        raise ConnectionFailed("compute1 (ubuntu@10.0.0.31): no SSH connection. Check the address.")
+
+    stage.patch.setattr(Node, "run", gone)
+    lifecycle(NodePackagesLifecycle, reached).delete("compute1", PACKAGES)
+
+
+@case("compute1", "nova-compute 2", do="apt-mark unhold nova-compute")
+def a_package_is_held(stage: Stage) -> None:
+    reached = Reached()
+    stage.patch.setattr(reached, "node", lambda _name, _connection: TalkingNode(reached.log))
+    lifecycle(NodePackagesLifecycle, reached).create({**PACKAGES, "packages": {"nova-compute": "2"}})
+
+
+# Servers.
+
+
+class Canned(requests.adapters.BaseAdapter):
+    """A Keystone: `{path: (status, answer)}`."""
+
+    def __init__(self, **answers: Any) -> None:
+        super().__init__()
+        token = {"access": {"token": {"id": "t", "expires": "2099-01-01T00:00:00Z"}, "serviceCatalog": [], "user": {}}}
+        self.answers = {
+            "tokens": (200, token),
+            "tenants": (200, {"tenants": []}),
+            "roles": (200, {"roles": []}),
+            **answers,
+        }
+
+    def send(self, request: Any, **_more: Any) -> requests.Response:
+        status, said = self.answers[request.url.rpartition("/")[2]]
+        answer = requests.Response()
+        answer.status_code, answer.url, answer.request = status, request.url, request
+        answer._content = json.dumps(said).encode()
+        answer.headers["Content-Type"] = "application/json"
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def keystone(**answers: Any) -> Identity:
+    session = requests.Session()
+    session.mount("http://", Canned(**answers))
+    return Identity(KEYSTONE, "admin", SECRET, "admin", session)
+
+
+@case(KEYSTONE, "tenant service", do="keystone tenant-create --name service")
+def there_is_no_tenant(_stage: Stage) -> None:
+    keystone().tenant_id("service")
+
+
+@case(KEYSTONE, "role admin", do="keystone role-create --name admin")
+def there_is_no_role(_stage: Stage) -> None:
+    keystone().role_id("admin")
+
+
+@case(KEYSTONE, "looking for the tenant service", "HTTP 401", do="adminPassword")
+def keystone_does_not_know_us(_stage: Stage) -> None:
+    keystone(tokens=(401, {"error": {"message": f"No {SECRET}.", "code": 401}})).tenant_id("service")
+
+
+@case(KEYSTONE, "listing endpoints", "HTTP 403", do="Check the URL")
+def keystone_refuses(_stage: Stage) -> None:
+    keystone(endpoints=(403, {"error": {"message": "You may not.", "code": 403}})).endpoints([])
+
+
+@case("regionOne", "listing its services", do="Look at /var/log/nova/nova-api.log")
+def the_compute_api_is_not_in_the_catalog(_stage: Stage) -> None:
+    Compute(keystone().session, "regionOne", "nova", "compute").services()
+
+
+@case("regionOne/compute/nova", do="create the service first")
+def the_service_of_an_endpoint_is_missing(_stage: Stage) -> None:
+    lifecycle(EndpointLifecycle, Reached()).create(ENDPOINT)
+
+
+def unreachable_database() -> mysql.Server:
+    def dial() -> Any:
+        raise ConnectionRefusedError(111, f"Connection refused, {SECRET}.")
+
+    return mysql.Server("controller:/run/mysqld.sock", "root", SECRET, dial)
+
+
+@case("controller:/run/mysqld.sock", "root", do="Check that the server runs")
+def mariadb_does_not_answer(_stage: Stage) -> None:
+    unreachable_database().drop_schema("nova")
+
+
+@case("'FLY `x`'", do="Correct the privileges")
+def mariadb_has_no_such_privilege(_stage: Stage) -> None:
+    unreachable_database().grant("nova", "%", "nova", ["FLY `x`"])
+
+
+@case("database nova", do="set on_delete to drop")
+def a_database_is_not_dropped(_stage: Stage) -> None:
+    lifecycle(DatabaseLifecycle, Reached()).delete("nova", {**DATABASE, "on_delete": "refuse"})
+
+
+@case("database nova", do="give nova_infra.Provider a controller")
+def a_dump_has_no_place(_stage: Stage) -> None:
+    Access(lambda _key: "").dump_database("nova")
+
+
+# Files.
+
+
+@case(NOVA_CONF, "line 1", "verbose", do="")
+def an_option_stands_in_no_section(_stage: Stage) -> None:
+    read_options("verbose = True\n", NOVA_CONF)
+
+
+@case(NOVA_CONF, "line 2", do="")
+def a_line_is_no_option(_stage: Stage) -> None:
+    read_options(f"[DEFAULT]\n{SECRET}\n", NOVA_CONF)
+
+
+@case("'a b'", do="letters, digits")
+def an_option_has_a_bad_name(_stage: Stage) -> None:
+    write_options({"DEFAULT": {"a b": "1"}})
+
+
+@case("[DEFAULT] verbose", do="")
+def an_option_has_a_bad_value(_stage: Stage) -> None:
+    write_options({"DEFAULT": {"verbose": f"{SECRET}\n"}})
+
+
+@case("an option", do="")
+def a_value_has_a_backslash(_stage: Stage) -> None:
+    encode(f"{SECRET}\\$")
+
+
+@case("template, line 3: [DEFAULT] verbose", do="gives each option once")
+def a_template_gives_an_option_twice(stage: Stage) -> None:
+    render_template(stage.file("[DEFAULT]\nverbose = True\nverbose = False\n"), str)
+
+
+def rendered_with(stage: Stage, source: str) -> None:
+    settings = parsed({}, {"rabbitPassword": SECRET})
+    render = options._Rendering(settings, settings.controllers[0]).value
+    render_template(stage.file(f"[DEFAULT]\nverbose = {source}\n"), render)
+
+
+@case("template, line 2: [DEFAULT] verbose", "nosuch", do="")
+def a_template_names_what_there_is_not(stage: Stage) -> None:
+    rendered_with(stage, "{{ nosuch }}")
+
+
+@case("template, line 2: [DEFAULT] verbose", do="")
+def a_template_has_a_bad_expression(stage: Stage) -> None:
+    rendered_with(stage, "{{ secret('rabbitPassword' }}")
+
+
+@case("template, line 2: [DEFAULT] verbose", "there is no secret nosuch", do="")
+def a_template_names_no_secret(stage: Stage) -> None:
+    rendered_with(stage, "{{ secret('nosuch') }}")
+
+
+@case("template, line 2: [DEFAULT] verbose", do="omit must be all of a value")
+def a_template_omits_a_part(stage: Stage) -> None:
+    rendered_with(stage, "x{{ omit }}")
+
+
+@case("/root/a.sh", "line 1", do="export NAME=value")
+def a_line_is_no_variable(_stage: Stage) -> None:
+    openrc.read_variables(f"{SECRET}\n", "/root/a.sh")
+
+
+@case("'DEFAULT'", do="only 'export'")
+def a_file_of_variables_has_sections(_stage: Stage) -> None:
+    openrc.write_variables({"DEFAULT": {}})
+
+
+@case("'a-b'", do="letters, digits and underscore")
+def a_variable_has_a_bad_name(_stage: Stage) -> None:
+    openrc.write_variables({"export": {"a-b": "1"}})
+
+
+@case("OS_PASSWORD", do="")
+def a_variable_has_a_bad_value(_stage: Stage) -> None:
+    openrc.write_variables({"export": {"OS_PASSWORD": f"{SECRET}\n"}})
+
+
+@case("OS_PASSWORD", do="is no text")
+def a_variable_has_several_values(_stage: Stage) -> None:
+    openrc.write_variables({"export": {"OS_PASSWORD": [SECRET, SECRET]}})
+
+
+@case("template, line 1", do="export NAME=value")
+def a_template_line_is_no_variable(stage: Stage) -> None:
+    openrc.render_variables(stage.file("OS_PASSWORD=1\n"), str)
+
+
+@case("template, line 1: OS_PASSWORD", do="")
+def a_template_of_variables_does_not_render(stage: Stage) -> None:
+    settings = parsed()
+    render = options._Rendering(settings, settings.controllers[0]).value
+    openrc.render_variables(stage.file("export OS_PASSWORD={{ nosuch }}\n"), render)
+
+
+# Inputs: each is refused by its key.
+
+
+@case("nova:release", do="known: juno")
+def the_release_is_not_known(_stage: Stage) -> None:
+    release("kilo")
+
+
+@case("deadlines.dump", do="a number of seconds above 0")
+def a_deadline_is_no_number(_stage: Stage) -> None:
+    Access(lambda key: "soon" if key == "deadlines_dump" else "").deadline("dump")
+
+
+@case("[DEFAULT] verbose", do="")
+def a_rendered_value_cannot_be_carried(_stage: Stage) -> None:
+    options._revealed({"DEFAULT": {"verbose": options._Plain(f"{SECRET}\n", secret=True)}}, unsupported)
+
+
+@case("p.connection.hostKey", "p.connection.proxy", do="leave it out")
+def a_connection_cannot_be_used(_stage: Stage) -> Any:
+    given: Any = {"host": "192.0.2.7", "hostKey": "ssh-ed25519 AAAA", "proxy": {"host": "192.0.2.1"}}
+    return refusal(lambda: nova_infra.NodePackages("p", nova_infra.NodePackagesArgs("compute1", given, {})))
+
+
+@case("node.provider", "ComputeNode node", do="Make one with identity=")
+def a_node_has_no_provider(_stage: Stage) -> None:
+    nova_infra.ComputeNode("node", nova_infra.ComputeNodeArgs("compute1", CONNECTION, COMPUTE_OPTIONS))
+
+
+def with_provider(make: Callable[..., Any], args: Any) -> Any:
+    def program() -> None:
+        access = nova_infra.Provider("access", identity=nova_infra.IdentityArgs(url=KEYSTONE))
+        make("node", args, nova_infra.provider.pulumi.ResourceOptions(provider=access))
+
+    return refusal(program)
+
+
+@case("node.options", "/etc/nova/nova-compute.conf", do="")
+def a_compute_node_lacks_a_file(_stage: Stage) -> Any:
+    return with_provider(nova_infra.ComputeNode, nova_infra.ComputeNodeArgs("compute1", CONNECTION, {NOVA_CONF: {}}))
+
+
+@case("node.services", "nova-sheduler", do="")
+def a_controller_has_no_such_service(_stage: Stage) -> Any:
+    args = nova_infra.ControllerNodeArgs("controller", CONNECTION, {NOVA_CONF: {}}, services=["nova-sheduler"])
+    return with_provider(nova_infra.ControllerNode, args)
+
+
+def checked(kind: Any, wanted: dict[str, Any], olds: dict[str, Any] | None = None) -> list[Problem]:
+    failures = lifecycle(kind, Unreachable()).check(olds or {}, wanted).failures
+    return [Problem(each.property, each.reason) for each in failures]
+
+
+@case("name", "on_delete", "hosts[Web].password", "hosts[Web].privileges", do="write web")
+def a_database_has_bad_inputs(_stage: Stage) -> Any:
+    hosts = {"Web": {"privileges": ["FILE"], "password": ""}}
+    return checked(DatabaseLifecycle, {**DATABASE, "name": "", "on_delete": "destroy", "hosts": hosts})
+
+
+@case("hosts", do="")
+def a_database_has_no_hosts(_stage: Stage) -> Any:
+    return checked(DatabaseLifecycle, {**DATABASE, "hosts": {}})
+
+
+@case("public_url", do="http:// or https://")
+def an_endpoint_has_no_url(_stage: Stage) -> Any:
+    return checked(EndpointLifecycle, {**ENDPOINT, "public_url": "controller:8774"})
+
+
+@case("roles", do="")
+def a_user_has_no_role(_stage: Stage) -> Any:
+    return checked(KeystoneUserLifecycle, {**USER, "roles": []})
+
+
+@case("name", "'nova'", "'nova2'", do="To rename, ")
+def a_resource_is_renamed(_stage: Stage) -> Any:
+    return checked(KeystoneUserLifecycle, {**USER, "name": "nova2"}, USER)
+
+
+@case("connection.host", "connection.port", "services", "on_unreachable", do="a whole number from 1 to 65535")
+def a_node_has_bad_inputs(_stage: Stage) -> Any:
+    place = {**CONNECTION, "host": "", "port": 0}
+    return checked(ComputeNodeLifecycle, {**NODE, "connection": place, "services": {}, "on_unreachable": "ignore"})
+
+
+@case("packages.nova-", "packages.ntp", do="such as 1:2014.2.4-0ubuntu1")
+def packages_are_none(_stage: Stage) -> Any:
+    return checked(NodePackagesLifecycle, {**PACKAGES, "packages": {"nova-": "present", "ntp": "latest"}})
+
+
+@case("packages", do="")
+def there_are_no_packages(_stage: Stage) -> Any:
+    return checked(NodePackagesLifecycle, {**PACKAGES, "packages": {}})
+
+
+def settings_case(number: int, values: Any, key: str) -> None:
+    @case(key, do="")
+    def make(_stage: Stage) -> None:
+        parsed(values)
+
+    CASES[f"settings_{number}"] = CASES.pop("make")
+    assert make
+
+
+for _number, (_values, _key, _) in enumerate(BAD):
+    settings_case(_number, _values, _key)
+
+
+@case("nova:rabbitPassword", "nova:novaPassword", "nova:adminPassword", do="pulumi config set --secret")
+def passwords_are_missing_or_cannot_be_carried(_stage: Stage) -> None:
+    parsed({}, {"rabbitPassword": f"{SECRET}\n", "novaPassword": f"{SECRET}\\$", "adminPassword": None})
+
+
+@case("nova:adminPassword", "nova:options", do="pulumi config set --secret")
+def passwords_are_in_plain(_stage: Stage) -> None:
+    option = {"all": {"DEFAULT": {"a": {"secret": "mine"}}}}
+    texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS, "mine": SECRET, "options": json.dumps(option)}
+    texts["adminPassword"] = SECRET
+    parse(texts.get, keys=list(texts), is_secret=lambda key: key in set(PASSWORDS) - {"adminPassword"})
+
+
+@case("nova:database", do="Make it a flat secret key")
+def a_secret_is_inside_an_object(_stage: Stage) -> None:
+    parsed({}, {"database": json.dumps({"user": SECRET})})
+
+
+@case("nova:mine", "nova:yours", do="")
+def other_secrets_are_bad(_stage: Stage) -> None:
+    option = {"all": {"DEFAULT": {"a": {"secret": "mine"}}}}
+    parsed({"options": option}, {"mine": f"{SECRET}\n", "yours": SECRET})
+
+
+@case("nova:region", "half of a surrogate pair", do="")
+def a_text_is_no_text(_stage: Stage) -> None:
+    parsed({"region": "\ud800"})
+
+
+@case("nova:identity.admin_url", "passwords are secret keys", do="")
+def a_url_holds_a_login(_stage: Stage) -> None:
+    parsed({"identity": {"admin_url": f"http://admin:{SECRET}@controller:35357"}})
+
+
+# ------------------------------------------------------------ the laws
+
+
+@dataclasses.dataclass
+class Outcome:
+    text: str
+    problems: list[Problem]
+    messages: list[Message]
+
+
+@pytest.fixture(scope="module")
+def outcome(
+    running: SSHMachine,  # noqa: F811 - a fixture
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Outcome]:
+    """What a case makes; each runs once."""
+
+    @functools.cache
+    def made(name: str) -> Outcome:
+        running.sudo, running.noise, running.breaks = "free", "", False
+        messages: list[Message] = []
+        with pytest.MonkeyPatch.context() as patch, noting(messages):
+            try:
+                problems = CASES[name].make(Stage(running, tmp_path_factory.mktemp("case"), patch))
+            except InvalidSettings as error:
+                return Outcome(str(error), list(error.problems), messages)
+            except NovaInfraError as error:
+                return Outcome(str(error), [], messages)
+        assert problems, f"{name} ended well"
+        return Outcome("\n".join(map(str, problems)), problems, messages)
+
+    return made
+
+
+def faults(text: str) -> list[str]:
+    """Which laws for all messages this one breaks."""
+    # What is quoted from a log is the machine's.
+    ours = re.split(r"\n--- the end of the log of ", text)[0]
+    # A list has lines of its own, indented.
+    lines = [line.strip() for line in ours.splitlines()]
+    laws = {
+        "a secret": SECRET in text,
+        "a traceback": "Traceback" in text,
+        "two spaces": any("  " in line for line in lines),
+        "two periods": re.search(r"\.\.(\s|$)", ours),
+        "a space before a period": re.search(r" [.,;:](\s|$)", ours),
+        "Python's own form": re.search(
+            r"<\w+[. ].* at 0x|\bNone\b|(^|[ (:])b'\S|\[\]|\{\}|\(\)|\('|\[Errno|\[Error|\b\w+(Error|Exception)\b", ours
+        ),
+        "too long": len(ours) > 600 + sum(len(line) for line in lines[1:]),
+        "an empty line": "" in lines,
+    }
+    return [law for law, broken in laws.items() if broken]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_message_names_whom_it_is_about_and_says_what_to_do(name: str, outcome: Callable[[str], Outcome]) -> None:
+    text, wanted = outcome(name).text, CASES[name]
+    assert [each for each in (*wanted.names, wanted.do) if each not in text] == [], text
+    assert faults(text) == [], text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_message_is_sentences_and_a_problem_goes_on_from_its_key(
+    name: str, outcome: Callable[[str], Outcome]
+) -> None:
+    found = outcome(name)
+    for each in found.messages:
+        if isinstance(each.made, NovaInfraError):
+            text = str(each.made)
+            named = text.startswith(("compute1", "controller:", "controller (", "nova-compute on ", "/"))
+            assert text[0].isupper() or named, text
+            listed = text.splitlines()[-1].startswith("  - ") or "--- the end of the log of " in text
+            assert text.endswith(".") or listed, text
+        else:
+            assert each.made.reason[0].islower() or each.made.reason[0] in "'\"0123456789M", each.made.reason
+            # An item of a list; one that ends with a question asks it.
+            assert not each.made.reason.endswith("."), each.made.reason
+    assert found.messages
+
+
+def test_every_place_that_makes_a_message_has_a_case(outcome: Callable[[str], Outcome]) -> None:
+    reached = {each.place for name in CASES for each in outcome(name).messages}
+    assert sorted(text for place, text in places().items() if place not in reached) == []
+
+
+def test_nothing_else_is_raised() -> None:
+    others = {}
+    for module, _, tree in sources():
+        raised = {called(each.exc) for each in ast.walk(tree) if isinstance(each, ast.Raise) and each.exc}
+        # `raise self._failure(...)` raises what that function returns.
+        raised = {"?" if each == "_failure" else each for each in raised} - NAMES
+        if raised:
+            others[module] = raised
+    assert others == INNER
+
+
+def test_every_reason_that_a_message_takes_up_is_rendered_by_a_case(outcome: Callable[[str], Outcome]) -> None:
+    rendered = "\n".join(outcome(name).text for name in CASES)
+    unseen = [
+        text
+        for module, _, tree in sources()
+        for text, pattern in reasons(tree, returned=module in ("settings", "configuration", "openrc", "options"))
+        if text != "f'{raw} (a reference)'"  # a value as it is shown, and no message
+        and not re.search(pattern, rendered)
+    ]
+    assert unseen == []
+
+
+def reasons(tree: ast.Module, *, returned: bool) -> Iterator[tuple[str, str]]:
+    """The texts with a space that get the name of a reason, or are raised, returned or yielded, and a pattern for each."""
+    for statement in ast.walk(tree):
+        names = [getattr(each, "id", "") for each in statement.targets] if isinstance(statement, ast.Assign) else []
+        named = bool({"reason", "problem", "sentence"} & set(names))
+        if not named and not (returned and isinstance(statement, (ast.Raise, ast.Return, ast.Yield))):
+            continue
+        within = {id(part) for each in ast.walk(statement) if isinstance(each, ast.JoinedStr) for part in each.values}
+        for each in ast.walk(statement):
+            if isinstance(each, ast.Constant) and id(each) not in within:
+                parts: list[ast.expr] = [each]
+            elif isinstance(each, ast.JoinedStr):
+                parts = each.values
+            else:
+                continue
+            texts = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+            if any(isinstance(text, str) and " " in text.strip() for text in texts):
+                yield ast.unparse(each), "".join(re.escape(text) if isinstance(text, str) else ".*" for text in texts)
+
+
+# ------------------------------------------------------------ what a machine's script says when it fails
+
+
+def shell_failures() -> list[str]:
+    """The text of each `fail "..."` of node.sh, with what it puts in as one letter."""
+    source = (PACKAGE / "remote" / "node.sh").read_text(encoding="utf-8")
+    found = []
+    for start in (match.end() for match in re.finditer(r'\bfail "', source)):
+        depth, text, at = 0, "", start
+        while depth or source[at] != '"':
+            two = source[at : at + 2]
+            if two == "\\`":
+                text, at = text + "`", at + 2
+            elif two in ("$(", "${"):
+                text, depth, at = text + ("" if depth else "X"), depth + 1, at + 2
+            elif depth:
+                depth, at = depth + {"(": 1, "{": 1, ")": -1, "}": -1}.get(source[at], 0), at + 1
+            elif variable := re.compile(r"\$(\w+|[*@?])").match(source, at):
+                text, at = text + "X", variable.end()
+            else:
+                text, at = text + source[at], at + 1
+        found.append(text)
+    return found
+
+
+@pytest.mark.parametrize("text", shell_failures())
+def test_a_script_that_fails_says_what_has_failed_and_where_to_look(text: str) -> None:
+    # `StepFailed` puts the node and the step ahead of it, and a period behind it.
+    assert text[0].islower() or text.startswith("X"), text
+    assert not text.endswith((".", " "))
+    assert faults(text.replace("XX", "X")) == []
+    # What the program said, where to look, or what to do follows what has failed.
+    assert re.search(r": X|\(.*\)|; |\. [A-Z]", text), text
+
+
+def test_no_failure_of_the_script_is_overlooked() -> None:
+    source = (PACKAGE / "remote" / "node.sh").read_text(encoding="utf-8")
+    calls = [line for line in source.splitlines() if re.search(r"(^|[ ;&|{])fail( |$)", line.partition(" #")[0])]
+    assert len(calls) == len(shell_failures()) > 20
