@@ -74,6 +74,8 @@ def why(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, Unreachable):
             return str(cause)
+        if isinstance(cause, (ConnectionError, socket.gaierror, TimeoutError)):
+            return _reason(cause)
         cause = cause.__cause__ or cause.__context__
     return str(error).strip().rstrip(".")
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import requests
 from pulumi import dynamic
@@ -420,6 +421,11 @@ def keystone_refuses(_stage: Stage) -> None:
     keystone(endpoints=(403, {"error": {"message": "You may not.", "code": 403}})).endpoints([])
 
 
+@case("http://127.0.0.1:1/v2.0", "Connection refused", do="that Keystone runs")
+def keystone_does_not_answer(_stage: Stage) -> None:
+    Identity("http://127.0.0.1:1/v2.0", "admin", SECRET, "admin", requests.Session()).tenant_id("service")
+
+
 @case("regionOne", "listing its services", do="Look at /var/log/nova/nova-api.log")
 def the_compute_api_is_not_in_the_catalog(_stage: Stage) -> None:
     Compute(keystone().session, "regionOne", "nova", "compute").services()
@@ -585,7 +591,7 @@ def a_node_has_no_provider(_stage: Stage) -> None:
 def with_provider(make: Callable[..., Any], args: Any) -> Any:
     def program() -> None:
         access = nova_infra.Provider("access", identity=nova_infra.IdentityArgs(url=KEYSTONE))
-        make("node", args, nova_infra.provider.pulumi.ResourceOptions(provider=access))
+        make("node", args, pulumi.ResourceOptions(provider=access))
 
     return refusal(program)
 
@@ -648,17 +654,10 @@ def there_are_no_packages(_stage: Stage) -> Any:
     return checked(NodePackagesLifecycle, {**PACKAGES, "packages": {}})
 
 
-def settings_case(number: int, values: Any, key: str) -> None:
-    @case(key, do="")
-    def make(_stage: Stage) -> None:
-        parsed(values)
-
-    CASES[f"settings_{number}"] = CASES.pop("make")
-    assert make
-
-
-for _number, (_values, _key, _) in enumerate(BAD):
-    settings_case(_number, _values, _key)
+CASES |= {
+    f"settings_{number}": Case(lambda _stage, values=values: parsed(values), (key,), do="")  # type: ignore[misc]
+    for number, (values, key, _) in enumerate(BAD)
+}
 
 
 @case("nova:rabbitPassword", "nova:novaPassword", "nova:adminPassword", do="pulumi config set --secret")
