@@ -25,7 +25,7 @@ import requests
 from pulumi import dynamic
 
 import nova_infra
-from nova_infra import mysql, node, openrc, options
+from nova_infra import adoption, mysql, node, openrc, options
 from nova_infra.access import Access
 from nova_infra.compute import Compute, Server
 from nova_infra.configuration import encode, read_options, render_template, unsupported, write_options
@@ -74,7 +74,7 @@ def classes(of: type) -> set[type]:
 NAMES = {each.__name__ for each in classes(NovaInfraError)} | {"Problem", "CheckFailure"}
 # What is raised besides, and never reaches anybody as it is.
 INNER = {
-    "settings": {"ValueError"},  # pydantic makes a problem of it
+    "values": {"ValueError"},  # pydantic makes a problem of it
     "options": {"TemplateRuntimeError"},  # becomes an UnreadableFile with the line
     "remote.connection": {
         "Unreachable",
@@ -280,7 +280,7 @@ def another_machine_has_the_address(_stage: Stage) -> None:
 @case("compute1 (10.0.0.11)", NOVA_CONF, "[DEFAULT] rabbit_password", do="set `adopt: true` on compute1")
 def somebody_wrote_the_file(_stage: Stage) -> None:
     wanted = {**NODE, "options": {NOVA_CONF: {"DEFAULT": {"rabbit_password": SECRET, "verbose": "True"}}}}
-    node.begin(wanted, met("[DEFAULT]\nrabbit_password = hunter23\nverbose = False\nmine = hunter2\n"))
+    adoption.begin(wanted, met("[DEFAULT]\nrabbit_password = hunter23\nverbose = False\nmine = hunter2\n"))
 
 
 @case("compute1", NOVA_CONF, "[DEFAULT] verbose", do="Correct it in the options")
@@ -665,6 +665,11 @@ def passwords_are_missing_or_cannot_be_carried(_stage: Stage) -> None:
     parsed({}, {"rabbitPassword": f"{SECRET}\n", "novaPassword": f"{SECRET}\\$", "adminPassword": None})
 
 
+@case("nova:novaDatabasePassword", "beyond ASCII", do="")
+def a_database_password_is_not_carried(_stage: Stage) -> None:
+    parsed({}, {"novaDatabasePassword": f"{SECRET}ü"})
+
+
 @case("nova:adminPassword", "nova:options", do="pulumi config set --secret")
 def passwords_are_in_plain(_stage: Stage) -> None:
     option = {"all": {"DEFAULT": {"a": {"secret": "mine"}}}}
@@ -796,19 +801,31 @@ def test_every_reason_that_a_message_takes_up_is_rendered_by_a_case(outcome: Cal
     unseen = [
         text
         for module, _, tree in sources()
-        for text, pattern in reasons(tree, returned=module in ("settings", "configuration", "openrc", "options"))
+        for text, pattern in reasons(tree, returned=module in GIVE_REASONS)
         if text != "f'{raw} (a reference)'"  # a value as it is shown, and no message
         and not re.search(pattern, rendered)
     ]
     assert unseen == []
 
 
+# The modules whose functions return or raise the reasons of problems.
+GIVE_REASONS = ("values", "settings", "configuration", "openrc", "options")
+
+
 def reasons(tree: ast.Module, *, returned: bool) -> Iterator[tuple[str, str]]:
     """The texts with a space that get the name of a reason, or are raised, returned or yielded, and a pattern for each."""
+    # no_package_name and the like return one wherever they are.
+    within_no = {
+        id(each)
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef) and function.name.startswith("no_")
+        for each in ast.walk(function)
+    }
     for statement in ast.walk(tree):
         names = [getattr(each, "id", "") for each in statement.targets] if isinstance(statement, ast.Assign) else []
         named = bool({"reason", "problem", "sentence"} & set(names))
-        if not named and not (returned and isinstance(statement, (ast.Raise, ast.Return, ast.Yield))):
+        gives = returned or id(statement) in within_no
+        if not named and not (gives and isinstance(statement, (ast.Raise, ast.Return, ast.Yield))):
             continue
         within = {id(part) for each in ast.walk(statement) if isinstance(each, ast.JoinedStr) for part in each.values}
         for each in ast.walk(statement):
