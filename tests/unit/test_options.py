@@ -10,6 +10,7 @@ import jinja2
 import pulumi
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from oslo_config import cfg
 from oslo_utils import netutils
 
@@ -126,8 +127,14 @@ def test_what_holds_a_password_is_secret_and_the_rest_can_be_read() -> None:
     assert hidden == {"DEFAULT/rabbit_password", "database/connection", "keystone_authtoken/admin_password"}
 
 
+# Others are refused: nova's MySQL client does not carry them.
+in_ascii = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1).filter(
+    lambda text: "\\$" not in text
+)
+
+
 @settings(max_examples=30, deadline=None)
-@given(password=carried.filter(bool))
+@given(password=in_ascii)
 def test_any_password_survives_in_the_address_of_the_database(password: str) -> None:
     files, _ = made("controller", {}, {"novaDatabasePassword": password})
     address = urlsplit(files[NOVA_CONF]["database"]["connection"])
