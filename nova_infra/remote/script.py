@@ -1,6 +1,6 @@
 """One operation on a node as one POSIX shell script, and what it answers.
 
-A script is the functions of node.sh and, behind them, calls with quoted arguments: values are data, never code. It arrives
+A script is the functions of node/*.sh and, behind them, calls with quoted arguments: values are data, never code. It arrives
 on standard input, so that nothing of it stands in a process list. Its answer is lines that begin with a random mark; what a
 login shell or a program prints besides is not taken for an answer.
 """
@@ -23,9 +23,13 @@ from ..masking import Secret
 BEAT_SECONDS = 20.0
 
 
+# The folder node/: how a script lives comes first.
+FILES = ("script.sh", "machine.sh", "notes.sh", "files.sh", "services.sh", "database.sh", "packages.sh")
+
+
 @dataclass(frozen=True)
 class Call:
-    """A call of one function of node.sh. Arguments that are Secret are masked wherever a call is shown."""
+    """A call of one function of node/*.sh. Arguments that are Secret are masked wherever a call is shown."""
 
     function: str
     arguments: tuple[str, ...] = ()
@@ -52,7 +56,7 @@ def call(function: str, *arguments: str, title: str = "") -> Call:
 
 @cache
 def _functions() -> str:
-    return Path(__file__).with_name("node.sh").read_text(encoding="utf-8")
+    return "\n".join((Path(__file__).with_name("node") / name).read_text(encoding="utf-8") for name in FILES)
 
 
 @dataclass(frozen=True)

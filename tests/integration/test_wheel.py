@@ -24,7 +24,7 @@ def files_in(wheel: Path) -> set[str]:
 
 def test_the_wheel_holds_the_package_and_its_templates_and_nothing_else(installed: Installed) -> None:
     wanted = {name for name in sources() if name.startswith(("nova_infra/", "templates/"))}
-    assert {"nova_infra/py.typed", "nova_infra/remote/node.sh", "nova_infra/releases/juno.py"} <= wanted
+    assert {"nova_infra/py.typed", "nova_infra/remote/node/script.sh", "nova_infra/releases/juno.py"} <= wanted
     assert "templates/juno/controller/nova.conf" in wanted
     assert files_in(installed.wheel) == wanted
 

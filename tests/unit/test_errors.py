@@ -843,9 +843,13 @@ def reasons(tree: ast.Module, *, returned: bool) -> Iterator[tuple[str, str]]:
 # ------------------------------------------------------------ what a machine's script says when it fails
 
 
+def shell_source() -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "remote" / "node").glob("*.sh")))
+
+
 def shell_failures() -> list[str]:
-    """The text of each `fail "..."` of node.sh, with what it puts in as one letter."""
-    source = (PACKAGE / "remote" / "node.sh").read_text(encoding="utf-8")
+    """The text of each `fail "..."` of node/*.sh, with what it puts in as one letter."""
+    source = shell_source()
     found = []
     for start in (match.end() for match in re.finditer(r'\bfail "', source)):
         depth, text, at = 0, "", start
@@ -876,6 +880,6 @@ def test_a_script_that_fails_says_what_has_failed_and_where_to_look(text: str) -
 
 
 def test_no_failure_of_the_script_is_overlooked() -> None:
-    source = (PACKAGE / "remote" / "node.sh").read_text(encoding="utf-8")
+    source = shell_source()
     calls = [line for line in source.splitlines() if re.search(r"(^|[ ;&|{])fail( |$)", line.partition(" #")[0])]
     assert len(calls) == len(shell_failures()) > 20

@@ -1,4 +1,4 @@
-"""Upstart, case by case (upstart.yaml), in the functions of node.sh as a real shell runs them.
+"""Upstart, case by case (upstart.yaml), in the functions of node/services.sh as a real shell runs them.
 
 `initctl` and `service` are programs of the test: they say what the case says that upstart says.
 """

@@ -1,0 +1,70 @@
+# Configuration files: read, written whole, kept as they were before us, put back.
+
+# A file as it is: kind, owner, group, mode, time of last change (seconds), content. The time is ctime: a file that was moved into
+# place keeps its own date.
+read_file() {
+    if [ -L "$1" ]; then fact file "$1" link - - - 0 "$(readlink "$1" | encoded)"
+    elif [ -f "$1" ]; then fact file "$1" file "$(stat -c "%U$tab%G$tab%a$tab%Z" "$1")" "$(encoded <"$1")"
+    elif [ -e "$1" ]; then fact file "$1" other - - - 0 -
+    else fact file "$1" missing - - - 0 -
+    fi
+}
+
+read_path() { if [ -e "$1" ] || [ -L "$1" ]; then fact path "$1" present; else fact path "$1" absent; fi; }
+
+# Whose each file is. dpkg knows the checksum with which a package brought a configuration file, and ucf(1) of those that it
+# manages.
+read_origins() {
+    packaged=$(
+        dpkg-query -W -f '${Conffiles}\n' 2>/dev/null | awk '$2 ~ /^[0-9a-f]+$/ { print $2 "  " $1 }'
+        cat /var/lib/ucf/hashfile 2>/dev/null
+    )
+    for path; do
+        if [ -e "$ours/original$path" ] || [ -L "$ours/original$path" ] || [ -e "$ours/original$path.absent" ]; then origin=ours
+        elif [ ! -e "$path" ] && [ ! -L "$path" ]; then origin=none
+        elif printf '%s\n' "$packaged" | grep -Fqx "$(md5sum "$path" 2>/dev/null)"; then origin=packaged
+        else origin=foreign
+        fi
+        fact origin "$path" "$origin"
+    done
+}
+
+# Keeps a file as it was before us, once, so that it can be put back. The copy is for root only, as the file may hold passwords;
+# its owner and mode stand beside it. A link is kept as a link.
+keep_original() {
+    kept=$ours/original$1
+    [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] && return 0
+    mkdir -p "${kept%/*}"
+    if [ -L "$1" ]; then cp -P "$1" "$kept"
+    elif [ -f "$1" ]; then
+        stat -c '%U:%G %a' "$1" >"$kept.owner" && cp "$1" "$kept.new" && chmod 600 "$kept.new" &&
+            touch -r "$1" "$kept.new" && mv "$kept.new" "$kept"
+    else : >"$kept.absent"
+    fi || fail "could not keep a copy of $1 in $ours (disk space: $(df -Pk /var/lib | tail -n 1))"
+}
+
+put_back_original() {
+    kept=$ours/original$1
+    if [ ! -d "${1%/*}" ]; then :
+    elif [ -L "$kept" ]; then cp -P "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
+    elif [ -e "$kept" ]; then
+        read -r owner mode <"$kept.owner" && cp "$kept" "$1.nova-infra" && chown "$owner" "$1.nova-infra" &&
+            chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
+    elif [ -e "$kept.absent" ]; then rm -f "$1"
+    fi || fail "could not put $1 back (its copy: $kept)"
+    rm -f "$kept" "$kept.owner" "$kept.absent"
+}
+
+# path, owner, group, mode, content. The file is whole at any time, and never readable by others.
+put_file() {
+    keep_original "$1"
+    printf '%s' "$5" >"$1.nova-infra" && chown "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" && mv "$1.nova-infra" "$1" ||
+        fail "could not write $1 (does its directory exist, and has the disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
+}
+
+set_owner_and_mode() {
+    keep_original "$1"
+    chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1 (wanted: $2:$3, $4)"
+}
+
+remove_file() { rm -f "$1" || fail "could not remove $1 (look at its directory: ls -ld ${1%/*})"; }

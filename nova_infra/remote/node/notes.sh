@@ -1,0 +1,25 @@
+# What we write down on a node: it outlives a run that dies, and goes with the last thing that is ours.
+
+read_note() {
+    if [ -f "$ours/$1" ]; then fact note "$1" "$(encoded <"$ours/$1")"; else fact note "$1" -; fi
+}
+
+write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"; }
+
+# Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
+lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it, or the disk is full)"; }
+
+# Writes a note unless there is one already, and says what it then holds.
+write_first_note() {
+    lock_notes
+    [ -e "$ours/$1" ] || write_note "$1" "$2"
+    read_note "$1"
+}
+
+remove_notes() {
+    lock_notes
+    for name; do rm -f "$ours/$name"; done
+    find "$ours/original" -depth -type d -empty -exec rmdir {} \; 2>/dev/null
+    # Nothing of ours stays on the node.
+    if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*')" ]; then rm -rf "$ours"; fi
+}

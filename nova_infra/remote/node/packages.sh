@@ -1,0 +1,341 @@
+# What apt does for us: installed with start-up held back, noted before it is added, purged when nobody else needs it.
+
+apt_locks='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock'
+# Seconds to wait for another apt.
+apt_patience=600
+
+read_packages() {
+    for package; do
+        state=$(dpkg-query -W -f '${Status}\t${Version}' "$package" 2>/dev/null) || state=
+        fact package "$package" "${state:-none$tab-}"
+    done
+}
+
+# What apt would add for these (name or name=version), appended to our lists before it is done. Without -y: with it apt would not
+# show what it refuses. A line of an upgrade has the old version in brackets; what was here before us is not ours. Of a package
+# that was removed and left its configuration here, only the package is ours.
+simulate_install() {
+    if ! apt-get -s --no-remove install "$@" >"$ours/output" 2>&1; then
+        update_lists
+        step "installing $*"
+        apt-get -s --no-remove install "$@" >"$ours/output" 2>&1 ||
+            fail "apt-get cannot install $*: $(grep -E '^E:|Depends:' "$ours/output" | head -n 5)$(held_back) (its sources: $(apt_sources))"
+    fi
+    refuse_held
+    older=$(listed_under 'The following packages will be DOWNGRADED:')
+    # A name that only others provide, or that apt takes for a pattern, would never be there as such.
+    all=$(sed -n 's/^Inst \([^ :]*\).*$/\1/p' "$ours/output")
+    for name; do
+        name=${name%%=*}
+        printf '%s\n' "$all" | grep -Fqx "$name" || status_of "$name" | grep -Eq ' (installed|half-|unpacked|triggers-)' ||
+            fail "apt knows no package $name of its own. If it is a virtual one, name a package that provides it"
+    done
+    new=$(sed -n 's/^Inst \([^ :]*\)[^ ]* (.*$/\1/p' "$ours/output")
+    for package in $new; do
+        case $(status_of "$package") in
+            *config-files) echo "$package" >&4 ;;
+            *) echo "$package" ;;
+        esac
+    done >"$ours/new.purge" 4>"$ours/new.remove"
+    remember packages.added "$ours/new.purge"
+    remember packages.removable "$ours/new.remove"
+    note_named "$@"
+}
+
+# The packages that apt lists, indented, under a line of its output.
+listed_under() { awk -v title="$1" '/^[^ ]/ { on = $0 == title; next } on' "$ours/output" | tr -s ' \n' ' '; }
+
+refuse_held() {
+    held=$(listed_under 'The following held packages will be changed:')
+    [ -z "$held" ] || fail "apt-get would change packages that are held back on this node (apt-mark hold):${held% }. Run \`apt-mark unhold\` there first"
+}
+
+held_back() { held=$(apt-mark showhold | tr '\n' ' '); [ -z "$held" ] || echo " (held back with apt-mark hold: ${held% })"; }
+
+# Which packages the stack names, so that one that it no longer names is known, also after a run that died.
+note_named() {
+    printf '%s\n' "$@" | sed 's/=.*//' >"$ours/new.named"
+    remember packages.named "$ours/new.named"
+}
+
+# Packages that came as dependencies of others, and that the stack now names itself.
+name_packages() {
+    apt-mark manual "$@" >"$ours/output" 2>&1 || fail "apt-mark manual $*: $(tail -n 1 "$ours/output")"
+    note_named "$@"
+}
+
+# Adds the lines of the file $2 to our list $1.
+remember() {
+    cat "$2" "$ours/$1" 2>/dev/null | sort -u >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" && rm -f "$2" ||
+        fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"
+    [ -s "$ours/$1" ] || [ "$1" = packages.added ] || rm -f "$ours/$1"
+}
+
+update_lists() {
+    step "fetching the package lists"
+    in_own_session '^(W|E):' apt-get -q update || fail "apt-get update: $(tail -n 5 "$ours/output")"
+}
+
+apt_sources() { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | grep '^deb ' | tr '\n' ';'; }
+
+# One apt run, never cut off. Nova's services do not start while they are half configured: policy-rc.d forbids it
+# (invoke-rc.d(8)); what was there before answers for all others, and is put back. Users and groups that came with the
+# packages are noted.
+packages_session='
+ours=/var/lib/nova-infra
+policy=/usr/sbin/policy-rc.d
+accounts() { { sed "s/:.*//; s/^/user /" /etc/passwd; sed "s/:.*//; s/^/group /" /etc/group; } | sort; }
+accounts >$ours/accounts.before
+[ -e $policy.nova-infra ] || [ -e $policy.nova-infra-none ] ||
+    if [ -e $policy ]; then cp -p $policy $policy.nova-infra; else : >$policy.nova-infra-none; fi
+{ echo "#!/bin/sh"; echo "running=\" $nova_running \""; cat <<"POLICY"; } >$policy.new
+for word; do
+    case $word in
+        --*) ;;
+        nova-*) case $running in *" $word "*) ;; *) held=yes ;; esac ;;
+        *start*) start=yes ;;
+    esac
+done
+[ "$held$start" = yesyes ] && exit 101
+[ ! -x /usr/sbin/policy-rc.d.nova-infra ] || exec /usr/sbin/policy-rc.d.nova-infra "$@"
+exit 0
+POLICY
+chmod 755 $policy.new && mv $policy.new $policy
+dpkg --force-confold --configure -a
+set -- -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
+if [ "$0" = one-yes ]; then echo y | apt-get "$@"; else apt-get -y "$@"; fi
+code=$?
+if [ -e $policy.nova-infra ]; then mv $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
+accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/dev/null | sort -u >$ours/packages.accounts.new &&
+    mv $ours/packages.accounts.new $ours/packages.accounts
+rm -f $ours/accounts.before
+exit $code'
+
+run_apt() {
+    in_own_session '^(Setting up|Removing|Purging|Fetched)' env nova_running="$(running_services)" sh -c "$packages_session" "${answers:-all-yes}" "$@"
+}
+
+# The services of nova that run now: they are configured, and what upgrades them may start them again.
+running_services() {
+    for file in /etc/init.d/nova-* "$etc_init"/nova-*.conf; do
+        name=${file##*/}; name=${name%.conf}
+        [ ! -e "$file" ] || [ -z "$(service_pid "$name")" ] || printf '%s ' "$name"
+    done
+}
+
+# What apt says behind a question that it has asked stands in the line of the question.
+apt_failed() { fail "apt-get $1: $(grep -E '(^|[] ])E: |^dpkg:|error' "$ours/output" | tail -n 5)$(held_back)"; }
+
+install_packages() {
+    mkdir -p "$ours"
+    wait_for_apt
+    simulate_install "$@"
+    answers=
+    if [ -n "$older" ]; then
+        say "progress${tab}these go to an older version:$older"
+        if apt-get -s --allow-downgrades install >/dev/null 2>&1; then set -- --allow-downgrades "$@"
+        # apt before 1.1 has only --force-yes, which also takes what nobody has signed. Asked, it wants one yes for an older version and
+        # another for what is not signed, in this order; it gets the first only.
+        else answers=one-yes
+        fi
+    fi
+    run_apt install --no-remove "$@" && return
+    if grep -q 'Could not get lock' "$ours/output"; then
+        # Another one was faster; apt before 1.9.11 does not wait by itself.
+        wait_for_apt
+    else
+        # Lists that are older than the archive name files that are gone.
+        grep -q 'Failed to fetch' "$ours/output" || apt_failed install
+        update_lists
+    fi
+    run_apt install --no-remove "$@" || apt_failed install
+}
+
+# Another apt or dpkg (unattended-upgrades, a person) may hold the lock.
+wait_for_apt() {
+    holder=$(apt_holder)
+    [ -n "$holder" ] || return 0
+    interrupted=$current
+    step "waiting for another apt or dpkg: $holder"
+    waited=0
+    while [ -n "$holder" ]; do
+        [ "$waited" -lt "$apt_patience" ] ||
+            fail "$holder still holds apt's lock after $apt_patience s. Let it end, or end it, and run the same command again"
+        sleep 1
+        waited=$((waited + 1))
+        [ "$((waited % beat))" -ne 0 ] || say "progress${tab}$holder still holds apt's lock"
+        holder=$(apt_holder)
+    done
+    [ -z "$interrupted" ] || step "$interrupted"
+}
+
+# The process that holds one of the locks of apt and dpkg. They are locks of fcntl(2), which flock(1) does not see; and the
+# numbers in /proc/locks are not those of stat(1) on every file system, so the process's open files are looked at.
+apt_holder() {
+    for pid in $(awk '$2 == "POSIX" && $5 > 0 { print $5 }' /proc/locks 2>/dev/null | sort -un); do
+        for open in "/proc/$pid/fd"/*; do
+            for file in $apt_locks; do
+                if [ "$open" -ef "$file" ]; then echo "process $pid ($(cat "/proc/$pid/comm" 2>/dev/null))"; return; fi
+            done
+        done
+    done
+}
+
+# Purges exactly what we added, with the users and groups that came with it. What others have since come to need stays.
+purge_packages() {
+    [ -e "$ours/packages.added" ] || return 0
+    wait_for_apt
+    take_away $(ours_here)
+    if [ -n "$keep" ]; then
+        # Still ours, and noted as such, with their users and groups; but nobody names them.
+        forget_gone
+        rm -f "$ours/packages.named"
+    else
+        remove_accounts packages.accounts
+        for list in added removable named accounts leaving; do rm -f "$ours/packages.$list"; done
+        rm -f "$ours/accounts.before"
+    fi
+}
+
+# The packages that the stack no longer names: those that we added go, with their dependencies that we added and that nobody
+# needs any more, and with the users and groups of which only they speak.
+drop_packages() {
+    wait_for_apt
+    mine=$(ours_here)
+    dropped=$(printf '%s\n' "$@")
+    going=$(printf '%s\n' $mine | grep -Fx "$dropped")
+    still_named=$(grep -Fvx "$dropped" "$ours/packages.named")
+    leave_needed $going
+    stays=$keep
+    if [ -n "$going" ]; then
+        simulate_purge --auto-remove $going
+        # Of what nobody needs any more only what is ours goes; what the stack names is needed.
+        going=$(removed_in "$ours/output" | grep -Fx "$(printf '%s\n' $mine)" | without $still_named)
+        note_leaving $going
+        take_away $going
+    fi
+    # From now on they are there for those who need them.
+    [ -z "$stays" ] || apt-mark auto $stays >"$ours/output" 2>&1 || fail "apt-mark auto $stays: $(tail -n 1 "$ours/output")"
+    remove_accounts packages.leaving
+    rm -f "$ours/packages.leaving"
+    forget_gone
+    forget packages.named "$dropped"
+}
+
+# Lines of standard input that are not among the arguments.
+without() { if [ $# -eq 0 ]; then cat; else grep -Fvx "$(printf '%s\n' "$@")"; fi; }
+
+# Takes the lines $2 out of our list $1.
+forget() {
+    [ -e "$ours/$1" ] && [ -n "$2" ] || return 0
+    without $2 <"$ours/$1" >"$ours/$1.new"
+    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"
+}
+
+# Of what we added: what is there. Of what had left its configuration here before us, that does not count.
+ours_here() {
+    for package in $(cat "$ours/packages.added" 2>/dev/null); do
+        status_of "$package" | grep -Eq ' (installed|config-files|half-|unpacked|triggers-)' && echo "$package"
+    done
+    for package in $(cat "$ours/packages.removable" 2>/dev/null); do
+        status_of "$package" | grep -Eq ' (installed|half-|unpacked|triggers-)' && echo "$package"
+    done
+}
+status_of() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null; }
+
+# Takes out of our lists what is no longer there.
+forget_gone() {
+    here=$(ours_here)
+    for list in packages.added packages.removable; do
+        [ ! -e "$ours/$list" ] || forget "$list" "$(cat "$ours/$list" | without $here)"
+    done
+}
+
+simulate_purge() {
+    apt-get -s purge "$@" >"$ours/output" 2>&1 || fail "apt-get cannot remove $*: $(grep '^E:' "$ours/output" | head -n 3)"
+}
+
+# Which of these packages can go without another one going: into $going; those that others need: into $keep, and said.
+leave_needed() {
+    keep=
+    while [ $# -gt 0 ]; do
+        simulate_purge "$@"
+        refuse_held
+        others=$(removed_in "$ours/output" | without "$@")
+        [ -n "$others" ] || break
+        needed=$(needed_by "$others" "$@")
+        [ -n "$needed" ] || fail "removing our packages would also remove $(echo $others), which is not ours (apt-get -s purge $* shows why)"
+        keep="$keep $needed"
+        say "progress${tab}stays, because $(echo $others) needs it: $(echo $needed)"
+        set -- $(printf '%s\n' "$@" | without $needed)
+    done
+    going="$*"
+}
+
+# Purges those of these packages that nobody else needs. Of what had left its configuration here before us, only the package.
+take_away() {
+    leave_needed "$@"
+    removable=$(cat "$ours/packages.removable" 2>/dev/null)
+    purge=$(printf '%s\n' $going | without $removable)
+    remove=$(printf '%s\n' $going | grep -Fx "${removable:-/}")
+    [ -z "$purge" ] || run_apt purge $purge || apt_failed purge
+    [ -z "$remove" ] || run_apt remove $remove || apt_failed remove
+}
+
+removed_in() { sed -n 's/^\(Remv\|Purg\) \([^ :]*\).*$/\2/p' "$1" | sort -u; }
+
+# Which of our packages ($2...) the packages $1 depend on, directly or not.
+needed_by() {
+    others=$1; shift
+    for package in "$@"; do
+        apt-get -s purge "$package" >"$ours/output" 2>/dev/null
+        removed_in "$ours/output" | grep -Fqx "$others" && echo "$package"
+    done
+}
+
+scripts_of() {
+    for package; do dpkg-query --control-path "$package" 2>/dev/null; done | grep -E '\.(preinst|postinst|prerm|postrm|config)$'
+}
+
+# Of the users and groups that came with our packages, those of which the scripts of these packages speak: noted before the
+# scripts are gone.
+note_leaving() {
+    [ -e "$ours/packages.accounts" ] || return 0
+    scripts=$(scripts_of "$@")
+    while read -r kind name; do
+        [ -n "$scripts" ] && grep -Fqw -e "$name" $scripts && echo "$kind $name"
+    done <"$ours/packages.accounts" >"$ours/new.leaving"
+    remember packages.leaving "$ours/new.leaving"
+}
+
+# The users and groups of our list $1. Only accounts of the system: ids below 1000, and Debian's own range from 60000.
+remove_accounts() {
+    [ -e "$ours/$1" ] || return 0
+    info=/var/lib/dpkg/info
+    for kind in user group; do
+        for name in $(sed -n "s/^$kind //p" "$ours/$1"); do
+            if [ "$1" = packages.leaving ] && grep -Fqsw -e "$name" "$info"/*inst "$info"/*rm "$info"/*.config; then
+                say "progress${tab}the $kind $name stays, because another package speaks of it"
+                continue
+            fi
+            if [ $kind = user ]; then id=$(id -u "$name" 2>/dev/null); else id=$(getent group "$name" | cut -d: -f3); fi
+            case $id in
+                '') ;;
+                [0-9] | [0-9][0-9] | [0-9][0-9][0-9] | 6[0-4][0-9][0-9][0-9])
+                    ${kind}del "$name" >"$ours/output" 2>&1 || fail "could not remove the $kind $name: $(tail -n 1 "$ours/output")" ;;
+                *) say "progress${tab}the $kind $name stays: its number $id is not one of the system's" ;;
+            esac
+        done
+    done
+    # Those that stay may still go with a later package: they stay noted.
+    [ "$1" = packages.accounts ] || accounts_gone
+}
+
+accounts_gone() {
+    gone=$(while read -r kind name; do
+        if [ "$kind" = user ]; then id -u "$name"; else getent group "$name"; fi >/dev/null 2>&1 || echo "$kind $name"
+    done <"$ours/packages.accounts")
+    [ -n "$gone" ] || return 0
+    grep -Fvx "$gone" "$ours/packages.accounts" >"$ours/packages.accounts.new"
+    mv "$ours/packages.accounts.new" "$ours/packages.accounts"
+}

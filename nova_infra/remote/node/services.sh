@@ -1,0 +1,181 @@
+# Services of nova under SysV and Upstart. What upstart says is in tests/unit/upstart.yaml, each case with its source.
+
+etc_init=/etc/init
+# Seconds for an init script or job to start or stop.
+service_patience=120
+
+init_system() {
+    if [ -d "$etc_init" ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
+}
+
+# A service: running or stopped, process id, its start (clock ticks and seconds), enabled at boot, what we noted at our
+# last start of it.
+read_service() {
+    pid=$(service_pid "$1")
+    if [ -n "$pid" ]; then
+        ticks=$(process_ticks "$pid")
+        fact service "$1" running "$pid" "$ticks" "$(process_start "$ticks")" "$(service_enabled "$1")" "$(service_note "$1")"
+    else
+        fact service "$1" stopped - - 0 "$(service_enabled "$1")" "$(service_note "$1")"
+    fi
+}
+
+service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }
+
+upstart_job() { [ "$(init_system)" = upstart ] && [ -f "$etc_init/$1.conf" ]; }
+
+# What upstart says of a job: goal/state and its process, such as `start/running 1234`; nothing of a job that it does not know.
+# The text counts, `status` exits 0 for a stopped job too. A process that is named, as in `(post-start) process 7`, is not the
+# main one (initctl(8), status).
+job_state() {
+    initctl status "$1" 2>/dev/null |
+        sed -n '1s/^.* \([a-z]*\/[a-z-]*\)\(, process \([0-9]*\)\)\{0,1\}\(, (.*\)\{0,1\}$/\1 \3/p'
+}
+
+service_pid() {
+    pid=
+    if upstart_job "$1"; then
+        # In the other states there is no main process yet, or it is about to end, or (spawned) it may still fork.
+        state=$(job_state "$1")
+        case $state in 'start/running '* | 'start/post-start '* | 'start/pre-stop '*) pid=${state#* } ;; esac
+    else
+        service "$1" status >/dev/null 2>&1 || return 0
+        for file in "/var/run/nova/$1.pid" "/var/run/$1.pid" "/var/run/$1/$1.pid"; do
+            [ -s "$file" ] && pid=$(cat "$file") && break
+        done
+    fi
+    if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then echo "$pid"; fi
+}
+
+# Not even about to start or to end.
+service_stopped() {
+    if upstart_job "$1"; then
+        case $(job_state "$1") in '' | 'stop/waiting '*) ;; *) return 1 ;; esac
+    else [ -z "$(service_pid "$1")" ]
+    fi
+}
+
+process_ticks() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '{ print $20 }'; }
+process_start() { awk -v ticks="$1" -v hz="$(getconf CLK_TCK)" '/^btime/ { printf "%d\n", $2 + ticks / hz }' /proc/stat; }
+
+service_enabled() {
+    if upstart_job "$1"; then
+        if starts_at_boot "$1"; then echo enabled; else echo disabled; fi
+    else
+        set -- /etc/rc2.d/S[0-9][0-9]"$1"
+        if [ -e "$1" ]; then echo enabled; else echo disabled; fi
+    fi
+}
+
+# Which stanza a line of a job's file begins: `manual`, `start` (on), or none that matters. What stands between `script` and `end
+# script`, or behind a line that ends in a backslash, is no stanza.
+stanzas='
+{
+    stanza = ""; text = $0; sub(/#.*/, "", text); split(text, word)
+    body = inside || continued
+    continued = !inside && /\\$/
+}
+inside && word[1] == "end" && word[2] == "script" { inside = 0 }
+!body && (word[1] == "script" || word[2] == "script" && word[1] ~ /^p(re|ost)-st/) { inside = 1 }
+!body && word[1] == "manual" { stanza = "manual" }
+!body && word[1] == "start" && word[2] == "on" { stanza = "start" }
+'
+
+# The override is read behind the job's own file, and `manual` forgets only the conditions before it (init(5)).
+starts_at_boot() {
+    for file in "$etc_init/$1.conf" "$etc_init/$1.override"; do [ ! -f "$file" ] || { cat "$file"; echo; }; done |
+        awk "$stanzas"'stanza { last = stanza } END { exit last != "start" }'
+}
+
+# The last lines of a service's own logs, for an error message.
+read_log() {
+    for file in "/var/log/nova/$1.log" "/var/log/nova/$1-stderr.log" "/var/log/upstart/$1.log"; do
+        [ -s "$file" ] && fact log "$1" "$(tail -n "$2" "$file" | encoded)"
+    done
+    return 0
+}
+
+# name, start or stop. The daemons get none of our descriptors, neither the lock nor the channel, and the usual umask: with
+# ours, QEMU could not read the disks that nova-compute makes. upstart's own `start` and `stop` wait without a limit.
+run_service() {
+    : >"$ours/output.$1"
+    (umask 022 && exec timeout --foreground -k 5 "$service_patience" service "$1" "$2") >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&-
+}
+
+service_failed() {
+    said=$(tail -n 3 "$ours/output.$1")
+    upstart_job "$1" && said="$said (upstart says: $(initctl status "$1" 2>&1 | head -n 1))"
+    case $3 in 124 | 137) said="not within $service_patience s; $said" ;; esac
+    fail "service $1 $2: $said"
+}
+
+stop_service() {
+    run_service "$1" stop
+    code=$?
+    if upstart_job "$1"; then
+        # Somebody else may have stopped it: upstart calls that an error. What counts is where it ends.
+        [ "$code" -eq 0 ] || case $(job_state "$1") in start/*) service_failed "$1" stop "$code" ;; esac
+        tries=0
+        until service_stopped "$1"; do
+            tries=$((tries + 1))
+            [ "$tries" -lt "$((service_patience * 4))" ] || service_failed "$1" stop 124
+            sleep 0.25
+        done
+    elif [ "$code" -ne 0 ]; then service_failed "$1" stop "$code"
+    fi
+}
+
+# All at once: each may take its time to end what it has begun.
+stop_services() {
+    stopping=
+    for name; do
+        { service_stopped "$name" || stop_service "$name"; } &
+        stopping="$stopping $!"
+    done
+    for child in $stopping; do wait "$child" || exit 1; done
+}
+
+# name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
+start_service() {
+    run_service "$1" start
+    code=$?
+    if [ "$code" -ne 0 ]; then
+        # upstart refuses to start what has been started since we looked, and nobody knows what that one has read.
+        upstart_job "$1" && case $(job_state "$1") in start/*) ;; *) false ;; esac || service_failed "$1" start "$code"
+        stop_service "$1"
+        run_service "$1" start || service_failed "$1" start "$?"
+    fi
+    tries=0
+    while pid=$(service_pid "$1"); [ -z "$pid" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 40 ] || { echo "no process of it appeared within 10 s" >>"$ours/output.$1"; service_failed "$1" start 0; }
+        sleep 0.25
+    done
+    note_service "$1" "$2"
+}
+
+note_service() {
+    pid=$(service_pid "$1")
+    [ -n "$pid" ] && write_note "service.$1" "$(process_ticks "$pid") $2"
+    return 0
+}
+
+# name, enabled or disabled
+set_boot() {
+    if upstart_job "$1"; then
+        override=$etc_init/$1.override
+        keep_original "$override"
+        {
+            [ ! -f "$override" ] || awk "$stanzas"'stanza != "manual"' "$override"
+            [ "$2" = enabled ] || echo manual
+        } >"$override.new"
+        if [ -s "$override.new" ]; then chmod 644 "$override.new" && mv "$override.new" "$override"
+        else rm -f "$override" "$override.new"
+        fi ||
+            fail "could not write $override (disk space: $(df -Pk "$etc_init" | tail -n 1))"
+        [ "$(service_enabled "$1")" = "$2" ] ||
+            fail "$etc_init/$1.conf itself does not start $1 at boot (it says manual, or has no \`start on\`). Put a \`start on\` into $override"
+    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 enable says why)"
+    else update-rc.d "$1" disable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 disable says why)"
+    fi
+}
