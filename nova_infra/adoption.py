@@ -23,7 +23,7 @@ def begin(state: State, facts: Facts) -> list[Call]:
     refuse_foreign_files(state, facts)
     noted = facts.notes[node.FOUND] is not None
     return [
-        *([] if noted else [call("write_first_note", node.FOUND, _services_found(facts))]),
+        *([] if noted else [call("write_first_note", node.FOUND, _services_found(state, facts))]),
         *node.decide(state, facts),
     ]
 
@@ -49,7 +49,7 @@ def refuse_foreign_files(state: State, facts: Facts) -> None:
 
 
 def _differences(state: State, path: str, facts: Facts) -> list[str]:
-    """A line for each option that differs. What looks like a secret, and what the stack does not name, is shown without its value."""
+    """A line for each option that differs. Values are not shown: of somebody else's file nobody knows which are secrets."""
     if facts.files[path].kind != "file":
         return [f"is a {facts.files[path].kind}, not a file"]
     there, wanted = node.options_in(state, path, facts), state["options"][path]
@@ -59,42 +59,50 @@ def _differences(state: State, path: str, facts: Facts) -> list[str]:
     for section in sorted({*there, *wanted}):
         for option in sorted({*there.get(section, {}), *wanted.get(section, {})}):
             old, new = there.get(section, {}).get(option), wanted.get(section, {}).get(option)
-            if old == new:
-                continue
-            secret = node.holds_a_secret(option)
-            if new is None:
-                lines.append(f"[{section}] {option}: not in the stack")
-            elif old is None:
-                lines.append(f"[{section}] {option}: not in the file")
-            elif secret:
-                lines.append(f"[{section}] {option}: another value")
-            else:
-                lines.append(f"[{section}] {option}: {old!r} in the file, {new!r} in the stack")
+            if old != new:
+                lines.append(f"[{section}] {option}: {_difference(old, new)}")
     return lines
 
 
-def _services_found(facts: Facts) -> str:
-    """Lines `name running|stopped enabled|disabled`."""
-    return "\n".join(
-        f"{name} {'running' if process.running else 'stopped'} {'enabled' if process.enabled else 'disabled'}"
-        for name, process in sorted(facts.services.items())
-    )
+def _difference(old: object, new: object) -> str:
+    if new is None:
+        return "not in the stack"
+    return "not in the file" if old is None else "another value"
 
 
-def ran_before(facts: Facts) -> set[str]:
-    """The services that ran before us, as noted at our first operation on the node."""
-    return {name for name, running, _ in _found_before(facts) if running == "running"}
+def _services_found(state: State, facts: Facts) -> str:
+    """Lines `name running|stopped enabled|disabled by-hand|-`. What runs because we installed it did not run before us."""
+    added = (facts.notes.get(node.ADDED) or "").split()
+    lines = []
+    for name, process in sorted(facts.services.items()):
+        running = process.running and name not in added
+        # What a package starts by itself does no work yet; what somebody configured may.
+        by_hand = any(facts.origins.get(path) == "foreign" for path in state["services"][name]["reads"])
+        words = (
+            name,
+            "running" if running else "stopped",
+            "enabled" if process.enabled else "disabled",
+            "by-hand" if running and by_hand else "-",
+        )
+        lines.append(" ".join(words))
+    return "\n".join(lines)
 
 
-def _found_before(facts: Facts) -> list[tuple[str, str, str]]:
+def worked_before(facts: Facts) -> set[str]:
+    """The services that somebody had configured and that ran before us, as noted at our first operation on the node."""
+    return {name for name, _, _, by_hand in _found_before(facts) if by_hand == "by-hand"}
+
+
+def _found_before(facts: Facts) -> list[tuple[str, str, str, str]]:
     lines = [line.split() for line in (facts.notes.get(node.FOUND) or "").splitlines()]
-    return [(words[0], words[1], words[2]) for words in lines if len(words) == 3]
+    return [(words[0], words[1], words[2], words[3]) for words in lines if len(words) == 4]
 
 
 def undo(state: State, facts: Facts) -> list[Call]:
     """The calls that take the role away: services and files as they were before us, notes removed."""
     names, paths = list(state["services"]), sorted(state["files"])
-    return [*leave(names, paths, facts), call("remove_notes", node.FOUND)]
+    gone = [call("put_back_original", path) for path in state["absent"]]
+    return [*leave(names, paths, facts), *gone, call("remove_notes", node.FOUND)]
 
 
 def leave(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[Call]:
@@ -106,14 +114,14 @@ def leave(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[C
         *(call("put_back_original", path, title=f"putting back {path}") for path in files),
         *(call("put_back_original", f"/etc/init/{name}.override") for name in services),
         *(
-            call("set_boot", name, boot)
-            for name, _, boot in before
-            if facts.services[name].enabled != (boot == "enabled")
-        ),
-        *(
-            call("start_service", name, "before", title=f"starting {name}, which ran before us")
-            for name, state, _ in before
-            if state == "running"
+            call(
+                "give_back_service",
+                name,
+                boot,
+                state,
+                title=f"starting {name}, which ran before us" if state == "running" else "",
+            )
+            for name, state, boot, _ in before
         ),
         call("remove_notes", *(f"service.{name}" for name in services)),
     ]

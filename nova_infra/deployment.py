@@ -107,10 +107,9 @@ class NovaDeployment(pulumi.ComponentResource):
         )
 
     def _database_host(self) -> str:
-        # On a controller the socket is the way in: the guide leaves root at localhost only.
-        database = self._settings.database
-        controllers = {name for node in self._settings.controllers for name in (node.name, node.address)}
-        return "" if database.host in controllers else database.host
+        # On the controller through which servers are reached the socket is the way in: the guide leaves root at localhost only.
+        database, gateway = self._settings.database, self._settings.controllers[0]
+        return "" if database.host in (gateway.name, gateway.address) else database.host
 
     def _connection(self, node: Node) -> dict[str, Any]:
         return {
@@ -180,8 +179,10 @@ class NovaDeployment(pulumi.ComponentResource):
     def _package_versions(self, node: Node) -> dict[str, str]:
         layers = self._settings.packages
         extra = layers.controller if isinstance(node, Controller) else layers.compute
+        # On Ubuntu a control service is a package of its own: a controller gets those of the services that it runs.
+        left_out = set(self._role(node).services) - set(self._services(node))
         return {
-            **dict.fromkeys(self._role(node).packages, PRESENT),
+            **{name: PRESENT for name in self._role(node).packages if name not in left_out},
             **extra,
             **layers.nodes.get(node.name, {}),
         }
@@ -239,6 +240,11 @@ class NovaDeployment(pulumi.ComponentResource):
                 f"{node.name}:{path}": self._node_options[node.name][path]
                 for node in self._settings.nodes()
                 for path in self._role(node).files
+            }
+            | {
+                f"{node.name}:": {"packages": self._pinned(node)}
+                for node in self._settings.nodes()
+                if self._pinned(node)
             }
         )
 

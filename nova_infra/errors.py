@@ -57,6 +57,10 @@ class ConnectionFailed(RemoteError):  # noqa: N818
     """No SSH connection: no route, wrong host key, no login, no sudo."""
 
 
+class NoConnection(ConnectionFailed):
+    """Nobody answers at the machine's address: it is off, gone, or behind something that is."""
+
+
 class StepFailed(RemoteError):  # noqa: N818
     """A step on a machine ended with an error. Names the step and quotes what the machine said."""
 

@@ -9,6 +9,7 @@ The state of a node is a dictionary, because that is what Pulumi shows property 
      "services": {name: {"running": bool, "enabled": bool, "reads": [file], "fingerprint": str}},
      "absent": [path],
      "schema": "current" | "unmanaged",          whether this node keeps the database schema up to date
+     "hidden": [[file, section, option]],        secrets whose name does not say so
      "adopt": bool}                              whether files that others wrote may be taken over
 
 Nothing here opens a connection.
@@ -38,6 +39,8 @@ HEADING = "Written by Pulumi (nova_infra). A change made here is drift: the next
 UNREADABLE = "unreadable"
 # The note of the services that ran, and started at boot, before us.
 FOUND = "services.found"
+# The note of the packages that apt added for us (NodePackages writes it).
+ADDED = "packages.added"
 
 # A process whose start cannot be told from the file's last change may have read either content; /proc counts boot time in
 # whole seconds.
@@ -52,7 +55,7 @@ def question(state: State, new_files: Iterable[str] = ()) -> Question:
         files=sorted(state["files"]),
         paths=sorted(state["absent"]),
         services=list(state["services"]),
-        notes=(FOUND,),
+        notes=(FOUND, ADDED),
         origins=sorted(new_files),
         schema=state["schema"] == CURRENT,
     )
@@ -68,8 +71,13 @@ def service_fingerprint(options: Mapping[str, Any], reads: Sequence[str]) -> str
 
 
 def secrets_in(state: State) -> list[str]:
-    """The values that must not appear in a text: options whose name says that they hold a secret."""
-    return _secret_values(state["options"])
+    """The values that must not appear in a text: options whose name says that they hold a secret, and those that the stack hides."""
+    hidden = [
+        text
+        for path, section, option in state.get("hidden", [])
+        for text in as_list(state["options"].get(path, {}).get(section, {}).get(option, []))
+    ]
+    return [*_secret_values(state["options"]), *hidden]
 
 
 def holds_a_secret(option: str) -> bool:

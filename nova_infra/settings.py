@@ -22,6 +22,7 @@ from .values import (
     ClientHost,
     Host,
     HostAndPort,
+    HostKey,
     HostOrNone,
     Layer,
     Name,
@@ -101,7 +102,7 @@ class Node(NodeDefaults):
     """Its management address (`my_ip`)."""
     host: HostOrNone = ""
     """Where SSH reaches it; empty: the management address."""
-    host_key: Text = ""
+    host_key: HostKey = ""
     """Its SSH host key, as `ssh-keyscan` prints it without the host; empty: `ssh.known_hosts_file` has it."""
 
 
@@ -137,7 +138,7 @@ class DatabaseSettings(_Part):
     """Nova's schema and user, and how the server is reached."""
 
     host: Host = "controller"
-    """The name under which the controllers reach the server. One that is a controller's name or address is reached by the socket on it."""
+    """The name under which the controllers reach the server. That of the first controller is reached by the socket on it, any other by TCP from there."""
     port: PortOrZero = 0
     """The port of the server; 0: the usual one, 3306."""
     name: SchemaName = "nova"
@@ -485,6 +486,22 @@ def _contradictions(settings: Settings) -> Iterable[tuple[str, str]]:
     yield from _doubled_nodes(settings)
     yield from _unknown_names(settings)
     yield from _unsupported_options(settings.options)
+    yield from _first_controller(settings)
+
+
+def _first_controller(settings: Settings) -> Iterable[tuple[str, str]]:
+    first = settings.controllers[0]
+    if first.services and "nova-api" not in first.services:
+        yield (
+            "controllers[0].services",
+            "has no nova-api: whether a service works is asked through it, and the first controller is made before the others",
+        )
+    if first.on_unreachable == "leave":
+        yield (
+            "controllers[0].on_unreachable",
+            "cannot be leave: nova, the catalog and what was there before us are reached through the first controller. "
+            "If that machine is gone for good, take its resources out of the state with `pulumi state delete`",
+        )
 
 
 def _doubled_nodes(settings: Settings) -> Iterable[tuple[str, str]]:
@@ -526,6 +543,11 @@ def _unsupported_options(layers: OptionLayers) -> Iterable[tuple[str, str]]:
     for path, layer in _layers(layers):
         for section, options in layer.items():
             for option, value in options.items():
+                if (section, option) == ("DEFAULT", "host"):
+                    yield (
+                        f"{path}.{section}.{option}",
+                        "cannot be set: nova registers its services under it, and the stack knows a node by its name",
+                    )
                 reasons = [f"{name!r} {reason}" for name in (section, option) if (reason := unsupported_name(name))]
                 texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
                 reasons += [f"the value {reason}" for text in texts if (reason := unsupported(text))]

@@ -11,6 +11,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import asyncssh
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .configuration import unprintable, unsupported
@@ -76,6 +77,17 @@ def split_host(value: str) -> tuple[str, str]:
     if port is not None and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
         raise ValueError(f"the port of {value!r} is no number from 1 to 65535")
     return host, port or ""
+
+
+def _host_key(value: str) -> str:
+    try:
+        if value:
+            asyncssh.import_public_key(value)
+    except asyncssh.KeyImportError:
+        raise ValueError(
+            "is no public key such as `ssh-ed25519 AAAA...`: what ssh-keyscan prints, without the host"
+        ) from None
+    return value
 
 
 def _host_and_port(value: str) -> str:
@@ -150,6 +162,7 @@ Host = Annotated[str, Field(title="host name or address"), AfterValidator(_host)
 HostOrNone = Annotated[
     str, Field(title="host name or address, or empty"), AfterValidator(lambda value: value and _host(value))
 ]
+HostKey = Annotated[str, Field(title="public key, or empty"), AfterValidator(_one_line), AfterValidator(_host_key)]
 HostAndPort = Annotated[str, Field(title="`host` or `host:port`"), AfterValidator(_host_and_port)]
 # SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
 SchemaName = Annotated[str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]

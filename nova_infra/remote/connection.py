@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import asyncssh
 import tenacity
 
-from ..errors import ConnectionFailed, DeadlineExceeded, StepFailed
+from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, StepFailed
 from ..masking import mask
 from .script import Answer, Call, Listener, Script, compose
 
@@ -193,7 +193,7 @@ class Connection:
             return f"sh -c '{run}'"
         if self.login.sudo_password:
             # sudo reads one line, or none when it asks for no password: skip to the line that ends the preamble.
-            return f"""sudo -S -p "" sh -c 'until IFS= read -r line; [ "$line" = nova-infra ]; do :; done; {run}'"""
+            return f"""sudo -S -p "" sh -c 'while IFS= read -r line && [ "$line" != nova-infra ]; do :; done; {run}'"""
         return f"sudo -n sh -c '{run}'"
 
     def _preamble(self) -> str:
@@ -303,10 +303,10 @@ class Connection:
                 "authorized_keys"
             )
         except (OSError, asyncssh.Error, TimeoutError) as error:
-            problem = (
-                f"no SSH connection: {_reason(error)}. Check the address, that the machine is up, and that firewalls let this "
-                "machine in"
-            )
+            raise NoConnection(
+                f"{self.name} ({self.address}): no SSH connection: {_reason(error)}. Check the address, that the machine is up, and "
+                "that firewalls let this machine in."
+            ) from None
         raise ConnectionFailed(f"{self.name} ({self.address}): {problem}.")
 
     def _options(self) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def compose(calls: Iterable[Call]) -> Script:
     """The script that makes these calls one after the other and then ends with success."""
     mark = f"nova-infra-{secrets.token_hex(8)}"
     body = "\n".join(each.text() for each in calls)
-    source = f"mark={mark}\n{_functions()}\n{body}\nsay end\nexit 0\n"
+    # In one function: of a script that a broken connection has cut off nothing runs, not even its whole lines.
+    source = f"mark={mark}\n{_functions()}\noperation() {{\n{body}\nsay end\nexit 0\n}}\noperation\n"
     return Script(source.encode(), mark)
 
 

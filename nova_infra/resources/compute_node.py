@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 
 from ..compute import Server
-from ..errors import ComputeError, InvalidSettings, Problem, Refused
+from ..errors import ComputeError, NoConnection, Refused
 from ..node import UNMANAGED
 from ..provider import AnyConnection, sees_keystone
 from ..releases import release
@@ -56,7 +57,7 @@ class ComputeNodeLifecycle(NodeRole):
         Nova itself does not check: it deletes the record of a host with instances on it and leaves their processes running.
         A node on which nova-compute ran before us keeps its record, and its instances.
         """
-        if BINARY in (known.get("ran_before") or []):
+        if BINARY in (known.get("worked_before") or []):
             super().remove(known)
             return
         host, compute = known["node"], self.access.compute
@@ -76,9 +77,23 @@ class ComputeNodeLifecycle(NodeRole):
                 f"{host} still has {_counted(servers)}. Delete or migrate them (nova delete, nova migrate), then run this again; "
                 f"or set `drain: true` on {host} and run `pulumi up`: then `pulumi destroy` waits until they have left."
             )
-        super().remove(known)
+        try:
+            super().remove(known)
+        except NoConnection:
+            # Nothing was done on the machine: it goes on as it is.
+            if to_disable:
+                compute.enable(host, BINARY)
+            raise
         for record in records:
             compute.delete_service(record.id)
+
+    def _applied(self, wanted: State, *arguments: Any, **more: Any) -> dict[str, Any]:
+        outputs = super()._applied(wanted, *arguments, **more)
+        # A removal that was not finished has disabled it; an operator's own reason stays.
+        for each in self.access.compute.services():
+            if (each.host, each.binary, each.disabled_reason) == (wanted["node"], BINARY, REASON):
+                self.access.compute.enable(wanted["node"], BINARY)
+        return outputs
 
     def _wait_until_empty(self, host: str) -> None:
         compute, show = self.access.compute, progress(host)
@@ -138,12 +153,8 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
     def __init__(self, name: str, args: ComputeNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         sees_keystone("ComputeNode", name, opts)
         juno = release(args.release)
-        missing = [path for path in juno.compute.files if path not in args.options]
-        if missing:
-            raise InvalidSettings(
-                [Problem(f"{name}.options", f"has no {path}, which nova-compute reads") for path in missing]
-            )
         inputs = role_inputs(
+            name,
             args.node,
             args.connection,
             args.options,

@@ -72,6 +72,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
         reads = {service: juno.controller.reads[service] for service in services}
         schema = CURRENT if args.sync_database else UNMANAGED
         inputs = role_inputs(
+            name,
             args.node,
             args.connection,
             args.options,

@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 import threading
+import time
 
 CONNECT_SECONDS = 5.0
 _started = threading.Lock()
@@ -36,4 +37,4 @@ def _watch(host: str, port: int) -> None:
             # No clean-up: the scripts on the machines see their connection close, and end by themselves.
             os._exit(1)
         except OSError:
-            continue
+            time.sleep(1)

@@ -11,7 +11,7 @@ import pulumi
 from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
-from ..node import same_machine
+from ..node import ADDED, same_machine
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import operate
@@ -21,8 +21,7 @@ from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 PRESENT = "present"
 NOTES = "/var/lib/nova-infra"
-# Notes on the node: the packages that apt added for us, and those that the stack names.
-ADDED = "packages.added"
+# The note on the node of the packages that the stack names.
 NAMED = "packages.named"
 # Debian policy 5.6.1 and 5.6.12. To apt, `name-` means removing it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")

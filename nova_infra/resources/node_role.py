@@ -8,11 +8,14 @@ from functools import partial
 from typing import Any
 
 import pulumi
+from pulumi.runtime import rpc
 
 from .. import adoption, node
-from ..errors import ComputeError, DeadlineExceeded, Problem, RemoteError
+from ..configuration import unsupported, unsupported_name
+from ..errors import ComputeError, DeadlineExceeded, InvalidSettings, Problem, RemoteError
 from ..masking import mask
 from ..openrc import is_variables_file
+from ..openrc import unsupported as no_shell_value
 from ..provider import AnyConnection, connection_state
 from ..releases.release import NOVA_CONF, Port, Release
 from ..remote.connection import Connection
@@ -35,7 +38,7 @@ class NodeRole(Lifecycle):
 
     kind = "node"
     identity = ("node",)
-    computed = ("virt_type", "init_system", "schema_version", "ran_before")
+    computed = ("virt_type", "init_system", "schema_version", "worked_before")
     kept_in_state = frozenset({"adopt", "on_unreachable"})
 
     def name_of(self, wanted: State) -> str:
@@ -43,8 +46,13 @@ class NodeRole(Lifecycle):
         return str(wanted["node"])
 
     def problems(self, wanted: State) -> list[Problem]:
-        """Empty names; a place that cannot be; no service; an unknown on_unreachable."""
-        problems = [*required_text(wanted, "node"), *usable_connection(wanted), *unreachable_problems(wanted)]
+        """Empty names; a place that cannot be; no service; an unknown on_unreachable; options that no file can carry."""
+        problems = [
+            *required_text(wanted, "node"),
+            *usable_connection(wanted),
+            *unreachable_problems(wanted),
+            *_bad_options(wanted.get("options", {})),
+        ]
         return problems if wanted["services"] else [*problems, Problem("services", "is empty")]
 
     def make(self, wanted: State) -> dict[str, Any]:
@@ -222,7 +230,7 @@ class NodeRole(Lifecycle):
         return mask(f"{sentence.rstrip('.')}.{logs}", node.secrets_in(wanted))
 
     def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
-        return {**node.found(facts), "ran_before": sorted(adoption.ran_before(facts))}
+        return {**node.found(facts), "worked_before": sorted(adoption.worked_before(facts))}
 
 
 def _again(state: State, facts: Facts) -> list[Call]:
@@ -239,7 +247,33 @@ def _answers(connection: Connection, place: str) -> bool:
     return True
 
 
+def _bad_options(files: Any) -> list[Problem]:
+    if files == rpc.UNKNOWN:
+        return []
+    problems = []
+    for path, section, option, value in _leaves(files):
+        shell = is_variables_file(path)
+        reasons = [] if shell else [unsupported_name(name) for name in (section, option)]
+        for text in value if isinstance(value, list) else [value]:
+            if text == rpc.UNKNOWN:
+                continue
+            if not isinstance(text, str):
+                reasons.append(f"is {text!r}, which is no text")
+            else:
+                reasons.append(no_shell_value(text) if shell else unsupported(text))
+        problems += [Problem(f"options[{path}][{section}].{option}", reason) for reason in reasons if reason]
+    return problems
+
+
+def _leaves(files: Mapping[str, Any]) -> Iterable[tuple[str, str, str, Any]]:
+    for path, sections in files.items():
+        for section, options in sections.items() if isinstance(sections, Mapping) else ():
+            for option, value in options.items() if isinstance(options, Mapping) else ():
+                yield path, section, option, value
+
+
 def role_inputs(
+    name: str,
     node_name: str,
     connection: AnyConnection,
     options: Options,
@@ -252,6 +286,11 @@ def role_inputs(
     on_unreachable: pulumi.Input[str] = REFUSE,
 ) -> dict[str, Any]:
     """The wanted state of a node: the services of `reads`, each with the files that it reads, and these options."""
+    missing = sorted({path for paths in reads.values() for path in paths} - set(options))
+    if missing:
+        raise InvalidSettings(
+            [Problem(f"{name}.options", f"has no {path}, which its services read") for path in missing]
+        )
     return {
         "node": node_name,
         "connection": connection_state(connection),
@@ -269,11 +308,21 @@ def role_inputs(
         "absent": list(release.absent),
         "schema": schema,
         "packages": dict(packages),
+        "hidden": _hidden(options),
         "adopt": adopt,
         "on_unreachable": on_unreachable,
         "reporting": sorted(release.listed_services & set(reads)),
         "answers": {name: _answers_at(port, options) for name, port in release.ports.items() if name in reads},
     }
+
+
+def _hidden(options: Options) -> list[list[str]]:
+    # Whatever is an Output may be a secret; the names of most say it.
+    return [
+        [path, section, option]
+        for path, section, option, value in _leaves(options)
+        if isinstance(value, pulumi.Output) and not node.holds_a_secret(option)
+    ]
 
 
 def _owned(path: str, release: Release) -> dict[str, str]:

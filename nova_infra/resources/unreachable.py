@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pulumi.runtime import rpc
 
-from ..errors import ConnectionFailed, Problem
+from ..errors import NoConnection, Problem
 from ..remote.operation import progress
 from .lifecycle import State
 
@@ -26,13 +26,13 @@ def unreachable_problems(wanted: State) -> list[Problem]:
 def leave_if_unreachable(known: State, what: str) -> Iterator[None]:
     """Around the removal of `what` from a node: passes over a machine that is not there, when the state says so.
 
-    Raises ConnectionFailed, with the way to do it, when the state does not.
+    Raises NoConnection, with the way to do it, when the state does not. A machine that answers and refuses is there: it is not left.
     """
     try:
         yield
-    except ConnectionFailed as error:
+    except NoConnection as error:
         if known.get("on_unreachable") != LEAVE:
-            raise ConnectionFailed(
+            raise NoConnection(
                 f"{error} If the machine is gone for good, set `on_unreachable: {LEAVE}` on {known['node']}, run `pulumi up`, then "
                 "run this again."
             ) from None

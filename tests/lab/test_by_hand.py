@@ -65,7 +65,7 @@ def test_a_deployment_made_by_hand_is_refused_adopted_and_given_back(
     assert "controller (10.0.0.11): somebody has written what the stack would overwrite" in said
     # The packaged file says `verbose = True` too, and the guide's line stands below it.
     for difference in (
-        "[DEFAULT] verbose: ['True', 'True'] in the file, 'True' in the stack",
+        "[DEFAULT] verbose: another value",
         "[DEFAULT] enabled_apis: not in the stack",
         "[DEFAULT] rootwrap_config: not in the file",
     ):

@@ -14,7 +14,7 @@ from nova_infra.errors import Refused
 from nova_infra.remote.inspection import Facts, Question, facts_of
 from nova_infra.remote.script import Answer, Call, call
 
-from .nodes import NOVA_CONF, Machine, facts_of_case, state_of
+from .nodes import NOVA_CONF, SQLITE, Machine, facts_of_case, state_of
 from .test_script import facts, ours, run  # noqa: F401 - a fixture
 
 WANTED = {"DEFAULT": {"verbose": "True", "rabbit_password": "hunter2"}, "glance": {"host": "controller"}}
@@ -42,7 +42,7 @@ def test_a_file_written_by_hand_is_refused_with_each_option_that_differs() -> No
         NOVA_CONF,
         "[DEFAULT] ec2_pin: not in the stack",
         "[DEFAULT] rabbit_password: another value",
-        "[DEFAULT] verbose: 'False' in the file, 'True' in the stack",
+        "[DEFAULT] verbose: another value",
         "[glance] host: not in the file",
     ]
     assert all(word in str(refusal.value) for word in ("controller (10.0.0.11)", "adopt: true", "pulumi up"))
@@ -93,12 +93,30 @@ def test_only_files_that_are_new_to_the_stack_are_asked_about() -> None:
 def test_what_ran_before_us_is_noted_before_anything_is_done() -> None:
     first = adoption.begin(STATE, met(BY_HAND, "packaged"))[0]
     assert first.function == "write_first_note"
-    assert first.arguments == (node.FOUND, "nova-api running enabled\nnova-cert stopped disabled")
+    assert first.arguments == (node.FOUND, "nova-api running enabled -\nnova-cert stopped disabled -")
 
 
 def test_a_run_that_was_cut_off_has_noted_it_already() -> None:
-    calls = adoption.begin(STATE, met(BY_HAND, "packaged", note="nova-api stopped enabled"))
+    calls = adoption.begin(STATE, met(BY_HAND, "packaged", note="nova-api stopped enabled -"))
     assert "write_first_note" not in [each.function for each in calls]
+
+
+@pytest.mark.parametrize(
+    ("origin", "added", "word"),
+    [
+        ("foreign", None, "running enabled by-hand"),
+        ("packaged", None, "running enabled -"),
+        ("foreign", "nova-api\nnova-common", "stopped enabled -"),
+    ],
+    ids=["configured by hand", "as its package starts it", "installed by us, and started by a reboot"],
+)
+def test_only_what_somebody_had_configured_worked_before_us(origin: str, added: str | None, word: str) -> None:
+    seen = met(BY_HAND, origin)
+    seen.notes[node.ADDED] = added
+    first = adoption.begin({**STATE, "adopt": True}, seen)[0]
+    assert first.arguments[1].splitlines()[0] == f"nova-api {word}"
+    noted = dataclasses.replace(seen, notes={node.FOUND: first.arguments[1]})
+    assert adoption.worked_before(noted) == ({"nova-api"} if word.endswith("by-hand") else set())
 
 
 def undone(note: str | None) -> list[str]:
@@ -106,33 +124,37 @@ def undone(note: str | None) -> list[str]:
 
 
 def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_notes() -> None:
-    assert undone("nova-api stopped enabled\nnova-cert stopped disabled") == [
+    assert undone("nova-api stopped enabled -\nnova-cert stopped disabled -") == [
         "stop_services nova-api nova-cert",
         f"put_back_original {NOVA_CONF}",
         "put_back_original /etc/init/nova-api.override",
         "put_back_original /etc/init/nova-cert.override",
+        "give_back_service nova-api enabled stopped",
+        "give_back_service nova-cert disabled stopped",
         "remove_notes service.nova-api service.nova-cert",
+        f"put_back_original {SQLITE}",
         f"remove_notes {node.FOUND}",
     ]
 
 
 def test_a_service_that_ran_before_us_runs_again_with_its_own_file() -> None:
-    done = undone("nova-api running enabled\nnova-cert stopped disabled")
-    assert done.index("start_service nova-api before") > done.index(f"put_back_original {NOVA_CONF}")
-    assert "start_service nova-cert before" not in done
-    assert done.index("remove_notes service.nova-api service.nova-cert") > done.index("start_service nova-api before")
+    done = undone("nova-api running enabled -\nnova-cert stopped disabled -")
+    assert done.index("give_back_service nova-api enabled running") > done.index(f"put_back_original {NOVA_CONF}")
+    assert "give_back_service nova-cert disabled stopped" in done
 
 
 def test_a_service_starts_at_boot_as_it_did_before_us() -> None:
-    assert "set_boot nova-cert enabled" in undone("nova-api stopped enabled\nnova-cert stopped enabled")
+    assert "give_back_service nova-cert enabled stopped" in undone(
+        "nova-api stopped enabled -\nnova-cert stopped enabled -"
+    )
 
 
 def test_a_service_that_the_stack_no_longer_names_is_what_it_was_before_us() -> None:
-    seen = met(BY_HAND, "ours", note="nova-api running enabled\nnova-cert stopped disabled")
+    seen = met(BY_HAND, "ours", note="nova-api running enabled -\nnova-cert stopped disabled -")
     assert [str(each) for each in adoption.leave(["nova-api"], [], seen)] == [
         "stop_services nova-api",
         "put_back_original /etc/init/nova-api.override",
-        "start_service nova-api before",
+        "give_back_service nova-api enabled running",
         "remove_notes service.nova-api",
     ]
 

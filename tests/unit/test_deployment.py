@@ -18,6 +18,7 @@ from tests.mocked import Registered, without_secrets
 
 from .test_settings import COMPUTE, CONTROLLER, PASSWORDS, parsed
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2GgHNU1LuU9bnOaYeXXpXlqn6EtGzVsYgMsnkQpfqV"
 NODE_KINDS = {"ControllerNode", "ComputeNode", "NodePackages"}
 
 
@@ -182,6 +183,12 @@ def test_the_administrators_login_is_a_file_of_root_on_the_controllers_only_wher
     assert asked["check"].inputs == plain["check"].inputs
 
 
+def test_a_secret_option_is_hidden_whatever_its_name() -> None:
+    made = registered({"options": {"all": {"ldap": {"bind_pw": {"secret": "ldapPw"}}}}}, {"ldapPw": "swordfish"})
+    assert made["compute1"].inputs["hidden"] == [["/etc/nova/nova.conf", "ldap", "bind_pw"]]
+    assert registered()["compute1"].inputs["hidden"] == []
+
+
 def test_what_destroy_may_do_is_set_node_by_node() -> None:
     made = registered(
         {
@@ -344,9 +351,9 @@ def test_every_value_of_the_guide_is_a_setting() -> None:
 
 
 def test_ssh_goes_to_the_host_that_is_given_and_nova_to_the_management_address() -> None:
-    node = {**COMPUTE, "host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": "ssh-ed25519 AAAA"}
+    node = {**COMPUTE, "host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": HOST_KEY}
     inputs = registered({"computes": [node]})["compute1"].inputs
-    assert inputs["connection"] == {"host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": "ssh-ed25519 AAAA"}
+    assert inputs["connection"] == {"host": "192.0.2.7", "port": 2222, "user": "admin", "host_key": HOST_KEY}
     assert inputs["options"]["/etc/nova/nova.conf"]["DEFAULT"]["my_ip"] == "10.0.0.31"
 
 

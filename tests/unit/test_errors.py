@@ -29,7 +29,7 @@ from nova_infra import adoption, mysql, node, openrc, options
 from nova_infra.access import Access
 from nova_infra.compute import Compute, Server
 from nova_infra.configuration import encode, read_options, render_template, unsupported, write_options
-from nova_infra.errors import ConnectionFailed, InvalidSettings, NovaInfraError, Problem
+from nova_infra.errors import InvalidSettings, NoConnection, NovaInfraError, Problem
 from nova_infra.identity import Identity
 from nova_infra.releases import release
 from nova_infra.remote import connection as connection_module
@@ -354,7 +354,7 @@ def a_machine_that_is_removed_is_gone(stage: Stage) -> None:
     reached = Reached()
 
     def gone(*_what: Any, **_more: Any) -> Any:
-        raise ConnectionFailed("compute1 (ubuntu@10.0.0.31): no SSH connection. Check the address.")
+        raise NoConnection("compute1 (ubuntu@10.0.0.31): no SSH connection. Check the address.")
 
     stage.patch.setattr(Node, "run", gone)
     lifecycle(NodePackagesLifecycle, reached).delete("compute1", PACKAGES)
@@ -642,6 +642,14 @@ def a_resource_is_renamed(_stage: Stage) -> Any:
 def a_node_has_bad_inputs(_stage: Stage) -> Any:
     place = {**CONNECTION, "host": "", "port": 0}
     return checked(ComputeNodeLifecycle, {**NODE, "connection": place, "services": {}, "on_unreachable": "ignore"})
+
+
+@case(
+    f"options[{NOVA_CONF}][DEFAULT].a b", f"options[{NOVA_CONF}][DEFAULT].port", "options[/root/a.sh][export].A", do=""
+)
+def a_node_has_options_that_no_file_can_carry(_stage: Stage) -> Any:
+    options = {NOVA_CONF: {"DEFAULT": {"a b": "x", "port": 8774}}, "/root/a.sh": {"export": {"A": "one\ntwo"}}}
+    return checked(ComputeNodeLifecycle, {**NODE, "options": options})
 
 
 @case("packages.nova-", "packages.ntp", do="such as 1:2014.2.4-0ubuntu1")

@@ -351,6 +351,12 @@ def test_passwords_are_among_the_secrets_of_a_state_and_plain_options_are_not() 
     assert sorted(node.secrets_in(state)) == ["mysql://nova:two@controller/nova", "one", "three"]
 
 
+def test_a_secret_whose_name_does_not_say_so_is_hidden_too() -> None:
+    options = {"ldap": {"bind_pw": "four", "bind_dn": "cn=nova"}}
+    state = state_of({"options": {NOVA_CONF: options}, "services": {"nova-api": {}}})
+    assert node.secrets_in({**state, "hidden": [[NOVA_CONF, "ldap", "bind_pw"]]}) == ["four"]
+
+
 def test_no_call_shows_a_password() -> None:
     options = {"DEFAULT": {"rabbit_password": "hunter2"}}
     state = state_of({"options": {NOVA_CONF: options}, "services": {"nova-api": {}}})

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from nova_infra.errors import ConnectionFailed, Refused, StepFailed
+from nova_infra.errors import NoConnection, Refused, StepFailed
 from nova_infra.remote.inspection import Facts, Package
 from nova_infra.resources import node_packages
 from nova_infra.resources.node_packages import NodePackages, NodePackagesArgs, NodePackagesLifecycle, decide, observed
@@ -227,14 +227,14 @@ class Gone:
 
 
 def cut_off(*_arguments: Any, **_more: Any) -> Any:
-    raise ConnectionFailed("controller (root@10.0.0.11): no SSH connection: no answer within 30 s.")
+    raise NoConnection("controller (root@10.0.0.11): no SSH connection: no answer within 30 s.")
 
 
 def test_destroy_of_packages_on_a_machine_that_is_gone_is_refused_with_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_packages, "operate", cut_off)
     lifecycle = NodePackagesLifecycle()
     lifecycle.access = Gone()  # type: ignore[assignment]
-    with pytest.raises(ConnectionFailed, match=r"no answer .*on_unreachable: leave.*pulumi up"):
+    with pytest.raises(NoConnection, match=r"no answer .*on_unreachable: leave.*pulumi up"):
         lifecycle.remove(wanted(nova_api="present"))
 
 

@@ -11,7 +11,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from nova_infra.compute import Image, Server, ServiceReport
-from nova_infra.errors import ComputeError, ConnectionFailed, DeadlineExceeded, IdentityError, Refused
+from nova_infra.errors import ComputeError, ConnectionFailed, DeadlineExceeded, IdentityError, NoConnection, Refused
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
 from nova_infra.resources import compute_node
 from nova_infra.resources.compute_node import REASON, ComputeNodeLifecycle
@@ -1099,14 +1099,14 @@ def test_draining_that_takes_too_long_leaves_the_node_disabled_and_names_what_is
 def test_a_node_on_which_nova_ran_before_us_keeps_its_record_and_its_instances(reached: Reached) -> None:
     reached.compute.reports = [report("compute1", "nova-compute")]
     reached.compute.instances = [Server("41", "web", "ACTIVE")]
-    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "ran_before": ["nova-compute"]})
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "worked_before": ["nova-compute"]})
     assert "stop_services nova-compute" in reached.log.done
     assert not [deed for deed in reached.log.done if "record" in deed or "disable" in deed]
 
 
 def gone_for_good(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(_calls: Any, **_more: Any) -> Any:
-        raise ConnectionFailed("compute1 (ubuntu@10.0.0.31): no SSH connection: No route to host.")
+        raise NoConnection("compute1 (ubuntu@10.0.0.31): no SSH connection: No route to host.")
 
     machine = types.SimpleNamespace(name="compute1", address="ubuntu@10.0.0.31", run=run)
     monkeypatch.setattr(reached, "node", lambda _name, _connection: machine)
@@ -1131,6 +1131,26 @@ def test_a_machine_that_is_gone_for_good_is_left_and_its_record_goes(
     lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "on_unreachable": "leave"})
     assert reached.log.done[-1] == "delete record 6"
     assert "compute1: cannot be connected to; left there" in capsys.readouterr().out
+
+
+def test_a_machine_that_answers_and_refuses_is_not_left(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_calls: Any, **_more: Any) -> Any:
+        raise ConnectionFailed("compute1 (ubuntu@10.0.0.31): sudo refused.")
+
+    machine = types.SimpleNamespace(name="compute1", address="ubuntu@10.0.0.31", run=run)
+    monkeypatch.setattr(reached, "node", lambda _name, _connection: machine)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    with pytest.raises(ConnectionFailed, match="sudo refused"):
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", {**NODE, "on_unreachable": "leave"})
+    assert "delete record 6" not in reached.log.done
+
+
+def test_a_node_that_cannot_be_connected_to_is_enabled_again(reached: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone_for_good(reached, monkeypatch)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    with pytest.raises(NoConnection):
+        lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    assert reached.log.done == ["disable nova-compute on compute1", "enable nova-compute on compute1"]
 
 
 def test_an_unknown_on_unreachable_is_refused_at_preview() -> None:

@@ -222,7 +222,7 @@ def test_a_file_that_holds_passwords_is_never_readable_by_others(tmp_path: Path,
     path, seen = tmp_path / "nova.conf", tmp_path / "seen"
     user, group = owner(tmp_path)
     # chown stands between the first byte and the rename: it says with which mode the bytes lay there.
-    watch = Call(f'chown() {{ stat -c %a "$2" >{shlex.quote(str(seen))}; command chown "$@"; }}')
+    watch = Call(f'chown() {{ stat -c %a "$3" >{shlex.quote(str(seen))}; command chown "$@"; }}')
     run(ours, watch, call("put_file", str(path), user, group, "640", Secret("hunter2")))
     assert seen.read_text() == "600\n"
     assert oct(path.stat().st_mode)[-3:] == "640"

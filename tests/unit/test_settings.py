@@ -212,10 +212,22 @@ BAD: list[Any] = [
     ({"computes": [{**COMPUTE, "name": "controller"}]}, "nova:computes[0]", "nova-conductor"),
     ({"computes": [{**COMPUTE, "address": "10.0.0.11"}]}, "nova:computes[0]", "nova-conductor"),
     (
-        {"controllers": [{**CONTROLLER, "services": ["nova-sheduler"]}]},
+        {"controllers": [{**CONTROLLER, "services": ["nova-api", "nova-sheduler"]}]},
         "nova:controllers[0].services",
         "nova-scheduler",
     ),
+    (
+        {"controllers": [{**CONTROLLER, "services": ["nova-conductor"]}]},
+        "nova:controllers[0].services",
+        "has no nova-api",
+    ),
+    (
+        {"controllers": [{**CONTROLLER, "on_unreachable": "leave"}]},
+        "nova:controllers[0].on_unreachable",
+        "pulumi state delete",
+    ),
+    ({"computes": [{**COMPUTE, "host_key": "host ssh-ed25519 A"}]}, "nova:computes[0].host_key", "no public key"),
+    ({"options": {"all": {"DEFAULT": {"host": "other"}}}}, "nova:options.all.DEFAULT.host", "cannot be set"),
     ({"release": "kilo"}, "nova:release", "juno"),
     ({"region": ""}, "nova:region", "is empty"),
     ({"concurrency": "0"}, "nova:concurrency", "greater than or equal to 1"),

@@ -2,7 +2,7 @@
 
 # The version of the database schema (or `unknown`), and the newest migration that the installed packages bring (0: not known).
 read_schema() {
-    if ! version=$(su -s /bin/sh -c 'timeout -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null); then version=unknown; fi
+    if ! version=$(su -s /bin/sh -c 'timeout --foreground -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null); then version=unknown; fi
     version=$(printf '%s\n' "$version" | grep -Ex '[0-9]+|unknown' | tail -n 1)
     newest=$(for package in python-nova nova-common; do dpkg -L "$package" 2>/dev/null; done |
         sed -n 's#^.*/nova/db/sqlalchemy/migrate_repo/versions/\([0-9][0-9]*\)_[^/]*\.py$#\1#p' | sort -n | tail -n 1 | sed 's/^0*//')

@@ -37,7 +37,7 @@ keep_original() {
     mkdir -p "${kept%/*}"
     if [ -L "$1" ]; then cp -P "$1" "$kept"
     elif [ -f "$1" ]; then
-        stat -c '%U:%G %a' "$1" >"$kept.owner" && cp "$1" "$kept.new" && chmod 600 "$kept.new" &&
+        stat -c '%U:%G %a %u:%g' "$1" >"$kept.owner" && cp "$1" "$kept.new" && chmod 600 "$kept.new" &&
             touch -r "$1" "$kept.new" && mv "$kept.new" "$kept"
     else : >"$kept.absent"
     fi || fail "could not keep a copy of $1 in $ours (disk space: $(df -Pk /var/lib | tail -n 1))"
@@ -45,20 +45,30 @@ keep_original() {
 
 put_back_original() {
     kept=$ours/original$1
-    if [ ! -d "${1%/*}" ]; then :
-    elif [ -L "$kept" ]; then cp -P "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
-    elif [ -e "$kept" ]; then
-        read -r owner mode <"$kept.owner" && cp "$kept" "$1.nova-infra" && chown "$owner" "$1.nova-infra" &&
-            chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv "$1.nova-infra" "$1"
-    elif [ -e "$kept.absent" ]; then rm -f "$1"
-    fi || fail "could not put $1 back (its copy: $kept)"
-    rm -f "$kept" "$kept.owner" "$kept.absent"
+    [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] || { rm -f "$1.nova-infra"; return 0; }
+    if [ ! -d "${1%/*}" ]; then
+        say "progress${tab}$1 cannot be put back: its directory is gone; it is kept as $kept"
+        return 0
+    fi
+    rm -f "$1.nova-infra"
+    if [ -e "$kept.absent" ]; then rm -f "$1"
+    elif [ -L "$kept" ]; then cp -P "$kept" "$1.nova-infra" && mv -T "$1.nova-infra" "$1"
+    else
+        read -r owner mode ids <"$kept.owner" && cp "$kept" "$1.nova-infra" &&
+            # The account may be gone with its package; its number is what the file had.
+            { chown "$owner" "$1.nova-infra" 2>/dev/null || chown "$ids" "$1.nova-infra"; } &&
+            chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv -T "$1.nova-infra" "$1"
+    fi || fail "could not put $1 back (it is kept as $kept; disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
+    rm -f "$kept" "$kept.owner" "$kept.absent" "$kept.new"
 }
 
-# path, owner, group, mode, content. The file is whole at any time, and never readable by others.
+# path, owner, group, mode, content. The file is whole at any time, and never readable by others: the temporary one is new (-C),
+# nothing that somebody else has put there.
 put_file() {
     keep_original "$1"
-    printf '%s' "$5" >"$1.nova-infra" && chown "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" && mv "$1.nova-infra" "$1" ||
+    rm -f "$1.nova-infra"
+    (set -C && printf '%s' "$5" >"$1.nova-infra") && chown -h "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" &&
+        mv -T "$1.nova-infra" "$1" ||
         fail "could not write $1 (does its directory exist, and has the disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
 }
 
@@ -67,4 +77,5 @@ set_owner_and_mode() {
     chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1 (wanted: $2:$3, $4)"
 }
 
-remove_file() { rm -f "$1" || fail "could not remove $1 (look at its directory: ls -ld ${1%/*})"; }
+# What goes is kept too: somebody may have put something into it.
+remove_file() { keep_original "$1" && rm -f "$1" || fail "could not remove $1 (look at its directory: ls -ld ${1%/*})"; }

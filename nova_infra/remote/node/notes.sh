@@ -14,12 +14,17 @@ write_first_note() {
     lock_notes
     [ -e "$ours/$1" ] || write_note "$1" "$2"
     read_note "$1"
+    exec 8>&-
 }
 
 remove_notes() {
     lock_notes
     for name; do rm -f "$ours/$name"; done
     find "$ours/original" -depth -type d -empty -exec rmdir {} \; 2>/dev/null
-    # Nothing of ours stays on the node.
-    if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*')" ]; then rm -rf "$ours"; fi
+    # Nothing of ours stays on the node, unless another run is about to write here.
+    if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*|.*\.new|new\..*')" ]; then
+        (: >&9) 2>/dev/null || exec 9>>"$ours/lock"
+        ! flock -n 9 || rm -rf "$ours"
+    fi
+    exec 8>&-
 }

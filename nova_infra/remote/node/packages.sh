@@ -6,7 +6,8 @@ apt_patience=600
 
 read_packages() {
     for package; do
-        state=$(dpkg-query -W -f '${Status}\t${Version}' "$package" 2>/dev/null) || state=
+        # A package may be installed for more than one architecture: the first line is that of the machine's own.
+        state=$(dpkg-query -W -f '${Status}\t${Version}\n' "$package" 2>/dev/null | head -n 1)
         fact package "$package" "${state:-none$tab-}"
     done
 }
@@ -101,7 +102,8 @@ done
 exit 0
 POLICY
 chmod 755 $policy.new && mv $policy.new $policy
-dpkg --force-confold --configure -a
+# What these start is not to hold our lock.
+dpkg --force-confold --configure -a 9>&-
 set -- -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
 if [ "$0" = one-yes ]; then echo y | apt-get "$@"; else apt-get -y "$@"; fi
 code=$?
@@ -129,6 +131,22 @@ apt_failed() { fail "apt-get $1: $(grep -E '(^|[] ])E: |^dpkg:|error' "$ours/out
 install_packages() {
     mkdir -p "$ours"
     wait_for_apt
+    install_once "$@" && return
+    if grep -q 'Could not get lock' "$ours/output"; then
+        # Another one was faster; apt before 1.9.11 does not wait by itself.
+        wait_for_apt
+    else
+        # Lists that are older than the archive name files that are gone.
+        grep -q 'Failed to fetch' "$ours/output" || install_failed
+        update_lists
+        step "installing $*"
+    fi
+    # What is ours is another thing now: the lists name other dependencies, or the other one has installed some.
+    forget_gone
+    install_once "$@" || install_failed
+}
+
+install_once() {
     simulate_install "$@"
     answers=
     if [ -n "$older" ]; then
@@ -139,16 +157,13 @@ install_packages() {
         else answers=one-yes
         fi
     fi
-    run_apt install --no-remove "$@" && return
-    if grep -q 'Could not get lock' "$ours/output"; then
-        # Another one was faster; apt before 1.9.11 does not wait by itself.
-        wait_for_apt
-    else
-        # Lists that are older than the archive name files that are gone.
-        grep -q 'Failed to fetch' "$ours/output" || apt_failed install
-        update_lists
-    fi
-    run_apt install --no-remove "$@" || apt_failed install
+    run_apt install --no-remove "$@"
+}
+
+# What was not installed is not ours, should somebody install it later.
+install_failed() {
+    forget_gone
+    apt_failed install
 }
 
 # Another apt or dpkg (unattended-upgrades, a person) may hold the lock.
@@ -241,7 +256,7 @@ ours_here() {
         status_of "$package" | grep -Eq ' (installed|half-|unpacked|triggers-)' && echo "$package"
     done
 }
-status_of() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null; }
+status_of() { dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | head -n 1; }
 
 # Takes out of our lists what is no longer there.
 forget_gone() {

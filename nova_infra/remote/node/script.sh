@@ -54,7 +54,7 @@ in_own_session() {
     : >"$ours/output"
     # Other programs get the usual umask; ours is for our own files.
     umask 022
-    setsid "$@" >"$ours/output" 2>&1 </dev/null &
+    setsid "$@" >"$ours/output" 2>&1 </dev/null 8>&- &
     child=$!
     umask 077
     seen=0

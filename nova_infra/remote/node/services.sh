@@ -160,8 +160,16 @@ note_service() {
     return 0
 }
 
+# name, enabled or disabled, running or stopped: a service as it was before us. One whose package somebody has removed is not there.
+give_back_service() {
+    upstart_job "$1" || [ -x "/etc/init.d/$1" ] || { say "progress${tab}$1 is gone; it was $2 at boot and $3 before us"; return 0; }
+    set_boot "$1" "$2"
+    [ "$3" = stopped ] || run_service "$1" start || service_failed "$1" start "$?"
+}
+
 # name, enabled or disabled
 set_boot() {
+    [ "$(service_enabled "$1")" != "$2" ] || return 0
     if upstart_job "$1"; then
         override=$etc_init/$1.override
         keep_original "$override"

@@ -64,7 +64,11 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, set[tuple[str, ...]]]]] = {
     ),
     "a package's version": (
         {"packages": {"controller": {"nova-cert": NEWER}}},
-        {"nova-controller-packages": {("packages", "nova-cert")}, "nova-controller": {("packages", "nova-cert")}},
+        {
+            "nova-controller-packages": {("packages", "nova-cert")},
+            "nova-controller": {("packages", "nova-cert")},
+            "nova-check": {("restarts",)},
+        },
     ),
 }
 BY_NAME = pytest.mark.parametrize("change", CHANGES)
