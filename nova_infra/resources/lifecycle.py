@@ -17,15 +17,15 @@ from pulumi import dynamic
 from pulumi.runtime import rpc
 
 from ..access import Access, access_from
-from ..errors import Problem
+from ..errors import Problem, Refused
 from ..provider import AnyConnection, with_provider
 from .engine import end_with_the_engine
 
 State = Mapping[str, Any]
 T = TypeVar("T")
 U = TypeVar("U")
-# The format of what we store; a later version reads older ones.
-STATE_SCHEMA = 1
+# The format of what we store, in the state and in the notes. A state of another format is refused.
+STATE_SCHEMA = 2
 _NOT_OURS = ("__provider", "state_schema")
 
 
@@ -106,6 +106,7 @@ class Lifecycle(dynamic.ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Says what is really there, also as inputs, so that a preview shows drift and repair property by property."""
+        self._refuse_another_schema(id_, props)
         found = self.look(_plain(props))
         if found is None:
             return dynamic.ReadResult("", {})
@@ -113,8 +114,9 @@ class Lifecycle(dynamic.ResourceProvider):
         observed = self._inputs(inputs)
         return dynamic.ReadResult(id_, _outputs(observed, outputs), observed)
 
-    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+    def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Makes it as wanted."""
+        self._refuse_another_schema(id_, olds)
         wanted = self._inputs(news)
         if _changed(olds, news) <= self.kept_in_state:
             outputs = {key: olds[key] for key in self.computed if key in olds}
@@ -122,9 +124,20 @@ class Lifecycle(dynamic.ResourceProvider):
             outputs = self.change(_plain(olds), wanted)
         return dynamic.UpdateResult(_outputs(wanted, outputs))
 
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
+    def delete(self, id_: str, props: dict[str, Any]) -> None:
         """Takes it away."""
+        self._refuse_another_schema(id_, props)
         self.remove(_plain(props))
+
+    def _refuse_another_schema(self, id_: str, stored: State) -> None:
+        # Without one it is no state of ours: `pulumi import` asks with nothing but the id.
+        schema = _plain(stored.get("state_schema", STATE_SCHEMA))
+        if schema != STATE_SCHEMA:
+            raise Refused(
+                f"The {self.kind} {id_} is left alone: its state was written by another version of nova-infra "
+                f"(state_schema {schema}; this one reads {STATE_SCHEMA}). Destroy it with that version, or run "
+                "`pulumi state delete` for it and `pulumi up`, which adopts what is there."
+            )
 
     def _inputs(self, props: State) -> dict[str, Any]:
         left_out = (*_NOT_OURS, *self.computed)

@@ -151,7 +151,7 @@ def test_nothing_replaces_and_a_forced_replacement_deletes_first(
 def test_outputs_and_pulumis_own_properties_are_no_difference(
     kind: type[Lifecycle], wanted: dict[str, Any], key: str
 ) -> None:
-    olds = {**wanted, "state_schema": 1, "adopted": True, "__provider": "old code"}
+    olds = {**wanted, "state_schema": 2, "adopted": True, "__provider": "old code"}
     assert lifecycle(kind, Unreachable()).diff("id", olds, {**wanted, "__provider": "new code"}).changes is False
 
 
@@ -160,10 +160,38 @@ def test_a_change_of_what_only_state_needs_opens_no_connection(
     kind: type[Lifecycle], wanted: dict[str, Any], key: str
 ) -> None:
     for name in kind.kept_in_state:
-        olds = {**wanted, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 1, "__provider": "code"}
+        olds = {**wanted, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 2, "__provider": "code"}
         news = {**wanted, name: "keep" if name == "on_delete" else {**CONNECTION, "host": "192.0.2.9"}}
         outs = lifecycle(kind, Unreachable()).update("id", olds, news).outs
-        assert outs == {**news, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 1}
+        assert outs == {**news, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 2}
+
+
+@pytest.mark.parametrize("schema", [1, 3, 1.0, "2", None])
+@KINDS
+def test_a_state_of_another_version_is_refused_before_anything_is_touched(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, schema: Any
+) -> None:
+    state = {**wanted, "state_schema": schema, "adopted": True, "__provider": "code"}
+    only_kept = {**wanted, **dict.fromkeys(kind.kept_in_state, "another")}
+    for operation in (
+        lambda of: of.read(key, state),
+        lambda of: of.update(key, state, {**wanted, "enabled": False}),
+        lambda of: of.update(key, state, only_kept),
+        lambda of: of.delete(key, state),
+    ):
+        with pytest.raises(Refused) as refusal:
+            operation(lifecycle(kind, Unreachable()))
+        said = str(refusal.value)
+        assert all(
+            word in said for word in (f"{kind.kind} {key}", "another version", "pulumi state delete", "`pulumi up`")
+        )
+
+
+@IN_SERVERS
+def test_a_state_is_of_this_version_also_as_a_number_of_the_wire(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    assert lifecycle(kind, reached).read(key, {**wanted, "state_schema": 2.0}).id == ""
 
 
 def test_what_only_destroy_uses_is_kept_in_state_without_a_connection() -> None:
@@ -183,7 +211,7 @@ def test_what_was_made_reads_back_as_wanted_and_twice_is_once(
         with_service(reached)
     made = lifecycle(kind, reached).create({**wanted, "__provider": "code"})
     assert made.id == key
-    assert made.outs["state_schema"] == 1
+    assert made.outs["state_schema"] == 2
     assert "__provider" not in made.outs
     done = list(reached.log.done)
     # A whole number comes back from the engine as a float, and what was stored comes with the provider's code.
