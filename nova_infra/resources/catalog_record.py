@@ -58,8 +58,9 @@ class CatalogRecord(Lifecycle, Generic[R]):
         records, name = self._records(wanted), self._note(wanted)
         now = self._first_note(records, wanted)
         note = json.loads(self.access.note_first(name, json.dumps(now)))
-        if records and all(each.id in note["others"] for each in records):
-            # Ours is gone. Of those that others have one is adopted now.
+        if note != now and all(each.id in note["others"] for each in records):
+            # Ours, or the one that was there before us, is gone. Of those that others have one is adopted now; without any the one
+            # that is made now is ours.
             note = now
             self.access.note(name, json.dumps(note))
         mine = [each for each in records if each.id not in note["others"]]
@@ -91,7 +92,15 @@ class CatalogRecord(Lifecycle, Generic[R]):
         """Makes the new record first, then deletes the old one."""
         records = self._records(known)
         record = self._ours(records, known)
-        return self._become(record, records, wanted, self._noted(known, record, wanted))
+        note = self._noted(known, record, wanted)
+        if record is None:
+            left = self._left_by_a_run_that_died(records, note)
+            record = self._fitting(left, wanted) or next(iter(left), None)
+        if record is None and note["adopted"]:
+            # Somebody deleted the one that was there before us: the one that is made now is ours.
+            note = {"adopted": False, "found": {}, "others": [each.id for each in records]}
+            self.access.note(self._note(wanted), json.dumps(note))
+        return self._become(record, records, wanted, note)
 
     def remove(self, known: State) -> None:
         """Deletes our record; one that was there before us gets its earlier content back."""

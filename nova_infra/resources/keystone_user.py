@@ -67,10 +67,16 @@ class KeystoneUserLifecycle(Lifecycle):
         found = self._as_found(user, wanted) if user else {}
         found = self._noted(wanted, found)
         if user is None:
+            if found:
+                # Somebody deleted the one that was there before us: what is made now is ours.
+                found = {}
+                self.access.note(self._note(wanted), json.dumps(found))
             user = identity.create_user(wanted["name"], wanted["password"], wanted["email"], wanted["enabled"])
             self._set_default_tenant(user, wanted["default_tenant"])
             self._grant(user, wanted)
         else:
+            # A run that died may have noted what there is in another tenant.
+            found = self._noted_with_new_tenants(user, wanted, found)
             self._apply(user, wanted)
         return self._outputs(user, wanted, found)
 
@@ -102,9 +108,7 @@ class KeystoneUserLifecycle(Lifecycle):
         if user is None:
             return self.make(wanted)
         found = self._noted(known, dict(known.get("found") or {}))
-        if found and not set(self._tenants(wanted)) <= set(found["roles"]):
-            found["roles"] = {**self._roles(user, wanted), **found["roles"]}
-            self.access.note(self._note(wanted), json.dumps(found))
+        found = self._noted_with_new_tenants(user, wanted, found)
         self._apply(user, wanted)
         for tenant, role in sorted(_ours(known) - _ours(wanted) - _roles_in(found)):
             identity.remove_role(user, role, tenant)
@@ -183,6 +187,12 @@ class KeystoneUserLifecycle(Lifecycle):
 
     def _noted(self, state: State, found: dict[str, Any]) -> dict[str, Any]:
         return dict(json.loads(self.access.note_first(self._note(state), json.dumps(found))))
+
+    def _noted_with_new_tenants(self, user: User, wanted: State, found: dict[str, Any]) -> dict[str, Any]:
+        if found and not set(self._tenants(wanted)) <= set(found["roles"]):
+            found["roles"] = {**self._roles(user, wanted), **found["roles"]}
+            self.access.note(self._note(wanted), json.dumps(found))
+        return found
 
     def _tenants(self, state: State) -> list[str]:
         return sorted({state["tenant"], state["default_tenant"]} - {""})

@@ -996,6 +996,93 @@ def test_a_destroy_after_a_change_that_was_cut_off_leaves_what_was_there_before_
     assert reached.notes == {}
 
 
+# ------------------------------------------------------------ what was there before us is gone
+
+
+@CUTS
+@pytest.mark.parametrize("operation", ["create", "update"])
+@IN_KEYSTONE
+def test_what_is_made_anew_where_an_adopted_one_was_deleted_is_ours_and_goes(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, operation: str, cuts: tuple[int, ...]
+) -> None:
+    reached = Reached()
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    nothing = there(reached)
+    MADE_BEFORE[kind](reached)
+    state = lifecycle(kind, reached).create(wanted).outs
+    assert state["adopted"] is True
+    deleted_by_somebody(reached, kind)
+    news = {**wanted, **CHANGED[kind]}
+    outs = cut_off(
+        reached,
+        lambda: (
+            lifecycle(kind, reached).create(news).outs
+            if operation == "create"
+            else lifecycle(kind, reached).update(key, state, news).outs
+        ),
+        cuts,
+    )
+    assert (outs["adopted"], outs["found"]) == (False, {})
+    lifecycle(kind, reached).delete(key, outs)
+    assert there(reached) == nothing
+    assert reached.notes == {}
+
+
+@IN_KEYSTONE
+def test_an_update_where_an_adopted_one_was_deleted_is_ours_also_without_notes(
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    reached = Reached()
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    nothing = there(reached)
+    MADE_BEFORE[kind](reached)
+    state = lifecycle(kind, reached).create(wanted).outs
+    deleted_by_somebody(reached, kind)
+    reached.notes.clear()
+    outs = lifecycle(kind, reached).update(key, state, {**wanted, **CHANGED[kind]}).outs
+    reached.notes.clear()
+    lifecycle(kind, reached).delete(key, outs)
+    assert there(reached) == nothing
+
+
+def deleted_by_somebody(reached: Reached, kind: type[Lifecycle]) -> None:
+    identity = reached.identity
+    if kind is ServiceLifecycle:
+        identity.service_records.clear()
+    identity.endpoint_records.clear()
+    identity.users.clear()
+    identity.roles.clear()
+
+
+@CUTS
+def test_a_record_made_anew_beside_one_of_somebody_else_is_ours_and_only_it_goes(cuts: tuple[int, ...]) -> None:
+    reached = Reached()
+    adopted = reached.identity.create_service("nova", "compute", SERVICE["description"])
+    theirs = reached.identity.create_service("nova", "compute", "theirs")
+    state = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    assert (state["adopted"], state["other_records"]) == (True, [theirs.id])
+    reached.identity.delete_service(adopted.id)
+    news = {**SERVICE, "description": "new"}
+    outs = cut_off(reached, lambda: lifecycle(ServiceLifecycle, reached).update("id", state, news).outs, cuts)
+    lifecycle(ServiceLifecycle, reached).delete("id", outs)
+    assert list(reached.identity.service_records) == [theirs.id]
+
+
+def test_roles_in_the_tenant_of_the_next_run_are_found_too_when_the_first_one_died(reached: Reached) -> None:
+    user = reached.identity.create_user("nova", "THEIRS", "", True)
+    reached.identity.add_role(user, "admin", "other")
+    # It died after its first deed: the note speaks of its tenant only.
+    reached.log.dies_after = len(reached.log.done) + 1
+    with pytest.raises(Died):
+        lifecycle(KeystoneUserLifecycle, reached).create(USER)
+    reached.log.dies_after = None
+    made = lifecycle(KeystoneUserLifecycle, reached).create({**USER, "tenant": "other"}).outs
+    lifecycle(KeystoneUserLifecycle, reached).delete("nova", made)
+    assert ("nova", "admin", "other") in reached.identity.roles
+
+
 # ------------------------------------------------------------ compute node, last check
 
 
