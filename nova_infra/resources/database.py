@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import chain
 from typing import Any
 
 import pulumi
@@ -83,8 +85,10 @@ class DatabaseLifecycle(Lifecycle):
             "users": {wanted["user"]: self._users(wanted, wanted["hosts"])},
         }
         found = json.loads(self.access.note_first(self._note(wanted), json.dumps(found)))
-        found = self._noted_with_new_hosts(found, wanted)
+        found = self._noted_with_what_is_asked(found, wanted)
         self._apply(wanted)
+        if _settled(found, wanted):
+            self.access.note(self._note(wanted), json.dumps(found))
         return _outputs(found)
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -117,7 +121,7 @@ class DatabaseLifecycle(Lifecycle):
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes it as wanted; a host that is no longer named loses our privileges, and the user there when it has no others."""
         found = json.loads(self.access.note_first(self._note(wanted), json.dumps(_found(known))))
-        found = self._noted_with_new_hosts(found, wanted)
+        found = self._noted_with_what_is_asked(found, wanted)
         self._apply(wanted)
         gone = [host for host in known["hosts"] if known["user"] != wanted["user"] or host not in wanted["hosts"]]
         for host in gone:
@@ -126,7 +130,7 @@ class DatabaseLifecycle(Lifecycle):
             # Kept, because this may be cut off before the state is stored. Should the host be named again one day, what is there
             # then counts.
             found["users"].setdefault(known["user"], {}).setdefault(host, dict(_NOT_THERE))["given_back"] = True
-        if gone:
+        if _settled(found, wanted) or gone:
             self.access.note(self._note(wanted), json.dumps(found))
         return _outputs(found)
 
@@ -195,12 +199,14 @@ class DatabaseLifecycle(Lifecycle):
             server.drop_user(user, host)
             return
         before, granted = there["privileges"], server.privileges(user, host, name)
+        # What the state says of privileges may be what a refresh has found there: it counts only when nothing else is known.
         in_state = user == known["user"] and host in known["hosts"]
-        ours = normalized(known["hosts"][host]["privileges"]) if in_state else granted
-        too_much = server.common(server.without(ours, before), granted)
+        asked = there.get("asked") or [_asked(known, host) if in_state else granted]
+        any_run, each_run = normalized(chain.from_iterable(asked)), reduce(server.common, asked)
+        too_much = server.common(server.without(any_run, before), granted)
         if too_much:
             server.revoke(user, host, name, too_much)
-        missing = lacking(server.without(before, ours), granted)
+        missing = lacking(server.without(before, each_run), granted)
         if missing:
             server.grant(user, host, name, missing)
 
@@ -210,16 +216,24 @@ class DatabaseLifecycle(Lifecycle):
         server, name, user = self.access.database, state["name"], state["user"]
         there = server.password_hashes(user)
         return {
-            host: {"found": host in there, "privileges": server.privileges(user, host, name) if host in there else []}
+            host: {
+                "found": host in there,
+                "privileges": server.privileges(user, host, name) if host in there else [],
+                "asked": [_asked(state, host)],
+            }
             for host in hosts
         }
 
-    def _noted_with_new_hosts(self, found: dict[str, Any], wanted: State) -> dict[str, Any]:
+    def _noted_with_what_is_asked(self, found: dict[str, Any], wanted: State) -> dict[str, Any]:
         # A user or host that the stack names only now may be somebody's.
         users = found["users"].setdefault(wanted["user"], {})
         new = [host for host in wanted["hosts"] if users.get(host, {"given_back": True}).get("given_back")]
-        if new:
-            users.update(self._users(wanted, new))
+        users.update(self._users(wanted, new))
+        # A run that is cut off has granted some of what it was asked for, and some of what runs before it were.
+        more = [host for host in wanted["hosts"] if _asked(wanted, host) not in users[host].get("asked", [])[-1:]]
+        for host in more:
+            users[host].setdefault("asked", []).append(_asked(wanted, host))
+        if new or more:
             self.access.note(self._note(wanted), json.dumps(found))
         return found
 
@@ -248,6 +262,19 @@ def _problems_at(host: str, at: Any) -> list[Problem]:
             )
         )
     return problems
+
+
+def _asked(state: State, host: str) -> list[str]:
+    return normalized(state["hosts"][host]["privileges"])
+
+
+def _settled(found: State, wanted: State) -> bool:
+    """Forgets what earlier runs were asked to grant; returns whether there was any."""
+    users = found["users"][wanted["user"]]
+    several = [host for host in wanted["hosts"] if len(users[host]["asked"]) > 1]
+    for host in several:
+        users[host]["asked"] = users[host]["asked"][-1:]
+    return bool(several)
 
 
 def _defaults(state: State) -> Schema:
@@ -285,7 +312,9 @@ class Database(Resource, module="nova", name="Database"):
     adopted: pulumi.Output[bool]
     """Whether the schema was there before us; then destroy leaves it."""
     found: pulumi.Output[dict[str, Any]]
-    """What was there before us, which destroy puts back: `{schema: {charset, collation} or {}, users: {USER: {HOST: {found, privileges}}}}`."""
+    """What was there before us, which destroy puts back: `{schema: {charset, collation} or {}, users: {USER: {HOST: {found, privileges, asked}}}}`.
+
+    `asked`: the privileges that we granted, a list for each run that was not undone by a later one."""
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         password = pulumi.Output.secret(args.password)

@@ -13,7 +13,7 @@ from nova_infra.errors import DatabaseError, Refused, StepFailed
 from nova_infra.resources.database import DatabaseLifecycle
 from tests.nodes import Lab, setting
 
-NOT_THERE = {"found": False, "privileges": []}
+NOT_THERE = {"found": False, "privileges": [], "asked": [["ALL"]]}
 NEW = {"adopted": False, "found": {"schema": {}, "users": {"first'light": {"localhost": NOT_THERE, "%": NOT_THERE}}}}
 NAME, USER, PASSWORD = "first_light", "first'light", 'it\'s 100% $ecret\\ "quoted" ünï'
 

@@ -740,8 +740,8 @@ def test_destroy_puts_back_what_we_changed_on_an_adopted_database(reached: Reach
         "schema": {"charset": "latin1", "collation": "latin1_swedish_ci"},
         "users": {
             "nova": {
-                "localhost": {"found": False, "privileges": []},
-                "%": {"found": True, "privileges": [GRANT_OPTION, "SELECT"]},
+                "localhost": {"found": False, "privileges": [], "asked": [[ALL]]},
+                "%": {"found": True, "privileges": [GRANT_OPTION, "SELECT"], "asked": [[ALL]]},
             }
         },
     }
@@ -781,7 +781,7 @@ def test_a_host_that_is_named_later_may_be_somebodys(reached: Reached) -> None:
     made = lifecycle(DatabaseLifecycle, reached).create(only).outs
     reached.database.create_user("nova", "%", "THEIRS")
     changed = lifecycle(DatabaseLifecycle, reached).update("nova", made, DATABASE).outs
-    assert changed["found"]["users"]["nova"]["%"] == {"found": True, "privileges": []}
+    assert changed["found"]["users"]["nova"]["%"] == {"found": True, "privileges": [], "asked": [[ALL]]}
     lifecycle(DatabaseLifecycle, reached).delete("nova", changed)
     assert list(reached.database.hashes) == [("nova", "%")]
     assert not reached.database.grants
@@ -795,6 +795,57 @@ def test_a_host_that_was_no_longer_named_is_looked_at_anew_when_it_is_named_agai
     outs = lifecycle(DatabaseLifecycle, reached).update("nova", outs, DATABASE).outs
     lifecycle(DatabaseLifecycle, reached).delete("nova", outs)
     assert list(reached.database.hashes) == [("nova", "%")]
+
+
+def privileges_at(privileges: list[str]) -> dict[str, Any]:
+    return {**DATABASE, "hosts": {"%": {"privileges": privileges, "password": "NOVA_DBPASS"}}}
+
+
+THEIRS = {("nova", "%", "nova"): {"SELECT", GRANT_OPTION}, ("nova", "%", "elsewhere"): {"SELECT"}}
+
+
+def their_privileges(reached: Reached) -> None:
+    theirs(reached)
+    reached.database.grant("nova", "%", "elsewhere", ["SELECT"])
+
+
+@pytest.mark.parametrize("operation", ["delete", "update"])
+def test_privileges_that_somebody_else_granted_after_us_stay_also_after_a_refresh(
+    reached: Reached, operation: str
+) -> None:
+    their_privileges(reached)
+    made = lifecycle(DatabaseLifecycle, reached).create(privileges_at(["SELECT", "INSERT"])).outs
+    reached.database.grant("nova", "%", "nova", ["DELETE"])
+    seen = lifecycle(DatabaseLifecycle, reached).read("nova", made).outs
+    assert "DELETE" in seen["hosts"]["%"]["privileges"]
+    if operation == "delete":
+        lifecycle(DatabaseLifecycle, reached).delete("nova", seen)
+    else:
+        here = {**DATABASE, "hosts": {"localhost": DATABASE["hosts"]["localhost"]}}
+        lifecycle(DatabaseLifecycle, reached).update("nova", seen, here)
+    assert reached.database.grants["nova", "%", "nova"] == {"SELECT", GRANT_OPTION, "DELETE"}
+
+
+@pytest.mark.parametrize("refreshed", [False, True], ids=["", "refreshed"])
+# Without notes nothing tells what a run that died has done.
+@pytest.mark.parametrize(("cut", "noted"), [*((n, True) for n in range(6)), (None, True), (None, False)])
+@pytest.mark.parametrize("first", [["SELECT", "INSERT"], ["DROP"], [ALL]])
+@pytest.mark.parametrize("second", [["SELECT", "DELETE"], ["DELETE", "DROP"], [ALL]])
+def test_their_privileges_are_put_back_after_an_update_of_ours_that_was_cut_off(
+    reached: Reached, first: list[str], second: list[str], *, cut: int | None, noted: bool, refreshed: bool
+) -> None:
+    their_privileges(reached)
+    state = lifecycle(DatabaseLifecycle, reached).create(privileges_at(first)).outs
+    reached.log.dies_after = None if cut is None else len(reached.log.done) + cut
+    with contextlib.suppress(Died):
+        state = lifecycle(DatabaseLifecycle, reached).update("nova", state, privileges_at(second)).outs
+    reached.log.dies_after = None
+    if not noted:
+        reached.notes.clear()
+    if refreshed:
+        state = lifecycle(DatabaseLifecycle, reached).read("nova", state).outs
+    lifecycle(DatabaseLifecycle, reached).delete("nova", state)
+    assert reached.database.grants == THEIRS
 
 
 def test_privileges_as_the_stack_writes_them_are_no_drift(reached: Reached) -> None:
