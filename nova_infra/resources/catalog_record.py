@@ -58,12 +58,16 @@ class CatalogRecord(Lifecycle, Generic[R]):
         records, name = self._records(wanted), self._note(wanted)
         now = self._first_note(records, wanted)
         note = json.loads(self.access.note_first(name, json.dumps(now)))
-        if note != now and all(each.id in note["others"] for each in records):
+        mine = [each for each in records if each.id not in note["others"]]
+        if _some_gone(note["others"], records) and "replacing" not in note and not self._fitting(mine, wanted):
+            # They may be those of others under new UUIDs.
+            mine = []
+        if note != now and not mine:
             # Ours, or the one that was there before us, is gone. Of those that others have one is adopted now; without any the one
             # that is made now is ours.
             note = now
             self.access.note(name, json.dumps(note))
-        mine = [each for each in records if each.id not in note["others"]]
+            mine = [each for each in records if each.id not in note["others"]]
         record = self._fitting(mine, wanted) or next(iter(mine), None)
         if "replacing" in note:
             # A run that was cut off has noted which one it was replacing.
@@ -180,12 +184,19 @@ class CatalogRecord(Lifecycle, Generic[R]):
         return next((each for each in records if self._fits(each, wanted)), None)
 
     def _ours(self, records: list[R], known: State) -> R | None:
+        """The recorded record, or the one that took its place.
+
+        An update of a Service gives all its endpoints new UUIDs, also those of others. Then only a record with the content that we know
+        of ours is ours. What remains: when ours is gone, one of somebody else with the very same content is taken for it.
+        """
         for record in records:
             if record.id == known.get(self.uuid):
                 return record
         # Somebody may have made ours anew. Those that were others' before stay theirs.
-        renewed = [record for record in records if record.id not in (known.get("other_records") or [])]
-        return self._fitting(renewed, known) or next(iter(renewed), None)
+        others = known.get("other_records") or []
+        renewed = [record for record in records if record.id not in others]
+        fitting = self._fitting(renewed, known)
+        return fitting if fitting or _some_gone(others, records) else next(iter(renewed), None)
 
     def _outputs(self, record: R, records: Iterable[R], note: State) -> dict[str, Any]:
         return {
@@ -194,3 +205,8 @@ class CatalogRecord(Lifecycle, Generic[R]):
             "found": dict(note.get("found") or {}),
             "other_records": [each.id for each in records if each.id != record.id],
         }
+
+
+def _some_gone(others: Iterable[str], records: Iterable[ServiceRecord | EndpointRecord]) -> bool:
+    """Whether records of others are there no more, at least not under the UUIDs that we know."""
+    return not set(others) <= {each.id for each in records}

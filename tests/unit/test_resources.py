@@ -434,6 +434,49 @@ def test_an_endpoint_is_ours_again_after_its_service_was_made_anew(reached: Reac
     assert [each.public_url for each in reached.identity.endpoint_records.values()] == ["http://a"]
 
 
+def copied_by_a_service_update(reached: Reached, *urls: str) -> tuple[dict[str, Any], str]:
+    """The state of our endpoint from before an update of the service, beside those of others; and its UUID now."""
+    service = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
+    for url in urls:
+        reached.identity.create_endpoint(service["service_id"], "regionOne", url, url, url)
+    state = lifecycle(EndpointLifecycle, reached).read("id", made).outs
+    lifecycle(ServiceLifecycle, reached).update("id", service, {**SERVICE, "description": "new"})
+    return state, next(each.id for each in reached.identity.endpoint_records.values() if each.public_url == URL)
+
+
+def test_a_copy_of_somebody_elses_endpoint_is_not_taken_for_ours_that_was_deleted(reached: Reached) -> None:
+    state, ours = copied_by_a_service_update(reached, "http://a", "http://b")
+    del reached.identity.endpoint_records[ours]
+    theirs = dict(reached.identity.endpoint_records)
+    assert lifecycle(EndpointLifecycle, reached).read("id", state).id == ""
+    lifecycle(EndpointLifecycle, reached).delete("id", state)
+    assert reached.identity.endpoint_records == theirs
+
+
+def test_an_update_makes_ours_anew_beside_the_copy_of_somebody_elses(reached: Reached) -> None:
+    state, ours = copied_by_a_service_update(reached, "http://a")
+    del reached.identity.endpoint_records[ours]
+    theirs = dict(reached.identity.endpoint_records)
+    outs = lifecycle(EndpointLifecycle, reached).update("id", state, {**ENDPOINT, "public_url": "http://c"}).outs
+    assert outs["other_records"] == list(theirs)
+    lifecycle(EndpointLifecycle, reached).delete("id", outs)
+    assert reached.identity.endpoint_records == theirs
+
+
+def test_a_copy_is_adopted_with_its_own_urls_when_the_adopted_endpoint_is_gone(reached: Reached) -> None:
+    service = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    for url in (URL, "http://a"):
+        reached.identity.create_endpoint(service["service_id"], "regionOne", url, url, url)
+    assert lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs["found"]["public_url"] == URL
+    lifecycle(ServiceLifecycle, reached).update("id", service, {**SERVICE, "description": "new"})
+    records = reached.identity.endpoint_records
+    del records[next(each.id for each in records.values() if each.public_url == URL)]
+    made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
+    lifecycle(EndpointLifecycle, reached).delete("id", made)
+    assert [each.public_url for each in reached.identity.endpoint_records.values()] == ["http://a"]
+
+
 def test_an_endpoint_is_updated_by_a_new_record_before_the_old_one_goes(reached: Reached) -> None:
     with_service(reached)
     made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
