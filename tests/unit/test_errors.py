@@ -360,6 +360,11 @@ def a_machine_that_is_removed_is_gone(stage: Stage) -> None:
     lifecycle(NodePackagesLifecycle, reached).delete("compute1", PACKAGES)
 
 
+@case("database nova", do="Destroy it with that version")
+def a_state_is_of_another_version(_stage: Stage) -> None:
+    lifecycle(DatabaseLifecycle, Reached()).delete("nova", {**DATABASE, "state_schema": 1})
+
+
 @case("compute1", "nova-compute 2", do="apt-mark unhold nova-compute")
 def a_package_is_held(stage: Stage) -> None:
     reached = Reached()
