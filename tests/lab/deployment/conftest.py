@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,17 @@ def before(lab: Lab, stack: Stack) -> Snapshot:
 
 
 @pytest.fixture(scope="package")
-def deployed(stack: Stack, before: Snapshot) -> Stack:
+def first_up(stack: Stack, before: Snapshot) -> list[tuple[float, str]]:
+    """The lines of the first `pulumi up`, each with the second in which it came."""
+    began = time.monotonic()
+    engine = stack.running("up", "--yes", "--skip-preview", "--non-interactive")
+    assert engine.stdout
+    lines = [(time.monotonic() - began, line.rstrip()) for line in engine.stdout]
+    assert engine.wait(60) == 0, "\n".join(line for _, line in lines)
+    return lines
+
+
+@pytest.fixture(scope="package")
+def deployed(stack: Stack, first_up: list[tuple[float, str]]) -> Stack:
     """The stack after its first `pulumi up`."""
-    stack.up()
     return stack

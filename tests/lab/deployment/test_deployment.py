@@ -47,6 +47,21 @@ def test_up_makes_the_service_that_the_guide_ends_with(lab: Lab, deployed: Stack
     assert [(row["Name"], row["Status"]) for row in images] == [("cirros-0.3.3-x86_64", "ACTIVE")]
 
 
+def test_progress_says_which_node_does_what_and_how_long_it_took(first_up: list[tuple[float, str]]) -> None:
+    printed = "\n".join(line for _, line in first_up)
+    for node, packages in (("controller", "nova-api nova-cert"), ("compute1", "nova-compute sysfsutils")):
+        assert f"{node}: installing {packages}" in printed
+        assert re.search(rf"{node}:   Setting up nova-common .* \(\d+ s\)", printed)
+        assert re.search(rf"{node}:   installing {packages}.*: done in \d+ s", printed)
+    assert re.search(r"controller:   nova-manage db sync: done in \d+ s", printed)
+
+
+def test_no_minute_of_the_first_up_is_quiet(first_up: list[tuple[float, str]]) -> None:
+    times = [second for second, line in first_up if re.search(r"(controller|compute1): ", line)]
+    assert len(times) > 20
+    assert max(later - earlier for earlier, later in zip([0.0, *times], times, strict=False)) < 60
+
+
 def test_both_tables_are_outputs_of_the_stack(deployed: Stack) -> None:
     outputs = deployed.outputs()
     assert "nova-compute" in outputs["service_list"]
