@@ -48,6 +48,16 @@ def test_pulumi_python_and_the_labs_stack_are_at_hand(checkout: Path, shell: str
     assert not [name for name in found if name.startswith("_nova")]
 
 
+@pytest.mark.parametrize(("engine", "tries"), [("modules-0123456789abcdef/bin", False), ("release-3.250.0/bin", True)])
+def test_an_engine_that_had_to_be_built_does_not_try_to_fetch_plugins(checkout: Path, engine: str, tries: bool) -> None:
+    folder = checkout / engine
+    folder.mkdir(parents=True)
+    (folder / "pulumi").touch(0o755)
+    (checkout / "toolchain" / ".engine-path").write_text(f"{folder}\n")
+    found, _ = sourced(checkout)
+    assert ("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION" not in found) is tries
+
+
 def test_what_the_user_has_set_stays(checkout: Path) -> None:
     own = {"PULUMI_BACKEND_URL": "file:///elsewhere", "PULUMI_STACK": "staging"}
     found, _ = sourced(checkout, **own, PULUMI_CONFIG_PASSPHRASE_FILE="/secret")
