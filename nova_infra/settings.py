@@ -11,7 +11,7 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .access import DEADLINES
+from .access import DATABASE_SOCKET, DEADLINES
 from .configuration import unprintable, unsupported, unsupported_name
 from .errors import InvalidSettings, Problem
 from .releases import release
@@ -156,7 +156,7 @@ class DatabaseSettings(_Part):
     """The schema's collation."""
     admin_user: Name = "root"
     """The account that may create schemas and users."""
-    socket: Name = "/var/run/mysqld/mysqld.sock"
+    socket: Name = DATABASE_SOCKET
     """The server's UNIX socket, where it runs on a controller."""
     on_delete: Literal["refuse", "keep", "dump", "drop"] = "refuse"
     """What destroy does with the schema: `refuse` to go on, `keep` it, `dump` it into /var/backups on the controller and drop it, or `drop` it."""

@@ -10,7 +10,7 @@ from ..errors import DeadlineExceeded, StepFailed
 from ..masking import mask
 from .connection import Connection
 from .inspection import Facts, Question, inspect
-from .script import BEAT_SECONDS, Answer, Call, call, progress
+from .script import BEAT_SECONDS, Call, call, progress
 
 LOCK_SECONDS = 900
 TRIES = 5
@@ -26,17 +26,16 @@ def operate(
     doing: str,
     deadline: float,
     secrets: Iterable[str] = (),
-) -> tuple[Facts, list[Call], Answer]:
+) -> list[Call]:
     """Reads the node, decides what is to be done, and does it. Does nothing when there is nothing to do.
 
-    Returns what was read, what was done, and what the script said. When another run held the node's lock, what was read is
-    old: it is read and decided anew.
+    Returns what was done. When another run held the node's lock, what was read is old: it is read and decided anew.
     """
     for _ in range(TRIES):
         facts = inspect(connection, question, doing=doing)
         calls = list(decide(facts))
         if not calls:
-            return facts, [], Answer()
+            return []
         answer = connection.run(
             [call("lock", str(LOCK_SECONDS)), *calls],
             doing=doing,
@@ -45,7 +44,7 @@ def operate(
             secrets=secrets,
         )
         if not answer.again:
-            return facts, calls, answer
+            return calls
     raise StepFailed(
         f"{connection.name} ({connection.address}): {doing}: other runs took the node's lock {TRIES} times in a row. "
         "Find out who else deploys to it, and run the same command again."

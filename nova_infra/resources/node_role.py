@@ -109,7 +109,7 @@ class NodeRole(Lifecycle):
         return self.access.node(state["node"], state["connection"])
 
     def _operate(self, state: State, decide: Decide, *, doing: str, new_files: Iterable[str] = ()) -> Sequence[Call]:
-        _, calls, _ = operate(
+        return operate(
             self._connection(state),
             node.question(state, new_files),
             decide,
@@ -117,7 +117,6 @@ class NodeRole(Lifecycle):
             deadline=self.access.deadline("configuration"),
             secrets=node.secrets_in(state),
         )
-        return calls
 
     def _applied(
         self,

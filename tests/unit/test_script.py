@@ -392,7 +392,7 @@ def test_after_waiting_for_another_run_the_node_is_read_and_decided_anew() -> No
         decided.append(1)
         return [call("remove_file", str(len(decided)))]
 
-    _, calls, _ = operate(node, Question(), decide, doing="x", deadline=1)  # type: ignore[arg-type]
+    calls = operate(node, Question(), decide, doing="x", deadline=1)  # type: ignore[arg-type]
     assert [str(each) for each in calls] == ["remove_file 2"]
     assert [each[0].split()[0] for each in node.asked] == ["read_machine", "lock", "read_machine", "lock"]
 
