@@ -1,5 +1,6 @@
 # Sourced by every script of the lab: where things are, which nodes there are, how a script speaks.
-# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, SUBNET, COMPUTES, NODES, REPO; reads LAB_SUBNET, LAB_COMPUTES, LAB_REPO.
+# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, NETWORK, SUBNET, COMPUTES, NODES, REPO; reads LAB_NAME, LAB_SUBNET, LAB_COMPUTES,
+# LAB_REPO.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -7,7 +8,6 @@ LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$LAB")
 STATE=$ROOT/.lab
 CACHE=${NOVA_INFRA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nova-infra}/lab
-NETWORK=nova-lab
 SCRIPT=lab/$(basename "$0")
 
 say() { printf '%s\n' "$*"; }
@@ -60,6 +60,9 @@ remembered() {
   [ ! -f "$STATE/env" ] || sed -n "s/^$1=//p" "$STATE/env"
 }
 
+# What the containers' names begin with: labs of other names, on other networks, live side by side.
+NETWORK=${LAB_NAME:-$(remembered LAB_NAME)}
+NETWORK=${NETWORK:-nova-lab}
 DEFAULT_SUBNET=10.0.0.0/24
 DEFAULT_COMPUTES=1
 SUBNET=${LAB_SUBNET:-$(remembered LAB_SUBNET)}
@@ -74,6 +77,8 @@ PREFIX=${BASH_REMATCH[1]}
 for part in ${PREFIX//./ }; do
   [ "$((10#$part))" -le 255 ] || fail "LAB_SUBNET is '$SUBNET'; no part of an address is above 255"
 done
+[[ $NETWORK =~ ^[a-z][a-z0-9-]{0,30}$ ]] ||
+  fail "LAB_NAME is '$NETWORK'; it must be small letters, digits and hyphens, such as nova-lab-2"
 [[ $COMPUTES =~ ^[1-9][0-9]?$ ]] && [ "$COMPUTES" -le 60 ] ||
   fail "LAB_COMPUTES is '$COMPUTES'; it must be a number from 1 to 60"
 

@@ -52,6 +52,13 @@ class Lab:
             ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout.strip()
 
+    def container(self, node: str) -> str:
+        """The name of a node's container."""
+        command = f". lab/settings.sh && container {shlex.quote(node)}"
+        return subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     def reset(self) -> None:
         """Fresh nodes, where the guide's chapter begins."""
         done = subprocess.run([ROOT / "lab" / "reset"], capture_output=True, text=True, check=False)
@@ -159,7 +166,9 @@ class Stack:
 
     def configured(self, directory: Path, **changes: Any) -> str:
         """The path of the stack's settings with these keys instead; a list or mapping is laid over the one that is there."""
-        settings = yaml.safe_load((ROOT / "stacks" / "Pulumi.lab.yaml").read_text())
+        # A lab on another network has settings of its own.
+        made = ROOT / ".lab" / "Pulumi.lab.yaml"
+        settings = yaml.safe_load((made if made.exists() else ROOT / "stacks" / "Pulumi.lab.yaml").read_text())
         config = settings["config"]
         for key, value in changes.items():
             config[f"nova:{key}"] = laid_over(config.get(f"nova:{key}"), value)

@@ -156,8 +156,8 @@ def test_servers_start_with_their_node_and_data_survive(lab: Lab) -> None:
     lab.run("controller", "echo kept > /root/kept")
     lab.sql("CREATE DATABASE kept")
     try:
-        podman("stop", "nova-lab-controller")
-        podman("start", "nova-lab-controller")
+        podman("stop", lab.container("controller"))
+        podman("start", lab.container("controller"))
         done = lab_command("up")
 
         assert done.returncode == 0, done.stderr
@@ -173,7 +173,14 @@ def test_servers_start_with_their_node_and_data_survive(lab: Lab) -> None:
 def test_nodes_whose_processes_were_killed_come_back(lab: Lab) -> None:
     """As after a power cut: podman itself still thinks that the node runs."""
     pids = subprocess.run(
-        ["podman", "container", "inspect", "nova-lab-compute1", "--format", "{{.State.ConmonPid}} {{.State.Pid}}"],
+        [
+            "podman",
+            "container",
+            "inspect",
+            lab.container("compute1"),
+            "--format",
+            "{{.State.ConmonPid}} {{.State.Pid}}",
+        ],
         capture_output=True,
         text=True,
         check=True,
