@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import keystoneauth1.adapter
@@ -59,11 +61,13 @@ class Compute:
         self._adapter = keystoneauth1.adapter.Adapter(
             session, service_type=service_type, service_name=service_name, interface="public", region_name=region
         )
+        # By how much nova-api's clock is ahead of ours, once it has answered.
+        self._clock: float | None = None
 
-    def services(self) -> list[ServiceReport]:
-        """What `nova service-list` shows, sorted by host and binary."""
+    def services(self, host: str = "") -> list[ServiceReport]:
+        """What `nova service-list` shows, of all hosts or of one, sorted by host and binary."""
         with self._asked("listing its services"):
-            rows = self._get("/os-services")["services"]
+            rows = self._get("/os-services", **({"host": host} if host else {}))["services"]
         reports = [
             ServiceReport(
                 id=str(row.get("id", "")),
@@ -115,11 +119,21 @@ class Compute:
 
     def _get(self, path: str, **parameters: str) -> Any:
         try:
-            return self._adapter.get(path, params=parameters).json()
+            return self._answer(path, parameters)
         except (keystoneauth1.exceptions.EndpointNotFound, keystoneauth1.exceptions.ConnectFailure):
             # The catalog comes with the token, and that may be older than the endpoint.
             self._adapter.invalidate()
-            return self._adapter.get(path, params=parameters).json()
+            return self._answer(path, parameters)
+
+    def _answer(self, path: str, parameters: dict[str, str]) -> Any:
+        response = self._adapter.get(path, params=parameters)
+        if date := response.headers.get("Date"):
+            self._clock = parsedate_to_datetime(date).timestamp() - time.time()
+        return response.json()
+
+    def seconds_ahead(self, now: int) -> float:
+        """By how many seconds a clock that shows `now` (seconds since 1970) is ahead of nova-api's; 0 before its first answer."""
+        return 0.0 if self._clock is None else now - (time.time() + self._clock)
 
     @contextmanager
     def _asked(self, doing: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -24,7 +25,6 @@ from .resources.database import Database, DatabaseArgs
 from .resources.endpoint import Endpoint, EndpointArgs
 from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
 from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
-from .resources.node_role import shown_fingerprint
 from .resources.service import Service, ServiceArgs
 from .resources.service_check import ServiceCheck, ServiceCheckArgs
 from .settings import Compute, Controller, Node, Settings
@@ -57,13 +57,14 @@ class NovaDeployment(pulumi.ComponentResource):
         service = self._service()
         endpoint = self._endpoint(service)
 
-        controllers: list[pulumi.Resource] = []
+        controllers: list[ControllerNode] = []
         for controller in settings.controllers:
             needs = [packages[controller.name], database, user, endpoint, *controllers[:1]]
             controllers.append(self._controller(controller, needs))
         computes = [self._compute(node, [packages[node.name], *controllers]) for node in settings.computes]
 
-        check = self._check([*controllers, *computes])
+        made: list[ControllerNode | ComputeNode] = [*controllers, *computes]
+        check = self._check({node.name: each for node, each in zip(settings.nodes(), made, strict=True)})
         self.service_list = check.service_list
         self.image_list = check.image_list
         self.register_outputs({"service_list": self.service_list, "image_list": self.image_list})
@@ -196,7 +197,7 @@ class NovaDeployment(pulumi.ComponentResource):
         )
         return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
 
-    def _controller(self, node: Controller, needs: list[pulumi.Resource]) -> ControllerNode:
+    def _controller(self, node: Controller, needs: Sequence[pulumi.Resource]) -> ControllerNode:
         args = ControllerNodeArgs(
             node=node.name,
             connection=self._connection(node),
@@ -211,7 +212,7 @@ class NovaDeployment(pulumi.ComponentResource):
         )
         return ControllerNode(self._named(node.name), args, self._options(node.name, *needs))
 
-    def _compute(self, node: Compute, needs: list[pulumi.Resource]) -> ComputeNode:
+    def _compute(self, node: Compute, needs: Sequence[pulumi.Resource]) -> ComputeNode:
         args = ComputeNodeArgs(
             node=node.name,
             connection=self._connection(node),
@@ -220,33 +221,22 @@ class NovaDeployment(pulumi.ComponentResource):
             adopt=node.adopt,
             drain=node.drain,
             on_unreachable=node.on_unreachable,
+            # The last check waits for all of them at once: a wait holds one of a provider's four threads.
+            wait_for_reports=False,
             release=self._release.name,
         )
         return ComputeNode(self._named(node.name), args, self._options(node.name, *needs))
 
     # ------------------------------------------------------------ the last check
 
-    def _check(self, nodes: list[pulumi.Resource]) -> ServiceCheck:
+    def _check(self, made: Mapping[str, ControllerNode | ComputeNode]) -> ServiceCheck:
         listed = self._release.listed_services
-        services = {node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()}
-        return ServiceCheck(
-            self._named("check"), ServiceCheckArgs(services, self._restarts()), self._options("", *nodes)
+        args = ServiceCheckArgs(
+            services={node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()},
+            restarts={name: node.started_at for name, node in made.items()},
+            awaits={node.name: self._connection(node) for node in self._settings.computes},
         )
-
-    def _restarts(self) -> pulumi.Output[str]:
-        # Whatever a service reads is in here: after each restart the check looks again.
-        return shown_fingerprint(
-            {
-                f"{node.name}:{path}": self._node_options[node.name][path]
-                for node in self._settings.nodes()
-                for path in self._role(node).files
-            }
-            | {
-                f"{node.name}:": {"packages": self._pinned(node)}
-                for node in self._settings.nodes()
-                if self._pinned(node)
-            }
-        )
+        return ServiceCheck(self._named("check"), args, self._options("", *made.values()))
 
     def _services(self, node: Node) -> list[str]:
         chosen = node.services if isinstance(node, Controller) else []

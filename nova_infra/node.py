@@ -49,14 +49,15 @@ CLOCK_SECONDS = 2
 _SECRET_OPTION = re.compile(r"password|secret|token|connection|transport_url|_key$")
 
 
-def question(state: State, new_files: Iterable[str] = ()) -> Question:
-    """What must be read on the node to compare it with `state`; of `new_files` also whose they are."""
+def question(state: State, new_files: Iterable[str] = (), names: Iterable[str] = ()) -> Question:
+    """What must be read on the node to compare it with `state`; of `new_files` also whose they are, and which `names` it knows."""
     return Question(
         files=sorted(state["files"]),
         paths=sorted(state["absent"]),
         services=list(state["services"]),
         notes=(FOUND, ADDED),
         origins=sorted(new_files),
+        names=sorted(names),
         schema=state["schema"] == CURRENT,
     )
 

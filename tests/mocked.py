@@ -60,7 +60,10 @@ class Engine(mocks.Mocks):
         raise AssertionError(f"nothing is looked up at {args.token}")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return f"{args.name}-id", args.inputs
+        outputs = dict(args.inputs)
+        if args.typ.endswith((":ControllerNode", ":ComputeNode")):
+            outputs["started_at"] = f"start of {args.name}"
+        return f"{args.name}-id", outputs
 
 
 class Monitor(mocks.MockMonitor):

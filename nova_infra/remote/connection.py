@@ -139,7 +139,7 @@ class Connection:
         beating = asyncio.ensure_future(_beat(listener))
         try:
             connection = await self._connected()
-            listener.current = doing
+            listener.begin(doing)
             return await self._listen(connection, script, listener, deadline, hidden)
         finally:
             beating.cancel()

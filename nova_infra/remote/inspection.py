@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .connection import Connection
@@ -22,6 +22,8 @@ class Question:
     notes: Sequence[str] = ()
     origins: Sequence[str] = ()
     """Files of which it matters whose they are."""
+    names: Sequence[str] = ()
+    """Host names that must have an address there."""
     schema: bool = False
 
     def calls(self) -> list[Call]:
@@ -34,6 +36,7 @@ class Question:
             *(call("read_service", name) for name in self.services),
             *(call("read_note", name) for name in self.notes),
             *([call("read_origins", *self.origins)] if self.origins else []),
+            *([call("read_names", *self.names)] if self.names else []),
             *([call("read_schema")] if self.schema else []),
         ]
 
@@ -100,6 +103,8 @@ class Facts:
     notes: dict[str, str | None] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     """Whose a file is: `ours` (we have kept what was there), `packaged` (as its package brought it), `none` (there is no file), `foreign`."""
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The addresses of each name, none of one that the node cannot resolve."""
     schema: tuple[int | None, int] = (None, 0)
     """The version of the database schema (None: nova-manage could not tell) and the newest that the packages bring (0: not known)."""
 
@@ -128,6 +133,7 @@ def facts_of(answer: Answer) -> Facts:
         services={fact[0]: _process(fact) for fact in answer.all("service")},
         notes={name: None if content == "-" else decoded(content) for name, content in answer.all("note")},
         origins={fact[0]: fact[1] for fact in answer.all("origin")},
+        names={name: addresses.split() for name, addresses in answer.all("name")},
         schema=(None if schema[0][0] == "unknown" else int(schema[0][0]), int(schema[0][1])) if schema else (None, 0),
     )
 

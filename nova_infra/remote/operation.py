@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import tenacity
 
 from ..errors import DeadlineExceeded, StepFailed
 from ..masking import mask
 from .connection import Connection
-from .inspection import Facts, Question, inspect
+from .inspection import Facts, Question, facts_of, inspect
 from .script import BEAT_SECONDS, Call, call, progress
 
 LOCK_SECONDS = 900
 TRIES = 5
 
 Decide = Callable[[Facts], Sequence[Call]]
+
+
+@dataclass(frozen=True)
+class Operated:
+    """What an operation did, and the node as it was read last."""
+
+    calls: Sequence[Call]
+    facts: Facts
 
 
 def operate(
@@ -26,25 +35,29 @@ def operate(
     doing: str,
     deadline: float,
     secrets: Iterable[str] = (),
-) -> list[Call]:
-    """Reads the node, decides what is to be done, and does it. Does nothing when there is nothing to do.
+    look_again: bool = True,
+) -> Operated:
+    """Reads the node, decides what is to be done, does it, and reads again in the same round trip unless told otherwise.
 
-    Returns what was done. When another run held the node's lock, what was read is old: it is read and decided anew.
+    Does nothing when there is nothing to do. When another run held the node's lock, what was read is old: it is read and decided
+    anew.
     """
+    # Whose a file was, and what names mean there, are questions about the time before.
+    afterwards = replace(question, origins=(), names=()).calls() if look_again else []
     for _ in range(TRIES):
         facts = inspect(connection, question, doing=doing)
         calls = list(decide(facts))
         if not calls:
-            return []
+            return Operated(calls, facts)
         answer = connection.run(
-            [call("lock", str(LOCK_SECONDS)), *calls],
+            [call("lock", str(LOCK_SECONDS)), *calls, *afterwards],
             doing=doing,
             deadline=deadline + LOCK_SECONDS,
             show=progress(connection.name),
             secrets=secrets,
         )
         if not answer.again:
-            return calls
+            return Operated(calls, facts_of(answer) if look_again else facts)
     raise StepFailed(
         f"{connection.name} ({connection.address}): {doing}: other runs took the node's lock {TRIES} times in a row. "
         "Find out who else deploys to it, and run the same command again."
@@ -91,4 +104,4 @@ def wait_until(
         raise DeadlineExceeded(f"{doing}: not within {seconds:.0f} s{found}. {advice}".rstrip()) from None
 
 
-__all__ = ["Decide", "operate", "progress", "wait_until"]
+__all__ = ["Decide", "Operated", "operate", "progress", "wait_until"]

@@ -113,7 +113,7 @@ class Listener:
         self, mark: str, doing: str, show: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.answer = Answer()
-        self.current = doing
+        self.begin(doing)
         self.heard = False
         self.ended = False
         self.noise = ""
@@ -122,6 +122,10 @@ class Listener:
         self._clock = clock
         self._in_step = False
         self._began = self._shown = clock()
+
+    def begin(self, doing: str) -> None:
+        """What is being done from now on, and again between the steps that the script tells of."""
+        self._doing = self.current = doing
 
     def hear(self, line: str) -> None:
         """Takes one line; those that are not ours are left out."""
@@ -142,6 +146,7 @@ class Listener:
             self._show(f"  {rest[0]} ({self._seconds()} s)")
         elif kind == "done":
             self._end_step()
+            self.current = self._doing
         elif kind == "failed":
             self.current = rest[0]
         elif kind in ("again", "end"):

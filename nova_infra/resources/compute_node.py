@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
-from ..compute import Server
+from ..compute import Compute, Server, ServiceReport
 from ..errors import ComputeError, NoConnection, Refused
 from ..node import UNMANAGED
 from ..provider import AnyConnection, sees_keystone
@@ -34,6 +34,8 @@ class ComputeNodeArgs:
     `drain`: whether destroy waits until the last instance has left the node, in place of refusing.
     `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
     These three act once an `up` has stored them.
+    `wait_for_reports`: whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at
+    once instead (`awaits`).
     """
 
     node: str
@@ -43,6 +45,7 @@ class ComputeNodeArgs:
     adopt: pulumi.Input[bool] = False
     drain: pulumi.Input[bool] = False
     on_unreachable: pulumi.Input[str] = REFUSE
+    wait_for_reports: bool = True
     release: str = "juno"
 
 
@@ -61,7 +64,7 @@ class ComputeNodeLifecycle(NodeRole):
             super().remove(known)
             return
         host, compute = known["node"], self.access.compute
-        records = [each for each in compute.services() if (each.host, each.binary) == (host, BINARY)]
+        records = [each for each in compute.services(host) if (each.host, each.binary) == (host, BINARY)]
         # Disabled before the instances are counted: none is scheduled in between.
         to_disable = [each for each in records if each.status == "enabled"]
         if to_disable:
@@ -89,10 +92,8 @@ class ComputeNodeLifecycle(NodeRole):
 
     def _applied(self, wanted: State, *arguments: Any, **more: Any) -> dict[str, Any]:
         outputs = super()._applied(wanted, *arguments, **more)
-        # A removal that was not finished has disabled it; an operator's own reason stays.
-        for each in self.access.compute.services():
-            if (each.host, each.binary, each.disabled_reason) == (wanted["node"], BINARY, REASON):
-                self.access.compute.enable(wanted["node"], BINARY)
+        if wanted["wait_for_reports"]:
+            enable_again(self.access.compute, [wanted["node"]], self.access.compute.services(wanted["node"]))
         return outputs
 
     def _wait_until_empty(self, host: str) -> None:
@@ -125,6 +126,13 @@ class ComputeNodeLifecycle(NodeRole):
         )
 
 
+def enable_again(compute: Compute, hosts: Collection[str], reports: Iterable[ServiceReport]) -> None:
+    """Enables nova-compute where a removal of ours that was not finished has disabled it; an operator's own reason stays."""
+    for each in reports:
+        if each.host in hosts and (each.binary, each.disabled_reason) == (BINARY, REASON):
+            compute.enable(each.host, BINARY)
+
+
 def _counted(servers: Sequence[Server]) -> str:
     names = ", ".join(f"{server.name} ({server.id}, {server.status})" for server in servers)
     return f"{len(servers)} instance{'' if len(servers) == 1 else 's'}: {names}"
@@ -147,6 +155,8 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
     )
     """
 
+    started_at: pulumi.Output[str]
+    """When nova-compute was last started by us, in UTC."""
     virt_type: pulumi.Output[str]
     """What the machine can do: kvm, or qemu without hardware acceleration."""
 
@@ -164,6 +174,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             packages=args.packages,
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
+            wait_for_reports=args.wait_for_reports,
         )
         inputs |= {"drain": args.drain, "virt_type": None}
         super().__init__(ComputeNodeLifecycle(), name, inputs, opts, connection=args.connection)

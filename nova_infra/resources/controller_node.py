@@ -57,6 +57,8 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
     )
     """
 
+    started_at: pulumi.Output[str]
+    """When the youngest of its services was last started by us, in UTC."""
     schema_version: pulumi.Output[int]
     """The version of nova's database schema."""
 

@@ -66,15 +66,14 @@ class NodePackagesLifecycle(Lifecycle):
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Installs what is missing, and purges what the stack no longer names. What apt adds is noted before it is added."""
-        connection = self.access.node(wanted["node"], wanted["connection"])
-        operate(
-            connection,
+        operated = operate(
+            self.access.node(wanted["node"], wanted["connection"]),
             _question(wanted),
             lambda facts: decide(wanted, facts),
             doing="installing packages",
             deadline=self.access.deadline("packages"),
         )
-        return _found(inspect(connection, _question(wanted), doing="reading what was installed"))
+        return _found(operated.facts)
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The installed packages, those of another version with that version."""
@@ -98,6 +97,7 @@ class NodePackagesLifecycle(Lifecycle):
                 lambda facts: _removal(known, facts),
                 doing="removing packages",
                 deadline=self.access.deadline("packages"),
+                look_again=False,
             )
 
 

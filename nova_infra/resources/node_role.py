@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
 from pulumi.runtime import rpc
 
-from .. import adoption, node
+from .. import adoption, node, peers
 from ..configuration import unsupported, unsupported_name
-from ..errors import ComputeError, DeadlineExceeded, InvalidSettings, Problem, RemoteError
-from ..masking import mask
+from ..errors import InvalidSettings, Problem
 from ..openrc import is_variables_file
 from ..openrc import unsupported as no_shell_value
 from ..provider import AnyConnection, connection_state
 from ..releases.release import NOVA_CONF, Port, Release
 from ..remote.connection import Connection
-from ..remote.inspection import Facts, Question, inspect
-from ..remote.operation import Decide, operate, progress, wait_until
-from ..remote.script import Call, call, decoded
+from ..remote.inspection import Facts, Process, Question, inspect
+from ..remote.operation import Decide, Operated, operate, progress
+from ..remote.script import Call
 from .lifecycle import Lifecycle, State, required_text, usable_connection
+from .readiness import (
+    Started,
+    clock_sentence,
+    is_off,
+    refuse_ended,
+    wait_for_answers,
+    wait_for_reports,
+    wait_until_still_alive,
+)
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
-# nova-api may die seconds after it answered once.
-STILL_ALIVE_SECONDS = 10.0
-LOG_LINES = 8
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
 
 Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
@@ -38,8 +44,8 @@ class NodeRole(Lifecycle):
 
     kind = "node"
     identity = ("node",)
-    computed = ("virt_type", "init_system", "schema_version", "worked_before")
-    kept_in_state = frozenset({"adopt", "on_unreachable"})
+    computed = ("virt_type", "init_system", "schema_version", "worked_before", "started_at")
+    kept_in_state = frozenset({"adopt", "on_unreachable", "wait_for_reports"})
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
@@ -60,14 +66,17 @@ class NodeRole(Lifecycle):
 
         Waits for every service, also for one that a run that died has started.
         """
-        return self._applied(wanted, adoption.begin, new_files=wanted["files"], wait_for=list(wanted["services"]))
+        return self._applied(
+            wanted, adoption.begin, known={}, new_files=wanted["files"], wait_for=list(wanted["services"])
+        )
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The node as it is."""
         facts = inspect(self._connection(known), node.question(known), doing="reading the node")
         if node.is_gone(known, facts):
             return None
-        return node.observed(known, facts, self.access.fingerprint_key), self._outputs(known, facts)
+        outputs = {**self._outputs(known, facts), "started_at": known.get("started_at", "")}
+        return node.observed(known, facts, self.access.fingerprint_key), outputs
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Does what is different, and restarts what reads it.
@@ -91,7 +100,7 @@ class NodeRole(Lifecycle):
             name for name, each in wanted["services"].items() if upgraded or known["services"].get(name) != each
         ]
         new_files = [path for path in wanted["files"] if path not in known["files"]]
-        return self._applied(wanted, _again, new_files=new_files, wait_for=different)
+        return self._applied(wanted, _again, known=known, new_files=new_files, wait_for=different)
 
     def remove(self, known: State) -> None:
         """Stops the services and puts the files back."""
@@ -108,14 +117,17 @@ class NodeRole(Lifecycle):
     def _connection(self, state: State) -> Connection:
         return self.access.node(state["node"], state["connection"])
 
-    def _operate(self, state: State, decide: Decide, *, doing: str, new_files: Iterable[str] = ()) -> Sequence[Call]:
+    def _operate(
+        self, state: State, decide: Decide, *, doing: str, question: Question | None = None, look_again: bool = False
+    ) -> Operated:
         return operate(
             self._connection(state),
-            node.question(state, new_files),
+            question or node.question(state),
             decide,
             doing=doing,
             deadline=self.access.deadline("configuration"),
             secrets=node.secrets_in(state),
+            look_again=look_again,
         )
 
     def _applied(
@@ -123,110 +135,62 @@ class NodeRole(Lifecycle):
         wanted: State,
         decide: Callable[[State, Facts], list[Call]],
         *,
+        known: State,
         new_files: Iterable[str],
         wait_for: Sequence[str],
     ) -> dict[str, Any]:
-        connection = self._connection(wanted)
-        calls = self._operate(
-            wanted, lambda facts: decide(wanted, facts), doing="configuring the node", new_files=new_files
-        )
-        running = [name for name, each in wanted["services"].items() if each["running"]]
-        self._wait_until_done(
-            wanted, connection, [name for name in running if name in wait_for or name in node.restarted(calls)]
-        )
-        return self._outputs(wanted, inspect(connection, node.question(wanted), doing="reading the node"))
+        def decided(facts: Facts) -> list[Call]:
+            peers.refuse_unknown(wanted, facts)
+            return decide(wanted, facts)
 
-    def _wait_until_done(self, wanted: State, connection: Connection, restarted: Sequence[str]) -> None:
-        """Returns when every service that was restarted does its work and its process is still the one that was started.
+        operated = self._operate(
+            wanted,
+            decided,
+            doing="configuring the node",
+            question=node.question(wanted, new_files, peers.names(wanted)),
+            look_again=True,
+        )
+        seconds_ahead = operated.facts.now - time.time()
+        if is_off(seconds_ahead):
+            progress(wanted["node"])(clock_sentence(wanted["node"], seconds_ahead, "of this machine"))
+        restarted = node.restarted(operated.calls)
+        names = [
+            name
+            for name, each in wanted["services"].items()
+            if each["running"] and (name in wait_for or name in restarted)
+        ]
+        processes = {name: operated.facts.services[name] for name in names}
+        if names:
+            self._wait_until_done(wanted, Started(self._connection(wanted), processes, node.secrets_in(wanted)))
+        return {
+            **self._outputs(wanted, operated.facts),
+            "started_at": _latest(processes.values()) or known.get("started_at", ""),
+        }
 
-        A fresh row of nova's table counts as up for 60 s and proves nothing: a report after the restart does.
+    def _wait_until_done(self, wanted: State, started: Started) -> None:
+        """Returns when every service does its work and its process is still the one that was started.
+
+        Where somebody else waits for the reports, that its process is there is all that is asked.
         """
-        if not restarted:
+        answering = {name: place for name, place in wanted["answers"].items() if name in started.processes}
+        reporting = [name for name in started.processes if name in wanted["reporting"]]
+        if not wanted["wait_for_reports"] and not answering:
+            if not all(process and process.running for process in started.processes.values()):
+                refuse_ended(started)
             return
-        processes = self._processes(connection, restarted)
-        listed = [name for name in restarted if name in wanted["reporting"]]
-        answering = {name: place for name, place in wanted["answers"].items() if name in restarted}
-        show = progress(wanted["node"])
-        try:
-            for name, place in answering.items():
-                doing = f"waiting until {name} answers at {place}"
-                show(doing)
-                wait_until(
-                    partial(_answers, connection, place),
-                    doing=f"{wanted['node']}: {doing}",
-                    seconds=self.access.deadline("answer"),
-                    advice="deadlines.answer says how long it waits.",
-                )
-            if listed:
-                show(f"waiting for reports of {', '.join(listed)}")
-                self._wait_for_reports(wanted["node"], listed)
-            if answering:
-                started = max(facts.started for facts in processes.values())
-                wait_until(
-                    lambda: self._now(connection) >= started + STILL_ALIVE_SECONDS,
-                    doing=f"{wanted['node']}: {STILL_ALIVE_SECONDS:.0f} s after the start",
-                    seconds=STILL_ALIVE_SECONDS * 3,
-                    advice="Look at the machine's clock.",
-                )
-        except (DeadlineExceeded, ComputeError) as error:
-            raise type(error)(self._with_logs(str(error), wanted, connection, restarted)) from None
-        for name, process in self._processes(connection, restarted).items():
-            if process.ticks != processes[name].ticks or not process.running:
-                sentence = (
-                    f"{name} on {wanted['node']} ended after it had been started. Its configuration or a server it needs is wrong: put "
-                    "that right, and run the same command again."
-                )
-                raise RemoteError(self._with_logs(sentence, wanted, connection, [name]))
-
-    def _wait_for_reports(self, host: str, binaries: Sequence[str]) -> None:
-        compute = self.access.compute
-        last: dict[str, str] = {}
-
-        def reports() -> dict[str, str]:
-            nonlocal last
-            try:
-                last = {each.binary: each.updated_at for each in compute.services() if each.host == host}
-            except ComputeError as error:
-                # The API itself may be starting.
-                last = {"the compute API": str(error)}
-            return last
-
-        # Which report stood there when we began to wait: the first one that is another was made by the new process.
-        before: dict[str, str] | None = None
-
-        def moved() -> bool:
-            nonlocal before
-            now = reports()
-            if before is None:
-                if "the compute API" not in now:
-                    before = now
-                return False
-            return all(now.get(name) and now.get(name) != before.get(name) for name in binaries)
-
-        wait_until(
-            moved,
-            doing=f"{host}: waiting for reports of {', '.join(binaries)} to nova",
-            seconds=self.access.deadline("report"),
-            seen=lambda: (
-                ", ".join(f"{name}: {when or 'never'}" for name, when in last.items()) or "no service of this host"
-            ),
-            advice="deadlines.report says how long it waits.",
-        )
-
-    def _processes(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Any]:
-        return inspect(connection, Question(services=names), doing="looking at the services").services
-
-    def _now(self, connection: Connection) -> int:
-        return inspect(connection, Question(), doing="reading the clock").now
-
-    def _with_logs(self, sentence: str, wanted: State, connection: Connection, services: Sequence[str]) -> str:
-        calls = [call("read_log", name, str(LOG_LINES)) for name in services]
-        try:
-            answer = connection.run(calls, doing="reading logs", deadline=60)
-        except RemoteError:
-            return sentence
-        logs = "".join(f"\n--- the end of the log of {name}:\n{decoded(text)}" for name, text in answer.all("log"))
-        return mask(f"{sentence.rstrip('.')}.{logs}", node.secrets_in(wanted))
+        wait_for_answers(started, answering, self.access.deadline("answer"))
+        if reporting:
+            progress(wanted["node"])(f"waiting for reports of {', '.join(reporting)}")
+            wait_for_reports(
+                self.access.compute,
+                [started.only(reporting)],
+                self.access.deadline("report"),
+                doing=f"{wanted['node']}: waiting for reports of {', '.join(reporting)} to nova",
+                of_host=wanted["node"],
+            )
+        if answering:
+            wait_until_still_alive(started.only(answering))
+        refuse_ended(started)
 
     def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
         return {**node.found(facts), "worked_before": sorted(adoption.worked_before(facts))}
@@ -237,13 +201,10 @@ def _again(state: State, facts: Facts) -> list[Call]:
     return node.decide(state, facts)
 
 
-def _answers(connection: Connection, place: str) -> bool:
-    host, _, port = place.rpartition(":")
-    try:
-        connection.reach_tcp(host, int(port)).close()
-    except OSError:
-        return False
-    return True
+def _latest(processes: Iterable[Process]) -> str:
+    """When the youngest of the processes was started, in UTC as 2014-11-22T14:02:24Z; empty without a process that runs."""
+    started = max((process.started for process in processes if process.running), default=0)
+    return datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if started else ""
 
 
 def _bad_options(files: Any) -> list[Problem]:
@@ -283,6 +244,7 @@ def role_inputs(
     packages: Mapping[str, pulumi.Input[str]],
     adopt: pulumi.Input[bool] = False,
     on_unreachable: pulumi.Input[str] = REFUSE,
+    wait_for_reports: bool = True,
 ) -> dict[str, Any]:
     """The wanted state of a node: the services of `reads`, each with the files that it reads, and these options."""
     missing = sorted({path for paths in reads.values() for path in paths} - set(options))
@@ -310,6 +272,8 @@ def role_inputs(
         "hidden": _hidden(options),
         "adopt": adopt,
         "on_unreachable": on_unreachable,
+        "wait_for_reports": wait_for_reports,
+        "started_at": None,
         "reporting": sorted(release.listed_services & set(reads)),
         "answers": {name: _answers_at(port, options) for name, port in release.ports.items() if name in reads},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -11,18 +11,28 @@ from prettytable import PrettyTable
 
 from ..compute import Compute, Image, ServiceReport
 from ..errors import ComputeError, DeadlineExceeded, IdentityError
+from ..provider import AnyConnection, connection_state
 from ..remote.operation import wait_until
+from .compute_node import enable_again
 from .lifecycle import Lifecycle, Resource, State
+from .readiness import Started, wait_for_reports
 
 _UNREACHABLE = "not known: {}"
 
 
 @dataclass(frozen=True)
 class ServiceCheckArgs:
-    """The services that must be up, by host. `restarts` is anything that changes when they do, so that they are looked at again."""
+    """The services that must be up, by host.
+
+    `restarts`: by host anything that changes when its services are restarted, so that they are looked at again (`started_at` of a
+    node).
+    `awaits`: by host the connections of the nodes that do not wait themselves (`wait_for_reports=False`): this waits until their
+    services have reported to nova, all at once, and reads the logs of those that do not.
+    """
 
     services: Mapping[str, Sequence[str]]
-    restarts: pulumi.Input[str] = ""
+    restarts: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    awaits: Mapping[str, AnyConnection] = field(default_factory=dict)
 
 
 class ServiceCheckLifecycle(Lifecycle):
@@ -38,14 +48,41 @@ class ServiceCheckLifecycle(Lifecycle):
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Waits until every service is up and nova sees the image service, then returns both tables."""
+        return self._checked(wanted, list(wanted["awaits"]))
+
+    def change(self, known: State, wanted: State) -> dict[str, Any]:
+        """Looks again; waits for reports of the nodes whose services were restarted since."""
+        was = known.get("restarts")
+        before = was if isinstance(was, Mapping) else {}
+        return self._checked(
+            wanted, [host for host in wanted["awaits"] if before.get(host) != wanted["restarts"].get(host)]
+        )
+
+    def _checked(self, wanted: State, restarted: Sequence[str]) -> dict[str, Any]:
         compute = self.access.compute
+        started = [
+            Started(self.access.node(host, wanted["awaits"][host]), dict.fromkeys(wanted["services"][host]))
+            for host in restarted
+        ]
+        if started:
+            few = ", ".join(restarted[:3]) + (f" and {len(restarted) - 3} more" if len(restarted) > 3 else "")
+            print(f"The last check: waiting for reports of {few} to nova", flush=True)
+            wait_for_reports(
+                compute,
+                started,
+                self.access.deadline("report"),
+                doing=f"The last check: waiting for reports of {few} to nova",
+                of_host=restarted[0] if len(restarted) == 1 else "",
+            )
         tables: dict[str, str] = {}
         problem = ""
 
         def all_is_well() -> bool:
             nonlocal problem
             try:
-                missing = _missing(wanted, compute.services())
+                reports = compute.services()
+                enable_again(compute, restarted, reports)
+                missing = _missing(wanted, reports)
                 tables.update(_tables(compute))
             except ComputeError as error:
                 # A service that has just been started answers with errors for a moment.
@@ -72,10 +109,6 @@ class ServiceCheckLifecycle(Lifecycle):
         except (ComputeError, IdentityError, DeadlineExceeded) as error:
             reason = _UNREACHABLE.format(error)
             return dict(known), {"service_list": reason, "image_list": reason}
-
-    def change(self, known: State, wanted: State) -> dict[str, Any]:  # noqa: ARG002 - it looks anew
-        """Looks again."""
-        return self.make(wanted)
 
     def remove(self, known: State) -> None:
         """There is nothing to remove."""
@@ -134,7 +167,8 @@ class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
     def __init__(self, name: str, args: ServiceCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {
             "services": {host: sorted(binaries) for host, binaries in args.services.items()},
-            "restarts": args.restarts,
+            "restarts": dict(args.restarts),
+            "awaits": {host: connection_state(connection) for host, connection in args.awaits.items()},
             "service_list": None,
             "image_list": None,
         }

@@ -232,8 +232,11 @@ class Nova:
         self.reports: list[ServiceReport] = []
         self.instances: list[Server] = []
 
-    def services(self) -> list[ServiceReport]:
-        return self.reports
+    def services(self, host: str = "") -> list[ServiceReport]:
+        return [each for each in self.reports if host in ("", each.host)]
+
+    def seconds_ahead(self, _now: int) -> float:
+        return 0.0
 
     def servers_on(self, _host: str) -> list[Server]:
         return self.instances

@@ -158,7 +158,6 @@ def test_a_fingerprint_is_shown_and_changes_with_a_password_that_the_service_rea
         before, after = shown[name].inputs["services"], other[name].inputs["services"]
         assert all(isinstance(each["fingerprint"], str) for each in before.values())
         assert all(before[service]["fingerprint"] != after[service]["fingerprint"] for service in before)
-    assert shown["check"].inputs["restarts"] != other["check"].inputs["restarts"]
 
 
 def test_a_fingerprint_cannot_be_made_without_all_passwords_that_the_service_reads() -> None:
@@ -237,12 +236,18 @@ def test_the_last_check_looks_for_the_services_that_nova_lists(graph: dict[str, 
     }
 
 
-def test_the_last_check_looks_again_when_an_option_has_changed() -> None:
-    def restarts(values: dict[str, Any] | None = None) -> str:
-        return json.dumps(registered(values)["check"].inputs["restarts"])
+def test_the_last_check_looks_again_when_services_of_a_node_were_started_again(graph: dict[str, Registered]) -> None:
+    starts = {"controller": "start of nova-controller", "compute1": "start of nova-compute1"}
+    assert graph["check"].inputs["restarts"] == starts
 
-    assert restarts() == restarts()
-    assert restarts({"options": {"compute": {"DEFAULT": {"debug": "True"}}}}) != restarts()
+
+def test_the_last_check_waits_for_all_compute_nodes_at_once_and_none_of_them_waits_itself(
+    graph: dict[str, Registered],
+) -> None:
+    assert set(graph["check"].inputs["awaits"]) == {"compute1"}
+    assert graph["check"].inputs["awaits"]["compute1"] == graph["compute1"].inputs["connection"]
+    assert graph["compute1"].inputs["wait_for_reports"] is False
+    assert graph["controller"].inputs["wait_for_reports"] is True
 
 
 def test_packages_are_the_guides_and_those_that_the_stack_adds_or_pins() -> None:

@@ -25,7 +25,7 @@ import requests
 from pulumi import dynamic
 
 import nova_infra
-from nova_infra import adoption, mysql, node, openrc, options
+from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
 from nova_infra.compute import Compute, Server
 from nova_infra.configuration import encode, read_options, render_template, unsupported, write_options
@@ -281,6 +281,12 @@ def another_machine_has_the_address(_stage: Stage) -> None:
 def somebody_wrote_the_file(_stage: Stage) -> None:
     wanted = {**NODE, "options": {NOVA_CONF: {"DEFAULT": {"rabbit_password": SECRET, "verbose": "True"}}}}
     adoption.begin(wanted, met("[DEFAULT]\nrabbit_password = hunter23\nverbose = False\nmine = hunter2\n"))
+
+
+@case("compute1 (10.0.0.11)", "no address for controller", do="Add it to /etc/hosts there")
+def a_node_does_not_know_a_server(_stage: Stage) -> None:
+    wanted = {**NODE, "options": {NOVA_CONF: {"DEFAULT": {"rabbit_host": "controller"}}}}
+    peers.refuse_unknown(wanted, dataclasses.replace(met(""), names={"controller": []}))
 
 
 @case("compute1", NOVA_CONF, "[DEFAULT] verbose", do="Correct it in the options")

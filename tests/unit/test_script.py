@@ -375,7 +375,8 @@ class Answers:
         self.asked.append([str(each) for each in calls])
         if calls[0].function == "read_machine":
             return Answer([("hostname", "controller"), ("now", "1"), ("virt_type", "kvm"), ("init", "sysv")])
-        return Answer(again=self.again.pop(0))
+        facts = [("hostname", "controller"), ("now", "2"), ("virt_type", "kvm"), ("init", "sysv")]
+        return Answer(facts, again=self.again.pop(0))
 
 
 def test_nothing_to_do_is_one_round_trip_and_takes_no_lock() -> None:
@@ -392,8 +393,8 @@ def test_after_waiting_for_another_run_the_node_is_read_and_decided_anew() -> No
         decided.append(1)
         return [call("remove_file", str(len(decided)))]
 
-    calls = operate(node, Question(), decide, doing="x", deadline=1)  # type: ignore[arg-type]
-    assert [str(each) for each in calls] == ["remove_file 2"]
+    operated = operate(node, Question(), decide, doing="x", deadline=1)  # type: ignore[arg-type]
+    assert [str(each) for each in operated.calls] == ["remove_file 2"]
     assert [each[0].split()[0] for each in node.asked] == ["read_machine", "lock", "read_machine", "lock"]
 
 

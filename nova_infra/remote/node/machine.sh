@@ -6,3 +6,6 @@ read_machine() {
     if grep -Eq '(vmx|svm)' /proc/cpuinfo; then fact virt_type kvm; else fact virt_type qemu; fi
     fact init "$(init_system)"
 }
+
+# Each name with the addresses that it has here, if any. What asks for an address by name asks the same sources (getent(1)).
+read_names() { for name; do fact name "$name" "$(getent ahosts "$name" | awk '!seen[$1]++ { printf "%s ", $1 }')"; done; }

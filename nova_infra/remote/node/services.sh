@@ -87,10 +87,20 @@ starts_at_boot() {
         awk "$stanzas"'stanza { last = stanza } END { exit last != "start" }'
 }
 
-# The last lines of a service's own logs, for an error message.
+# The last lines of a service's own logs, for an error message: of what it wrote since its process was started, or when it has
+# ended. A line without a date belongs to the one before it.
 read_log() {
+    pid=$(service_pid "$1")
+    since=0
+    [ -z "$pid" ] || since=$(($(process_start "$(process_ticks "$pid")") - 1))
+    date=$(date -d "@$since" '+%Y-%m-%d %H:%M:%S')
     for file in "/var/log/nova/$1.log" "/var/log/nova/$1-stderr.log" "/var/log/upstart/$1.log"; do
-        [ -s "$file" ] && fact log "$1" "$(tail -n "$2" "$file" | encoded)"
+        [ -s "$file" ] && [ "$(stat -c %Y "$file")" -ge "$since" ] || continue
+        said=$(tail -n 1000 "$file" | awk -v since="$date" '
+            BEGIN { on = 1 }
+            /^[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] / { on = ($1 " " $2 >= since) }
+            on' | tail -n "$2")
+        [ -z "$said" ] || fact log "$1" "$(printf '%s\n' "$said" | encoded)"
     done
     return 0
 }

@@ -1,0 +1,282 @@
+"""When a service does its work: it answers on its port, it has reported to nova, and its process is the one that was started.
+
+A fresh row of nova's table counts as up for 60 s and proves nothing: a report after the restart does. What can be told before
+the time is over, because a process has ended or a server refuses an account, is told then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ..compute import Compute
+from ..errors import ComputeError, DeadlineExceeded, RemoteError
+from ..masking import mask
+from ..refusals import refusal_in
+from ..remote.connection import Connection
+from ..remote.inspection import Facts, Process, Question, facts_of, inspect
+from ..remote.operation import progress, wait_until
+from ..remote.script import call, decoded
+
+# nova-api may die seconds after it answered once.
+STILL_ALIVE_SECONDS = 10.0
+# When a node is first asked why a service does not come, and how often then. Nova's services report every 10 s.
+FIRST_LOOK_SECONDS = 4.0
+LOOK_SECONDS = 12.0
+LOOK_DEADLINE_SECONDS = 60.0
+LOG_LINES = 8
+# A refusal stands among the lines of other threads.
+SEARCHED_LINES = 80
+# Of many nodes that fail alike, the logs of a few say it all.
+NODES_QUOTED = 3
+NODES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Started:
+    """Services of a node that are waited for: by name the process that was started, or None where nobody has looked."""
+
+    connection: Connection
+    processes: Mapping[str, Process | None]
+    secrets: Sequence[str] = field(default=(), repr=False)
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self.connection.name
+
+    def only(self, names: Iterable[str]) -> Started:
+        """The same without other services."""
+        return Started(self.connection, {name: self.processes[name] for name in names}, self.secrets)
+
+
+def wait_for_answers(started: Started, places: Mapping[str, str], seconds: float) -> None:
+    """Returns when each service answers at its place: `host:port` as the node reaches it.
+
+    Raises DeadlineExceeded or RemoteError, with the end of its log.
+    """
+    for name, place in places.items():
+        doing = f"waiting until {name} answers at {place}"
+        progress(started.node)(doing)
+        _wait(
+            lambda place=place: _answers(started.connection, place),  # type: ignore[misc]
+            lambda name=name: [started.only([name])],  # type: ignore[misc]
+            doing=f"{started.node}: {doing}",
+            seconds=seconds,
+            advice="deadlines.answer says how long it waits.",
+        )
+
+
+def wait_for_reports(
+    compute: Compute, started: Sequence[Started], seconds: float, *, doing: str, of_host: str = ""
+) -> None:
+    """Returns when every one of these services has reported to nova after this call began.
+
+    Asks nova about all hosts at once, or about one. `doing` begins the sentence of an error. Raises DeadlineExceeded or
+    RemoteError, with the end of the logs of those that have not.
+    """
+    # Which report stood there when the waiting began: the first one that is another was made by the new process.
+    before: dict[tuple[str, str], str] | None = None
+    now: dict[tuple[str, str], str] = {}
+    problem = ""
+
+    def missing() -> list[Started]:
+        late = [
+            (each, [name for name in each.processes if not _moved(before, now, (each.node, name))]) for each in started
+        ]
+        return [each.only(names) for each, names in late if names]
+
+    def all_have_reported() -> bool:
+        nonlocal before, now, problem
+        try:
+            now = {(each.host, each.binary): each.updated_at for each in compute.services(of_host)}
+            problem = ""
+        except ComputeError as error:
+            # The API itself may be starting.
+            problem = str(error)
+            return False
+        if before is None:
+            before = now
+            return False
+        return not missing()
+
+    def seen() -> str:
+        late = [
+            f"{name} on {each.node}: {now.get((each.node, name)) or 'never'}"
+            for each in missing()
+            for name in each.processes
+        ]
+        return problem or ", ".join(late)
+
+    _wait(
+        all_have_reported,
+        missing,
+        doing=doing,
+        seconds=seconds,
+        seen=seen,
+        advice="deadlines.report says how long it waits.",
+        ahead=compute.seconds_ahead,
+    )
+
+
+def _moved(
+    before: Mapping[tuple[str, str], str] | None, now: Mapping[tuple[str, str], str], key: tuple[str, str]
+) -> bool:
+    return before is not None and bool(now.get(key)) and now.get(key) != before.get(key)
+
+
+def wait_until_still_alive(started: Started) -> None:
+    """Returns when STILL_ALIVE_SECONDS have passed on the node since the last of these processes was started."""
+    last = max((each.started for each in started.processes.values() if each), default=0)
+    wait_until(
+        lambda: inspect(started.connection, Question(), doing="reading the clock").now >= last + STILL_ALIVE_SECONDS,
+        doing=f"{started.node}: {STILL_ALIVE_SECONDS:.0f} s after the start",
+        seconds=STILL_ALIVE_SECONDS * 3,
+        advice="Look at the machine's clock.",
+    )
+
+
+def refuse_ended(started: Started) -> None:
+    """Raises RemoteError, with the end of their logs, when processes have ended or are not those that were started."""
+    refuse_what_stays([started])
+
+
+def refuse_what_stays(started: Sequence[Started]) -> None:
+    """Raises RemoteError when a process has ended or a server refuses nova's account: waiting longer would not help."""
+    seen = _look_at(started)
+    if sentences := [sentence for each in seen for sentence in each.what_stays()]:
+        raise RemoteError(
+            "\n".join(dict.fromkeys(sentences)) + _logs([each for each in seen if any(each.what_stays())])
+        )
+
+
+def _wait(
+    done: Callable[[], bool],
+    missing: Callable[[], Sequence[Started]],
+    *,
+    doing: str,
+    seconds: float,
+    advice: str,
+    seen: Callable[[], str] = lambda: "",
+    ahead: Callable[[int], float] = lambda _now: 0.0,
+) -> None:
+    """Waits, and asks the nodes now and then whether it is of use."""
+    next_look = time.monotonic() + FIRST_LOOK_SECONDS
+
+    def done_or_hopeless() -> bool:
+        nonlocal next_look
+        if done():
+            return True
+        if time.monotonic() >= next_look:
+            refuse_what_stays(missing())
+            next_look = time.monotonic() + LOOK_SECONDS
+        return False
+
+    try:
+        wait_until(done_or_hopeless, doing=doing, seconds=seconds, seen=seen, advice=advice)
+    except DeadlineExceeded as error:
+        late = _look_at(missing())
+        known = [sentence for each in late for sentence in [*each.what_stays(), *each.what_may_pass(ahead)]]
+        raise DeadlineExceeded("\n".join([str(error), *dict.fromkeys(known)]) + _logs(late)) from None
+
+
+def _answers(connection: Connection, place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    try:
+        connection.reach_tcp(host, int(port)).close()
+    except OSError:
+        return False
+    return True
+
+
+# ------------------------------------------------------------ what the nodes say
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A node, asked about services: its facts and the ends of their logs since their start. Nothing of one that does not answer."""
+
+    started: Started
+    facts: Facts | None = None
+    logs: Mapping[str, str] = field(default_factory=dict)
+    asked_at: float = 0.0
+
+    def what_stays(self) -> list[str]:
+        ended = [name for name, process in self.started.processes.items() if self._ended(name, process)]
+        sentences = []
+        if ended:
+            sentences.append(
+                f"{', '.join(ended)} on {self.started.node} ended after it had been started. Its configuration or a server it needs is "
+                "wrong: put that right, and run the same command again."
+            )
+        return sentences + self._refusals(final=True)
+
+    def what_may_pass(self, ahead: Callable[[int], float]) -> list[str]:
+        skew = ahead(self.facts.now) + (time.time() - self.asked_at) if self.facts else 0.0
+        clock = [clock_sentence(self.started.node, skew, "of nova-api")] if is_off(skew) else []
+        return clock + self._refusals(final=False)
+
+    def _ended(self, name: str, process: Process | None) -> bool:
+        if self.facts is None:
+            return False
+        now = self.facts.services[name]
+        return not now.running or (process is not None and process.running and process.ticks != now.ticks)
+
+    def _refusals(self, *, final: bool) -> list[str]:
+        by_refusal: dict[str, list[str]] = {}
+        for name, log in self.logs.items():
+            refusal = refusal_in(log)
+            if refusal and refusal.final == final:
+                by_refusal.setdefault(str(refusal), []).append(name)
+        return [f"{', '.join(names)} on {self.started.node}: {refusal}" for refusal, names in by_refusal.items()]
+
+
+def _look_at(started: Sequence[Started]) -> list[_Seen]:
+    with ThreadPoolExecutor(NODES_AT_ONCE) as threads:
+        return list(threads.map(_look, started))
+
+
+def _look(started: Started) -> _Seen:
+    names = list(started.processes)
+    calls = [*Question(services=names).calls(), *(call("read_log", name, str(SEARCHED_LINES)) for name in names)]
+    try:
+        answer = started.connection.run(calls, doing="looking at the services", deadline=LOOK_DEADLINE_SECONDS)
+    except RemoteError:
+        # What is waited for says more than why nobody could look.
+        return _Seen(started)
+    logs: dict[str, str] = {}
+    for name, text in answer.all("log"):
+        logs[name] = logs.get(name, "") + mask(decoded(text), started.secrets)
+    return _Seen(started, facts_of(answer), logs, time.time())
+
+
+def _logs(seen: Sequence[_Seen]) -> str:
+    text = ""
+    for each in seen[:NODES_QUOTED]:
+        for name, log in each.logs.items():
+            lines = "\n".join(log.splitlines()[-LOG_LINES:])
+            text += f"\n--- the end of the log of {name} on {each.started.node}:\n{lines}"
+    more = len(seen) - NODES_QUOTED
+    return text + (f"\n--- and {more} more node{'' if more == 1 else 's'}" if more > 0 else "")
+
+
+# ------------------------------------------------------------ clocks
+
+# A service whose last report is older counts as down (nova's option service_down_time).
+SERVICE_DOWN_SECONDS = 60.0
+
+
+def is_off(seconds_ahead: float) -> bool:
+    """Whether a clock differs from another by more than nova allows between its hosts."""
+    return abs(seconds_ahead) > SERVICE_DOWN_SECONDS
+
+
+def clock_sentence(node: str, seconds_ahead: float, of: str) -> str:
+    """What is said about a clock that is off; `of` says which other clock it was compared with."""
+    way = "ahead of" if seconds_ahead > 0 else "behind"
+    return (
+        f"the clock of {node} is {abs(seconds_ahead):.0f} s {way} that {of}: where nova's hosts differ by more than "
+        f"{SERVICE_DOWN_SECONDS:.0f} s, services that run are taken for down. Set the clock, and let ntp keep it."
+    )

@@ -1,0 +1,143 @@
+"""When a service does its work, and what is told before the time is over."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nova_infra.compute import ServiceReport
+from nova_infra.errors import ComputeError, DeadlineExceeded, RemoteError
+from nova_infra.remote.inspection import Process
+from nova_infra.remote.script import Answer
+from nova_infra.resources import readiness
+from nova_infra.resources.readiness import Started, refuse_ended, wait_for_reports
+
+RUNNING = Process(100, "5000", 2000, enabled=True)
+REFUSED = "2014-12-01 10:00:00.1 1 ERROR x [-] AMQP server on controller:5672 is unreachable: Socket closed. Trying again in 1 seconds.\n"
+
+
+class Node:
+    """A node that answers what it is told to."""
+
+    def __init__(self, name: str, *, log: str = "", ticks: str = "5000", now: int = 0) -> None:
+        self.name, self.log, self.ticks, self.now = name, log, ticks, now
+        self.asked = 0
+
+    def run(self, calls: Any, **_more: Any) -> Answer:
+        self.asked += 1
+        facts: list[tuple[str, ...]] = [
+            ("hostname", self.name),
+            ("now", str(self.now)),
+            ("virt_type", "qemu"),
+            ("init", "sysv"),
+        ]
+        for each in calls:
+            if each.function == "read_service":
+                state = ("running", "100", self.ticks, "2000") if self.ticks else ("stopped", "-", "-", "0")
+                facts.append(("service", each.arguments[0], *state, "enabled", "-"))
+            elif each.function == "read_log":
+                facts.append(("log", each.arguments[0], base64.b64encode(self.log.encode()).decode()))
+        return Answer(facts)
+
+
+class Nova:
+    """The compute API: one list of reports after the other."""
+
+    def __init__(self, *reports: dict[str, str] | Exception, ahead: float = 0.0) -> None:
+        self.reports: Iterator[dict[str, str] | Exception] = iter(reports)
+        self.last: dict[str, str] | Exception = {}
+        self.ahead = ahead
+        self.asked: list[str] = []
+
+    def services(self, host: str = "") -> list[ServiceReport]:
+        self.asked.append(host)
+        self.last = next(self.reports, self.last)
+        if isinstance(self.last, Exception):
+            raise self.last
+        return [
+            ServiceReport("1", "nova-compute", name, "nova", "enabled", "up", when, "")
+            for name, when in self.last.items()
+        ]
+
+    def seconds_ahead(self, _now: int) -> float:
+        return self.ahead
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FIRST_LOOK_SECONDS", 0.5)
+
+
+def started(*nodes: Node) -> list[Started]:
+    return [Started(node, {"nova-compute": RUNNING}) for node in nodes]  # type: ignore[arg-type]
+
+
+def wait(nova: Nova, *nodes: Node, seconds: float = 5) -> None:
+    wait_for_reports(nova, started(*nodes), seconds, doing="The last check: waiting")  # type: ignore[arg-type]
+
+
+def test_a_report_that_was_there_before_proves_nothing_and_one_that_comes_after_does() -> None:
+    nova = Nova({"compute1": "10:00:00"}, {"compute1": "10:00:00"}, {"compute1": "10:00:10"})
+    wait(nova, Node("compute1"))
+    assert len(nova.asked) == 3
+
+
+def test_all_nodes_are_waited_for_with_one_question_a_time() -> None:
+    nova = Nova(
+        {"compute1": "1", "compute2": "1"}, {"compute1": "2", "compute2": "1"}, {"compute1": "2", "compute2": "2"}
+    )
+    wait(nova, Node("compute1"), Node("compute2"))
+    assert nova.asked == ["", "", ""]
+
+
+def test_an_api_that_is_starting_is_asked_again() -> None:
+    wait(Nova(ComputeError("It starts"), {}, {"compute1": "2"}), Node("compute1"))
+
+
+def test_a_process_that_has_ended_ends_the_waiting_with_its_log() -> None:
+    node = Node("compute1", log="2014-12-01 CRITICAL nova [-] it cannot\n", ticks="")
+    with pytest.raises(RemoteError, match="nova-compute on compute1 ended after it had been started") as raised:
+        wait(Nova({}), node, seconds=60)
+    assert "--- the end of the log of nova-compute on compute1:\n2014-12-01 CRITICAL nova [-] it cannot" in str(
+        raised.value
+    )
+
+
+def test_an_account_that_is_refused_ends_the_waiting_and_only_the_node_that_is_late_is_asked() -> None:
+    late, fine = Node("compute2", log=REFUSED), Node("compute1")
+    nova = Nova({"compute1": "1"}, {"compute1": "2"})
+    with pytest.raises(
+        RemoteError, match="nova-compute on compute2: RabbitMQ at controller:5672 refuses nova's account"
+    ):
+        wait(nova, fine, late, seconds=60)
+    assert fine.asked == 0
+
+
+def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
+    node = Node("compute1", log=REFUSED.replace("Socket closed", "[Errno 111] ECONNREFUSED"))
+    with pytest.raises(DeadlineExceeded, match="last seen: nova-compute on compute1: never") as raised:
+        wait(Nova({}, ahead=-600.0), node, seconds=2)
+    assert "RabbitMQ at controller:5672 cannot be reached: [Errno 111] ECONNREFUSED" in str(raised.value)
+    assert "the clock of compute1 is 600 s behind that of nova-api" in str(raised.value)
+
+
+def test_of_many_nodes_that_fail_alike_the_logs_of_three_are_quoted_and_all_are_named() -> None:
+    nodes = [Node(f"compute{number}", log="gone\n", ticks="") for number in range(1, 6)]
+    with pytest.raises(RemoteError) as raised:
+        refuse_ended_of(nodes)
+    assert all(f"nova-compute on compute{number} ended" in str(raised.value) for number in range(1, 6))
+    assert str(raised.value).count("--- the end of the log of") == 3
+    assert str(raised.value).endswith("--- and 2 more nodes")
+
+
+def refuse_ended_of(nodes: list[Node]) -> None:
+    readiness.refuse_what_stays(started(*nodes))
+
+
+def test_a_process_that_was_started_again_by_itself_has_ended() -> None:
+    with pytest.raises(RemoteError, match="ended after it had been started"):
+        refuse_ended(started(Node("compute1", ticks="6000"))[0])
+    refuse_ended(started(Node("compute1"))[0])

@@ -1,0 +1,65 @@
+"""What nova logs about servers that refuse it. The lines are those of Juno's and Ocata's clients, shortened."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_infra.refusals import refusal_in
+
+AMQP = "2014-12-01 10:00:00.123 1234 ERROR oslo.messaging._drivers.impl_rabbit [-] AMQP server on controller:5672 is unreachable: "
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "final"),
+    [
+        pytest.param(
+            f"{AMQP}Socket closed. Trying again in 1 seconds.", "RabbitMQ at controller:5672 refuses", True, id="juno"
+        ),
+        pytest.param(
+            f"{AMQP}(0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism AMQPLAIN. For details see the "
+            "broker logfile.. Trying again in 2 seconds. Client port: None",
+            "RabbitMQ at controller:5672 refuses nova's account: (0, 0): (403) ACCESS_REFUSED - Login was refused",
+            True,
+            id="a client that is told",
+        ),
+        pytest.param(
+            f"{AMQP}[Errno 111] ECONNREFUSED. Trying again in 1 seconds.",
+            "RabbitMQ at controller:5672 cannot be reached: [Errno 111] ECONNREFUSED",
+            False,
+            id="RabbitMQ is down",
+        ),
+        pytest.param(
+            "OperationalError: (OperationalError) (1045, \"Access denied for user 'nova'@'controller' (using password: YES)\") None None",
+            "MariaDB refuses nova's account: Access denied for user 'nova'@'controller' (using password: YES)",
+            True,
+            id="MariaDB refuses the password",
+        ),
+        pytest.param(
+            "DBConnectionError: (OperationalError) (2003, \"Can't connect to MySQL server on 'controller' (111)\") None None",
+            "MariaDB cannot be reached: Can't connect to MySQL server on 'controller' (111)",
+            False,
+            id="MariaDB is down",
+        ),
+    ],
+)
+def test_a_refusal_is_told_with_its_server_and_whether_waiting_helps(line: str, said: str, final: bool) -> None:
+    refusal = refusal_in(
+        f"2014-12-01 10:00:00 1 INFO nova [-] starting\n{line}\n2014-12-01 10:00:01 1 INFO nova [-] later\n"
+    )
+    assert refusal is not None
+    assert refusal.sentence.startswith(said)
+    assert refusal.final is final
+
+
+def test_the_last_refusal_counts() -> None:
+    refusal = refusal_in(
+        f"{AMQP}Socket closed. Trying again in 1 seconds.\n{AMQP}[Errno 111] ECONNREFUSED. Trying again in 1 seconds.\n"
+    )
+    assert refusal is not None
+    assert refusal.final is False
+
+
+def test_an_ordinary_log_holds_none() -> None:
+    assert (
+        refusal_in("2014-12-01 10:00:00.123 1 INFO nova.service [-] Starting compute node (version 2014.2)\n") is None
+    )
