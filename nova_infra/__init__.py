@@ -4,7 +4,7 @@ All of it: `NovaDeployment`, from the `Settings` that `load_settings` reads.
 
 One by one, each with its arguments: `Database` (`DatabaseArgs`), `KeystoneUser` (`KeystoneUserArgs`), `Service` (`ServiceArgs`),
 `Endpoint` (`EndpointArgs`), `NodePackages` (`NodePackagesArgs`), `ControllerNode` (`ControllerNodeArgs`), `ComputeNode`
-(`ComputeNodeArgs`), `ServiceCheck` (`ServiceCheckArgs`).
+(`ComputeNodeArgs`), `ServiceCheck` (`ServiceCheckArgs`, `Awaited`).
 
 How machines and servers are reached: `Provider`, with `SSHArgs`, `ControllerArgs`, `IdentityArgs`, `DatabaseServerArgs`, `DeadlineArgs`.
 
@@ -21,11 +21,12 @@ from .resources.endpoint import Endpoint, EndpointArgs
 from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
 from .resources.node_packages import NodePackages, NodePackagesArgs
 from .resources.service import Service, ServiceArgs
-from .resources.service_check import ServiceCheck, ServiceCheckArgs
+from .resources.service_check import Awaited, ServiceCheck, ServiceCheckArgs
 from .settings import Settings
 from .settings import load as load_settings
 
 __all__ = [
+    "Awaited",
     "ComputeNode",
     "ComputeNodeArgs",
     "ControllerArgs",

@@ -61,8 +61,8 @@ class Compute:
         self._adapter = keystoneauth1.adapter.Adapter(
             session, service_type=service_type, service_name=service_name, interface="public", region_name=region
         )
-        # By how much nova-api's clock is ahead of ours, once it has answered.
-        self._clock: float | None = None
+        self.clock_ahead: float | None = None
+        """By how many seconds nova-api's clock is ahead of ours; None before its first answer."""
 
     def services(self, host: str = "") -> list[ServiceReport]:
         """What `nova service-list` shows, of all hosts or of one, sorted by host and binary."""
@@ -128,12 +128,8 @@ class Compute:
     def _answer(self, path: str, parameters: dict[str, str]) -> Any:
         response = self._adapter.get(path, params=parameters)
         if date := response.headers.get("Date"):
-            self._clock = parsedate_to_datetime(date).timestamp() - time.time()
+            self.clock_ahead = parsedate_to_datetime(date).timestamp() - time.time()
         return response.json()
-
-    def seconds_ahead(self, now: int) -> float:
-        """By how many seconds a clock that shows `now` (seconds since 1970) is ahead of nova-api's; 0 before its first answer."""
-        return 0.0 if self._clock is None else now - (time.time() + self._clock)
 
     @contextmanager
     def _asked(self, doing: str) -> Iterator[None]:

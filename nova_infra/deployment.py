@@ -25,8 +25,9 @@ from .resources.database import Database, DatabaseArgs
 from .resources.endpoint import Endpoint, EndpointArgs
 from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
 from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
+from .resources.node_role import answers_of
 from .resources.service import Service, ServiceArgs
-from .resources.service_check import ServiceCheck, ServiceCheckArgs
+from .resources.service_check import Awaited, ServiceCheck, ServiceCheckArgs
 from .settings import Compute, Controller, Node, Settings
 
 
@@ -208,6 +209,8 @@ class NovaDeployment(pulumi.ComponentResource):
             packages=self._pinned(node),
             adopt=node.adopt,
             on_unreachable=node.on_unreachable,
+            # The last check waits for all nodes at once: compute nodes need not, and a wait holds one of a provider's four threads.
+            wait=False,
             release=self._release.name,
         )
         return ControllerNode(self._named(node.name), args, self._options(node.name, *needs))
@@ -221,8 +224,7 @@ class NovaDeployment(pulumi.ComponentResource):
             adopt=node.adopt,
             drain=node.drain,
             on_unreachable=node.on_unreachable,
-            # The last check waits for all of them at once: a wait holds one of a provider's four threads.
-            wait_for_reports=False,
+            wait=False,
             release=self._release.name,
         )
         return ComputeNode(self._named(node.name), args, self._options(node.name, *needs))
@@ -234,9 +236,16 @@ class NovaDeployment(pulumi.ComponentResource):
         args = ServiceCheckArgs(
             services={node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()},
             restarts={name: node.started_at for name, node in made.items()},
-            awaits={node.name: self._connection(node) for node in self._settings.computes},
+            awaits={node.name: self._awaited(node) for node in self._settings.nodes()},
         )
         return ServiceCheck(self._named("check"), args, self._options("", *made.values()))
+
+    def _awaited(self, node: Node) -> Awaited:
+        if not isinstance(node, Controller):
+            return Awaited(self._connection(node))
+        options = self._node_options[node.name]
+        answers = answers_of(self._release, self._services(node), options)
+        return Awaited(self._connection(node), answers, changes=False)
 
     def _services(self, node: Node) -> list[str]:
         chosen = node.services if isinstance(node, Controller) else []

@@ -39,6 +39,13 @@ _PATTERNS = (
         _QUEUE_ACCOUNT,
         True,
     ),
+    # Newer services end with it.
+    (
+        r"(?P<said>ACCESS_REFUSED[^.]*)",
+        "RabbitMQ refuses nova's account: {said}",
+        _QUEUE_ACCOUNT,
+        True,
+    ),
     (
         r"AMQP server on (?P<at>\S+) is unreachable: (?P<said>.*?)\.? Trying again",
         "RabbitMQ at {at} cannot be reached: {said}",

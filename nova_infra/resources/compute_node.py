@@ -34,8 +34,8 @@ class ComputeNodeArgs:
     `drain`: whether destroy waits until the last instance has left the node, in place of refusing.
     `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
     These three act once an `up` has stored them.
-    `wait_for_reports`: whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at
-    once instead (`awaits`).
+    `wait`: whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at once instead
+    (`awaits`).
     """
 
     node: str
@@ -45,7 +45,7 @@ class ComputeNodeArgs:
     adopt: pulumi.Input[bool] = False
     drain: pulumi.Input[bool] = False
     on_unreachable: pulumi.Input[str] = REFUSE
-    wait_for_reports: bool = True
+    wait: bool = True
     release: str = "juno"
 
 
@@ -92,7 +92,7 @@ class ComputeNodeLifecycle(NodeRole):
 
     def _applied(self, wanted: State, *arguments: Any, **more: Any) -> dict[str, Any]:
         outputs = super()._applied(wanted, *arguments, **more)
-        if wanted["wait_for_reports"]:
+        if wanted["wait"]:
             enable_again(self.access.compute, [wanted["node"]], self.access.compute.services(wanted["node"]))
         return outputs
 
@@ -174,7 +174,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             packages=args.packages,
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
-            wait_for_reports=args.wait_for_reports,
+            wait=args.wait,
         )
         inputs |= {"drain": args.drain, "virt_type": None}
         super().__init__(ComputeNodeLifecycle(), name, inputs, opts, connection=args.connection)

@@ -26,6 +26,8 @@ class ControllerNodeArgs:
     and its services again.
     `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back. `on_unreachable`: `refuse` (the default) or
     `leave`: what destroy does about a machine that cannot be connected to. Both act once an `up` has stored them.
+    `wait`: whether it is made only when its services work. A ServiceCheck can wait for many nodes at once instead (`awaits`); a change
+    of a controller always waits, so that other nodes get it only when it has proven itself here.
     """
 
     node: str
@@ -36,11 +38,15 @@ class ControllerNodeArgs:
     packages: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     adopt: pulumi.Input[bool] = False
     on_unreachable: pulumi.Input[str] = REFUSE
+    wait: bool = True
     release: str = "juno"
 
 
 class ControllerNodeLifecycle(NodeRole):
     """The controller's state on its machine."""
+
+    # Other nodes get a change when it has proven itself here.
+    waits_for_changes = True
 
 
 class ControllerNode(Resource, module="nova", name="ControllerNode"):
@@ -84,6 +90,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
             packages=args.packages,
             adopt=args.adopt,
             on_unreachable=args.on_unreachable,
+            wait=args.wait,
         )
         super().__init__(
             ControllerNodeLifecycle(), name, {**inputs, "schema_version": None}, opts, connection=args.connection

@@ -44,8 +44,10 @@ class NodeRole(Lifecycle):
 
     kind = "node"
     identity = ("node",)
+    waits_for_changes = False
+    """Whether a change is waited for here also where a ServiceCheck waits for what is new."""
     computed = ("virt_type", "init_system", "schema_version", "worked_before", "started_at")
-    kept_in_state = frozenset({"adopt", "on_unreachable", "wait_for_reports"})
+    kept_in_state = frozenset({"adopt", "on_unreachable", "wait"})
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
@@ -67,7 +69,12 @@ class NodeRole(Lifecycle):
         Waits for every service, also for one that a run that died has started.
         """
         return self._applied(
-            wanted, adoption.begin, known={}, new_files=wanted["files"], wait_for=list(wanted["services"])
+            wanted,
+            adoption.begin,
+            known={},
+            new_files=wanted["files"],
+            wait_for=list(wanted["services"]),
+            wait=wanted["wait"],
         )
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -100,7 +107,8 @@ class NodeRole(Lifecycle):
             name for name, each in wanted["services"].items() if upgraded or known["services"].get(name) != each
         ]
         new_files = [path for path in wanted["files"] if path not in known["files"]]
-        return self._applied(wanted, _again, known=known, new_files=new_files, wait_for=different)
+        wait = wanted["wait"] or self.waits_for_changes
+        return self._applied(wanted, _again, known=known, new_files=new_files, wait_for=different, wait=wait)
 
     def remove(self, known: State) -> None:
         """Stops the services and puts the files back."""
@@ -138,6 +146,7 @@ class NodeRole(Lifecycle):
         known: State,
         new_files: Iterable[str],
         wait_for: Sequence[str],
+        wait: bool,
     ) -> dict[str, Any]:
         def decided(facts: Facts) -> list[Call]:
             peers.refuse_unknown(wanted, facts)
@@ -160,24 +169,20 @@ class NodeRole(Lifecycle):
             if each["running"] and (name in wait_for or name in restarted)
         ]
         processes = {name: operated.facts.services[name] for name in names}
-        if names:
-            self._wait_until_done(wanted, Started(self._connection(wanted), processes, node.secrets_in(wanted)))
+        started = Started(self._connection(wanted), processes, seconds_ahead, node.secrets_in(wanted))
+        if names and wait:
+            self._wait_until_done(wanted, started)
+        elif not all(process.running for process in processes.values()):
+            refuse_ended(started)
         return {
             **self._outputs(wanted, operated.facts),
             "started_at": _latest(processes.values()) or known.get("started_at", ""),
         }
 
     def _wait_until_done(self, wanted: State, started: Started) -> None:
-        """Returns when every service does its work and its process is still the one that was started.
-
-        Where somebody else waits for the reports, that its process is there is all that is asked.
-        """
+        """Returns when every service does its work and its process is still the one that was started."""
         answering = {name: place for name, place in wanted["answers"].items() if name in started.processes}
         reporting = [name for name in started.processes if name in wanted["reporting"]]
-        if not wanted["wait_for_reports"] and not answering:
-            if not all(process and process.running for process in started.processes.values()):
-                refuse_ended(started)
-            return
         wait_for_answers(started, answering, self.access.deadline("answer"))
         if reporting:
             progress(wanted["node"])(f"waiting for reports of {', '.join(reporting)}")
@@ -244,7 +249,7 @@ def role_inputs(
     packages: Mapping[str, pulumi.Input[str]],
     adopt: pulumi.Input[bool] = False,
     on_unreachable: pulumi.Input[str] = REFUSE,
-    wait_for_reports: bool = True,
+    wait: bool = True,
 ) -> dict[str, Any]:
     """The wanted state of a node: the services of `reads`, each with the files that it reads, and these options."""
     missing = sorted({path for paths in reads.values() for path in paths} - set(options))
@@ -272,10 +277,10 @@ def role_inputs(
         "hidden": _hidden(options),
         "adopt": adopt,
         "on_unreachable": on_unreachable,
-        "wait_for_reports": wait_for_reports,
+        "wait": wait,
         "started_at": None,
         "reporting": sorted(release.listed_services & set(reads)),
-        "answers": {name: _answers_at(port, options) for name, port in release.ports.items() if name in reads},
+        "answers": answers_of(release, reads, options),
     }
 
 
@@ -290,6 +295,11 @@ def _hidden(options: Options) -> list[list[str]]:
 
 def _owned(path: str, release: Release) -> dict[str, str]:
     return asdict(release.variables_ownership if is_variables_file(path) else release.ownership)
+
+
+def answers_of(release: Release, services: Iterable[str], options: Options) -> dict[str, pulumi.Input[str]]:
+    """By service that nova does not list the place, `host:port`, at which it answers as the node itself reaches it."""
+    return {name: _answers_at(port, options) for name, port in release.ports.items() if name in set(services)}
 
 
 def _answers_at(port: Port, options: Options) -> pulumi.Input[str]:

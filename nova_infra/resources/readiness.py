@@ -6,14 +6,18 @@ the time is over, because a process has ended or a server refuses an account, is
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from ..compute import Compute
 from ..errors import ComputeError, DeadlineExceeded, RemoteError
 from ..masking import mask
+from ..node import CLOCK_SECONDS
 from ..refusals import refusal_in
 from ..remote.connection import Connection
 from ..remote.inspection import Facts, Process, Question, facts_of, inspect
@@ -40,6 +44,8 @@ class Started:
 
     connection: Connection
     processes: Mapping[str, Process | None]
+    ahead: float = 0.0
+    """By how many seconds the node's clock was ahead of ours when the processes were looked at."""
     secrets: Sequence[str] = field(default=(), repr=False)
 
     @property
@@ -49,7 +55,14 @@ class Started:
 
     def only(self, names: Iterable[str]) -> Started:
         """The same without other services."""
-        return Started(self.connection, {name: self.processes[name] for name in names}, self.secrets)
+        return replace(self, processes={name: self.processes[name] for name in names})
+
+    def began(self, name: str, clock_ahead: float | None) -> float:
+        """When the process was started, at the latest, on a clock that is so much ahead of ours; never where that is not known."""
+        process = self.processes[name]
+        if process is None or not process.running or clock_ahead is None:
+            return math.inf
+        return process.started + CLOCK_SECONDS - self.ahead + clock_ahead
 
 
 def wait_for_answers(started: Started, places: Mapping[str, str], seconds: float) -> None:
@@ -77,15 +90,21 @@ def wait_for_reports(
     Asks nova about all hosts at once, or about one. `doing` begins the sentence of an error. Raises DeadlineExceeded or
     RemoteError, with the end of the logs of those that have not.
     """
-    # Which report stood there when the waiting began: the first one that is another was made by the new process.
+    # Which report stood there when the waiting began: the first one that is another was made by the new process, as is one that is
+    # later than its start.
     before: dict[tuple[str, str], str] | None = None
     now: dict[tuple[str, str], str] = {}
     problem = ""
 
+    def has_reported(each: Started, name: str) -> bool:
+        key = (each.node, name)
+        report = now.get(key)
+        if before is None or not report:
+            return False
+        return report != before.get(key) or _seconds(report) >= each.began(name, compute.clock_ahead)
+
     def missing() -> list[Started]:
-        late = [
-            (each, [name for name in each.processes if not _moved(before, now, (each.node, name))]) for each in started
-        ]
+        late = [(each, [name for name in each.processes if not has_reported(each, name)]) for each in started]
         return [each.only(names) for each, names in late if names]
 
     def all_have_reported() -> bool:
@@ -99,7 +118,6 @@ def wait_for_reports(
             return False
         if before is None:
             before = now
-            return False
         return not missing()
 
     def seen() -> str:
@@ -117,14 +135,16 @@ def wait_for_reports(
         seconds=seconds,
         seen=seen,
         advice="deadlines.report says how long it waits.",
-        ahead=compute.seconds_ahead,
+        clock=compute,
     )
 
 
-def _moved(
-    before: Mapping[tuple[str, str], str] | None, now: Mapping[tuple[str, str], str], key: tuple[str, str]
-) -> bool:
-    return before is not None and bool(now.get(key)) and now.get(key) != before.get(key)
+def _seconds(report: str) -> float:
+    """Seconds since 1970 of `2014-11-22T14:02:24.000000`, which is UTC."""
+    try:
+        return datetime.fromisoformat(report).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return -math.inf
 
 
 def wait_until_still_alive(started: Started) -> None:
@@ -160,7 +180,7 @@ def _wait(
     seconds: float,
     advice: str,
     seen: Callable[[], str] = lambda: "",
-    ahead: Callable[[int], float] = lambda _now: 0.0,
+    clock: Compute | None = None,
 ) -> None:
     """Waits, and asks the nodes now and then whether it is of use."""
     next_look = time.monotonic() + FIRST_LOOK_SECONDS
@@ -178,7 +198,11 @@ def _wait(
         wait_until(done_or_hopeless, doing=doing, seconds=seconds, seen=seen, advice=advice)
     except DeadlineExceeded as error:
         late = _look_at(missing())
-        known = [sentence for each in late for sentence in [*each.what_stays(), *each.what_may_pass(ahead)]]
+        known = [
+            sentence
+            for each in late
+            for sentence in [*each.what_stays(), *each.what_may_pass(clock.clock_ahead if clock else None)]
+        ]
         raise DeadlineExceeded("\n".join([str(error), *dict.fromkeys(known)]) + _logs(late)) from None
 
 
@@ -205,16 +229,16 @@ class _Seen:
 
     def what_stays(self) -> list[str]:
         ended = [name for name, process in self.started.processes.items() if self._ended(name, process)]
-        sentences = []
+        sentences = self._refusals(final=True)
         if ended:
             sentences.append(
                 f"{', '.join(ended)} on {self.started.node} ended after it had been started. Its configuration or a server it needs is "
                 "wrong: put that right, and run the same command again."
             )
-        return sentences + self._refusals(final=True)
+        return sentences
 
-    def what_may_pass(self, ahead: Callable[[int], float]) -> list[str]:
-        skew = ahead(self.facts.now) + (time.time() - self.asked_at) if self.facts else 0.0
+    def what_may_pass(self, clock_ahead: float | None) -> list[str]:
+        skew = self.facts.now - self.asked_at - clock_ahead if self.facts and clock_ahead is not None else 0.0
         clock = [clock_sentence(self.started.node, skew, "of nova-api")] if is_off(skew) else []
         return clock + self._refusals(final=False)
 
@@ -256,10 +280,22 @@ def _logs(seen: Sequence[_Seen]) -> str:
     text = ""
     for each in seen[:NODES_QUOTED]:
         for name, log in each.logs.items():
-            lines = "\n".join(log.splitlines()[-LOG_LINES:])
-            text += f"\n--- the end of the log of {name} on {each.started.node}:\n{lines}"
+            text += f"\n--- the end of the log of {name} on {each.started.node}:\n{_excerpt(log)}"
     more = len(seen) - NODES_QUOTED
     return text + (f"\n--- and {more} more node{'' if more == 1 else 's'}" if more > 0 else "")
+
+
+# `2014-12-01 10:00:00.123 1234 ERROR nova.service   File "..."`: the inside of a traceback says nothing to an operator, nor does a
+# warning about an option's new name.
+_INSIDE = re.compile(
+    r"^(\S+ \S+ \d+ (ERROR|TRACE|CRITICAL) \S+( \[.*?\])?)?(\s{2,}\S.*|\s*|\s*Traceback \(most recent call last\):)$|deprecated"
+)
+
+
+def _excerpt(log: str) -> str:
+    """The last lines that say something."""
+    lines = [line for line in log.splitlines() if not _INSIDE.search(line)] or log.splitlines()
+    return "\n".join(lines[-LOG_LINES:])
 
 
 # ------------------------------------------------------------ clocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,15 @@ from prettytable import PrettyTable
 from ..compute import Compute, Image, ServiceReport
 from ..errors import ComputeError, DeadlineExceeded, IdentityError
 from ..provider import AnyConnection, connection_state
+from ..remote.inspection import Question, inspect
 from ..remote.operation import wait_until
 from .compute_node import enable_again
 from .lifecycle import Lifecycle, Resource, State
-from .readiness import Started, wait_for_reports
+from .readiness import Started, refuse_ended, wait_for_answers, wait_for_reports, wait_until_still_alive
 
 _UNREACHABLE = "not known: {}"
+# Of very many hosts that are waited for, a sentence names these.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,32 @@ class ServiceCheckArgs:
 
     `restarts`: by host anything that changes when its services are restarted, so that they are looked at again (`started_at` of a
     node).
-    `awaits`: by host the connections of the nodes that do not wait themselves (`wait_for_reports=False`): this waits until their
-    services have reported to nova, all at once, and reads the logs of those that do not.
+    `awaits`: by host the nodes that do not wait themselves (`wait=False`): this waits until their services work, all at once, and
+    reads the logs of those that do not.
     """
 
     services: Mapping[str, Sequence[str]]
     restarts: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    awaits: Mapping[str, AnyConnection] = field(default_factory=dict)
+    awaits: Mapping[str, Awaited] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A node for which the check waits.
+
+    nova_infra.ServiceCheckArgs(
+        {"compute1": ["nova-compute"]},
+        restarts={"compute1": compute1.started_at},
+        awaits={"compute1": nova_infra.Awaited(connection)},
+    )
+
+    `answers`: by service that nova does not list the place, `host:port`, at which it answers on the node. `changes`: whether also its
+    changes are waited for; a ControllerNode waits for those itself.
+    """
+
+    connection: AnyConnection
+    answers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    changes: bool = True
 
 
 class ServiceCheckLifecycle(Lifecycle):
@@ -51,29 +74,19 @@ class ServiceCheckLifecycle(Lifecycle):
         return self._checked(wanted, list(wanted["awaits"]))
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
-        """Looks again; waits for reports of the nodes whose services were restarted since."""
+        """Looks again; waits for the nodes that are new, and for those whose services were started again since."""
         was = known.get("restarts")
         before = was if isinstance(was, Mapping) else {}
-        return self._checked(
-            wanted, [host for host in wanted["awaits"] if before.get(host) != wanted["restarts"].get(host)]
-        )
+        restarted = [
+            host
+            for host, each in wanted["awaits"].items()
+            if before.get(host) != wanted["restarts"].get(host) and (each["changes"] or host not in before)
+        ]
+        return self._checked(wanted, restarted)
 
     def _checked(self, wanted: State, restarted: Sequence[str]) -> dict[str, Any]:
+        self._wait_for_those_that_do_not_wait(wanted, restarted)
         compute = self.access.compute
-        started = [
-            Started(self.access.node(host, wanted["awaits"][host]), dict.fromkeys(wanted["services"][host]))
-            for host in restarted
-        ]
-        if started:
-            few = ", ".join(restarted[:3]) + (f" and {len(restarted) - 3} more" if len(restarted) > 3 else "")
-            print(f"The last check: waiting for reports of {few} to nova", flush=True)
-            wait_for_reports(
-                compute,
-                started,
-                self.access.deadline("report"),
-                doing=f"The last check: waiting for reports of {few} to nova",
-                of_host=restarted[0] if len(restarted) == 1 else "",
-            )
         tables: dict[str, str] = {}
         problem = ""
 
@@ -101,6 +114,34 @@ class ServiceCheckLifecycle(Lifecycle):
             ),
         )
         return tables
+
+    def _wait_for_those_that_do_not_wait(self, wanted: State, hosts: Sequence[str]) -> None:
+        if not hosts:
+            return
+        started = [self._started(host, wanted) for host in hosts]
+        answering = [(each, wanted["awaits"][each.node]["answers"]) for each in started]
+        few = ", ".join(hosts[:NAMED]) + (f" and {len(hosts) - NAMED} more" if len(hosts) > NAMED else "")
+        doing = f"The last check: waiting for reports of {few} to nova"
+        for each, places in answering:
+            wait_for_answers(each, places, self.access.deadline("answer"))
+        print(doing, flush=True)
+        reporting = [each.only(wanted["services"][each.node]) for each in started]
+        of_host = hosts[0] if len(hosts) == 1 else ""
+        wait_for_reports(self.access.compute, reporting, self.access.deadline("report"), doing=doing, of_host=of_host)
+        for each, places in answering:
+            if places:
+                wait_until_still_alive(each.only(places))
+                refuse_ended(each)
+
+    def _started(self, host: str, wanted: State) -> Started:
+        awaited = wanted["awaits"][host]
+        connection = self.access.node(host, awaited["connection"])
+        names = [*wanted["services"][host], *awaited["answers"]]
+        if not awaited["answers"]:
+            # Of very many nodes only those whose reports do not come are asked.
+            return Started(connection, dict.fromkeys(names))
+        facts = inspect(connection, Question(services=names), doing="looking at the services")
+        return Started(connection, facts.services, facts.now - time.time())
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Both tables as they are now; when nova does not answer, they say so."""
@@ -168,7 +209,14 @@ class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
         inputs = {
             "services": {host: sorted(binaries) for host, binaries in args.services.items()},
             "restarts": dict(args.restarts),
-            "awaits": {host: connection_state(connection) for host, connection in args.awaits.items()},
+            "awaits": {
+                host: {
+                    "connection": connection_state(each.connection),
+                    "answers": dict(each.answers),
+                    "changes": each.changes,
+                }
+                for host, each in args.awaits.items()
+            },
             "service_list": None,
             "image_list": None,
         }

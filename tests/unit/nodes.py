@@ -38,7 +38,7 @@ def state_of(wanted: dict[str, Any]) -> dict[str, Any]:
         "packages": {},
         "adopt": False,
         "on_unreachable": "refuse",
-        "wait_for_reports": True,
+        "wait": True,
         "reporting": [],
         "answers": {},
     }

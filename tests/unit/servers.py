@@ -231,12 +231,10 @@ class Nova:
         self.log = log
         self.reports: list[ServiceReport] = []
         self.instances: list[Server] = []
+        self.clock_ahead = 0.0
 
     def services(self, host: str = "") -> list[ServiceReport]:
         return [each for each in self.reports if host in ("", each.host)]
-
-    def seconds_ahead(self, _now: int) -> float:
-        return 0.0
 
     def servers_on(self, _host: str) -> list[Server]:
         return self.instances

@@ -241,13 +241,18 @@ def test_the_last_check_looks_again_when_services_of_a_node_were_started_again(g
     assert graph["check"].inputs["restarts"] == starts
 
 
-def test_the_last_check_waits_for_all_compute_nodes_at_once_and_none_of_them_waits_itself(
-    graph: dict[str, Registered],
-) -> None:
-    assert set(graph["check"].inputs["awaits"]) == {"compute1"}
-    assert graph["check"].inputs["awaits"]["compute1"] == graph["compute1"].inputs["connection"]
-    assert graph["compute1"].inputs["wait_for_reports"] is False
-    assert graph["controller"].inputs["wait_for_reports"] is True
+def test_the_last_check_waits_for_all_nodes_at_once_and_none_of_them_waits_itself(graph: dict[str, Registered]) -> None:
+    awaits = graph["check"].inputs["awaits"]
+    for name in ("controller", "compute1"):
+        assert awaits[name]["connection"] == graph[name].inputs["connection"]
+        assert graph[name].inputs["wait"] is False
+    assert awaits["controller"]["answers"] == graph["controller"].inputs["answers"]
+    assert awaits["compute1"].get("answers", {}) == {}
+
+
+def test_a_change_of_a_controller_is_waited_for_there_before_compute_nodes_get_it(graph: dict[str, Registered]) -> None:
+    assert graph["check"].inputs["awaits"]["controller"]["changes"] is False
+    assert graph["check"].inputs["awaits"]["compute1"]["changes"] is True
 
 
 def test_packages_are_the_guides_and_those_that_the_stack_adds_or_pins() -> None:

@@ -40,6 +40,7 @@ PUBLIC = {
     "ServiceArgs",
     "ServiceCheck",
     "ServiceCheckArgs",
+    "Awaited",
     "Settings",
     "load_settings",
 }

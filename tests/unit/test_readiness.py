@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ class Nova:
     def __init__(self, *reports: dict[str, str] | Exception, ahead: float = 0.0) -> None:
         self.reports: Iterator[dict[str, str] | Exception] = iter(reports)
         self.last: dict[str, str] | Exception = {}
-        self.ahead = ahead
+        self.clock_ahead = ahead
         self.asked: list[str] = []
 
     def services(self, host: str = "") -> list[ServiceReport]:
@@ -61,9 +62,6 @@ class Nova:
             ServiceReport("1", "nova-compute", name, "nova", "enabled", "up", when, "")
             for name, when in self.last.items()
         ]
-
-    def seconds_ahead(self, _now: int) -> float:
-        return self.ahead
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +81,24 @@ def test_a_report_that_was_there_before_proves_nothing_and_one_that_comes_after_
     nova = Nova({"compute1": "10:00:00"}, {"compute1": "10:00:00"}, {"compute1": "10:00:10"})
     wait(nova, Node("compute1"))
     assert len(nova.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("report", "counts"), [("1970-01-01T00:33:22.000000", True), ("1970-01-01T00:33:21.000000", False)]
+)
+def test_a_report_that_is_later_than_the_start_of_the_process_counts_at_once(report: str, counts: bool) -> None:
+    # The process was started at 2000 s; /proc counts whole seconds, and so does the clock of boot.
+    nova = Nova({"compute1": report}, {"compute1": "later"})
+    wait(nova, Node("compute1"))
+    assert len(nova.asked) == (1 if counts else 2)
+
+
+def test_the_start_of_a_process_is_compared_on_the_clock_of_the_api() -> None:
+    # The node is 100 s ahead of it: what it calls 2000 is 1900 there.
+    nova = Nova({"compute1": "1970-01-01T00:31:42.000000"}, {"compute1": "later"})
+    node = Started(Node("compute1"), {"nova-compute": RUNNING}, ahead=100.0)  # type: ignore[arg-type]
+    wait_for_reports(nova, [node], 5, doing="waiting")  # type: ignore[arg-type]
+    assert len(nova.asked) == 1
 
 
 def test_all_nodes_are_waited_for_with_one_question_a_time() -> None:
@@ -117,9 +133,10 @@ def test_an_account_that_is_refused_ends_the_waiting_and_only_the_node_that_is_l
 
 
 def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
-    node = Node("compute1", log=REFUSED.replace("Socket closed", "[Errno 111] ECONNREFUSED"))
+    # Its clock shows the time of this machine, nova-api's is 600 s ahead.
+    node = Node("compute1", now=int(time.time()), log=REFUSED.replace("Socket closed", "[Errno 111] ECONNREFUSED"))
     with pytest.raises(DeadlineExceeded, match="last seen: nova-compute on compute1: never") as raised:
-        wait(Nova({}, ahead=-600.0), node, seconds=2)
+        wait(Nova({}, ahead=600.0), node, seconds=2)
     assert "RabbitMQ at controller:5672 cannot be reached: [Errno 111] ECONNREFUSED" in str(raised.value)
     assert "the clock of compute1 is 600 s behind that of nova-api" in str(raised.value)
 

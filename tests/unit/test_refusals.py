@@ -23,6 +23,13 @@ AMQP = "2014-12-01 10:00:00.123 1234 ERROR oslo.messaging._drivers.impl_rabbit [
             id="a client that is told",
         ),
         pytest.param(
+            "2026-11-22 14:41:39.677 3038 ERROR oslo_service.service AccessRefused: (0, 0): (403) ACCESS_REFUSED - Login was refused using "
+            "authentication mechanism AMQPLAIN. For details see the broker logfile.",
+            "RabbitMQ refuses nova's account: ACCESS_REFUSED - Login was refused using authentication mechanism AMQPLAIN",
+            True,
+            id="ocata",
+        ),
+        pytest.param(
             f"{AMQP}[Errno 111] ECONNREFUSED. Trying again in 1 seconds.",
             "RabbitMQ at controller:5672 cannot be reached: [Errno 111] ECONNREFUSED",
             False,

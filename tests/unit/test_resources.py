@@ -197,8 +197,8 @@ def test_a_state_is_of_this_version_also_as_a_number_of_the_wire(
 def test_what_only_destroy_uses_is_kept_in_state_without_a_connection() -> None:
     assert {kind.__name__: set(kind.kept_in_state) for kind, _, _ in ALL_KINDS if kind.kept_in_state} == {
         "DatabaseLifecycle": {"on_delete"},
-        "ControllerNodeLifecycle": {"adopt", "on_unreachable", "wait_for_reports"},
-        "ComputeNodeLifecycle": {"adopt", "on_unreachable", "wait_for_reports", "drain"},
+        "ControllerNodeLifecycle": {"adopt", "on_unreachable", "wait"},
+        "ComputeNodeLifecycle": {"adopt", "on_unreachable", "wait", "drain"},
         "NodePackagesLifecycle": {"on_unreachable"},
     }
 

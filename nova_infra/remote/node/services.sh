@@ -87,14 +87,14 @@ starts_at_boot() {
         awk "$stanzas"'stanza { last = stanza } END { exit last != "start" }'
 }
 
-# The last lines of a service's own logs, for an error message: of what it wrote since its process was started, or when it has
-# ended. A line without a date belongs to the one before it.
+# The last lines of a service's own logs, for an error message: what it wrote since its process was started, or since our last
+# start of one that has ended. A line without a date belongs to the one before it. The log that was written last comes last.
 read_log() {
     pid=$(service_pid "$1")
-    since=0
-    [ -z "$pid" ] || since=$(($(process_start "$(process_ticks "$pid")") - 1))
+    if [ -n "$pid" ]; then ticks=$(process_ticks "$pid"); else ticks=$(service_note "$1"); fi
+    since=$(($(process_start "${ticks%% *}") - 1))
     date=$(date -d "@$since" '+%Y-%m-%d %H:%M:%S')
-    for file in "/var/log/nova/$1.log" "/var/log/nova/$1-stderr.log" "/var/log/upstart/$1.log"; do
+    for file in $(ls -tr "/var/log/nova/$1.log" "/var/log/nova/$1-stderr.log" "/var/log/upstart/$1.log" 2>/dev/null); do
         [ -s "$file" ] && [ "$(stat -c %Y "$file")" -ge "$since" ] || continue
         said=$(tail -n 1000 "$file" | awk -v since="$date" '
             BEGIN { on = 1 }

@@ -1,0 +1,79 @@
+"""What a person sees when services of nova are started and do not work: told as soon as it is known, with the way out.
+
+Runs before the tests of teardown; afterwards the deployment is as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.error_rows import assert_printed
+from tests.lab.clock import a_clock_that_is_off
+from tests.nodes import Lab, Stack
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+WRONG = "wrong8Qd"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def afterwards_all_is_as_it_was(deployed: Stack) -> Iterator[None]:
+    yield
+    deployed.up()
+    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive")
+
+
+def failed_up(stack: Stack, settings: str) -> str:
+    done = stack.up("--config-file", settings, check=False)
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text
+    return text
+
+
+def test_an_account_that_rabbitmq_refuses_is_found_in_novas_log_before_the_time_is_over(
+    deployed: Stack, tmp_path: Path
+) -> None:
+    settings = deployed.configured(tmp_path)
+    key = ("config", "set", "--secret", "nova:rabbitPassword", "--config-file", settings)
+    deployed.pulumi(*key, answer=WRONG)
+    text = failed_up(deployed, settings)
+    assert_printed("RabbitMQ refuses nova's account", text)
+    assert WRONG not in text
+    # The deadline for reports is 180 s: nobody had to wait for it.
+    assert "not within" not in text
+
+
+def test_a_service_that_dies_after_its_start_is_named_with_the_end_of_its_log(deployed: Stack, tmp_path: Path) -> None:
+    options = {"compute": {"DEFAULT": {"reserved_host_memory_mb": "much"}}}
+    text = failed_up(deployed, deployed.configured(tmp_path, options=options))
+    assert_printed("A service ends after its start", text)
+    assert "reserved_host_memory_mb" in text[text.index("--- the end of the log of nova-compute on compute1") :]
+
+
+def test_a_name_that_the_machine_cannot_resolve_is_refused_before_anything_is_changed(
+    lab: Lab, deployed: Stack, tmp_path: Path
+) -> None:
+    lab.run("compute1", "cp /etc/hosts /root/hosts; sed '/controller/d' /root/hosts >/etc/hosts; : >/etc/resolv.conf")
+    before = lab.run("compute1", "cat /etc/nova/nova.conf")
+    try:
+        text = failed_up(deployed, deployed.configured(tmp_path, options={"compute": {"DEFAULT": {"debug": "True"}}}))
+    finally:
+        lab.run(
+            "compute1",
+            f"cat /root/hosts >/etc/hosts; echo nameserver {lab.address('controller')} >/etc/resolv.conf; rm /root/hosts",
+        )
+    assert_printed("A node cannot resolve a server's name", text)
+    assert lab.run("compute1", "cat /etc/nova/nova.conf") == before
+
+
+def test_a_clock_that_is_off_by_more_than_nova_allows_is_said(lab: Lab, deployed: Stack, tmp_path: Path) -> None:
+    settings = deployed.configured(tmp_path, options={"compute": {"DEFAULT": {"reserved_host_disk_mb": 1}}})
+    with a_clock_that_is_off(lab, "compute1", "+600"):
+        text = deployed.up("--config-file", settings).stdout
+    assert_printed("A clock is off", text)
+    # It is said, and what was asked for is done all the same.
+    assert "reserved_host_disk_mb = 1" in lab.run("compute1", "cat /etc/nova/nova.conf")
