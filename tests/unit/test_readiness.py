@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -138,7 +139,7 @@ def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
     with pytest.raises(DeadlineExceeded, match="last seen: nova-compute on compute1: never") as raised:
         wait(Nova({}, ahead=600.0), node, seconds=2)
     assert "RabbitMQ at controller:5672 cannot be reached: [Errno 111] ECONNREFUSED" in str(raised.value)
-    assert "the clock of compute1 is 600 s behind that of nova-api" in str(raised.value)
+    assert re.search(r"the clock of compute1 is 6[0-9]{2} s behind that of nova-api", str(raised.value))
 
 
 def test_of_many_nodes_that_fail_alike_the_logs_of_three_are_quoted_and_all_are_named() -> None:
