@@ -71,6 +71,12 @@ _PATTERNS = (
         False,
     ),
     (
+        r"(?P<said>Timed out waiting for nova-conductor)",
+        "nova-conductor does not answer: {said}",
+        "Look at nova-conductor's log on the controller; both must use the same RabbitMQ.",
+        False,
+    ),
+    (
         r"(?P<said>Identity server rejected authorization|The request you have made requires authentication)",
         "Keystone refuses nova's user: {said}",
         "Check novaPassword, identity.user and identity.service_tenant.",

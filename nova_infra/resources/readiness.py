@@ -285,17 +285,20 @@ def _logs(seen: Sequence[_Seen]) -> str:
     return text + (f"\n--- and {more} more node{'' if more == 1 else 's'}" if more > 0 else "")
 
 
-# `2014-12-01 10:00:00.123 1234 ERROR nova.service   File "..."`: the inside of a traceback says nothing to an operator, nor does a
-# warning about an option's new name.
-_INSIDE = re.compile(
-    r"^(\S+ \S+ \d+ (ERROR|TRACE|CRITICAL) \S+( \[.*?\])?)?(\s{2,}\S.*|\s*|\s*Traceback \(most recent call last\):)$|deprecated"
-)
+# `2014-12-01 10:00:00.123 1234 ERROR nova.service   File "..."`: the inside of a traceback says nothing to an operator.
+_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ \d+ (ERROR|CRITICAL|TRACE) \S+( \[[^\]]*\])? ?")
 
 
 def _excerpt(log: str) -> str:
-    """The last lines that say something."""
-    lines = [line for line in log.splitlines() if not _INSIDE.search(line)] or log.splitlines()
-    return "\n".join(lines[-LOG_LINES:])
+    """The last lines that say something: errors, where there are any."""
+    lines = log.splitlines()
+    errors = [line for line in lines if _PREFIX.match(line)]
+    said = [line for line in errors or lines if _says_something(_PREFIX.sub("", line))]
+    return "\n".join((said or lines)[-LOG_LINES:])
+
+
+def _says_something(text: str) -> bool:
+    return bool(text.strip()) and not text.startswith((" ", "Traceback (most recent call last)"))
 
 
 # ------------------------------------------------------------ clocks

@@ -142,6 +142,21 @@ def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
     assert re.search(r"the clock of compute1 is 6[0-9]{2} s behind that of nova-api", str(raised.value))
 
 
+def test_of_a_log_the_errors_are_quoted_without_the_inside_of_their_tracebacks() -> None:
+    prefix = "2026-11-22 14:41:39.677 3038 ERROR oslo_service.service "
+    log = (
+        "2026-11-22 14:41:37.103 3038 WARNING oslo_config.cfg [-] Option is deprecated.\n"
+        f"{prefix}[req-f28e - - -] Error starting thread.\n{prefix}Traceback (most recent call last):\n"
+        f'{prefix}  File "service.py", line 722, in run_service\n{prefix}    service.start()\n{prefix}ValueError: much\n{prefix}\n'
+    )
+    with pytest.raises(RemoteError) as raised:
+        refuse_ended(started(Node("compute1", log=log, ticks=""))[0])
+    assert str(raised.value).splitlines()[-2:] == [
+        f"{prefix}[req-f28e - - -] Error starting thread.",
+        f"{prefix}ValueError: much",
+    ]
+
+
 def test_of_many_nodes_that_fail_alike_the_logs_of_three_are_quoted_and_all_are_named() -> None:
     nodes = [Node(f"compute{number}", log="gone\n", ticks="") for number in range(1, 6)]
     with pytest.raises(RemoteError) as raised:

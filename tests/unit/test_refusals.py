@@ -36,6 +36,12 @@ AMQP = "2014-12-01 10:00:00.123 1234 ERROR oslo.messaging._drivers.impl_rabbit [
             id="RabbitMQ is down",
         ),
         pytest.param(
+            "2026-11-22 15:01:14.718 2074 WARNING nova.conductor.api [req-1 - - - - -] Timed out waiting for nova-conductor.  Is it running?",
+            "nova-conductor does not answer",
+            False,
+            id="the conductor is down",
+        ),
+        pytest.param(
             "OperationalError: (OperationalError) (1045, \"Access denied for user 'nova'@'controller' (using password: YES)\") None None",
             "MariaDB refuses nova's account: Access denied for user 'nova'@'controller' (using password: YES)",
             True,
