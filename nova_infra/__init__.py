@@ -23,7 +23,7 @@ from .resources.node_packages import NodePackages, NodePackagesArgs
 from .resources.service import Service, ServiceArgs
 from .resources.service_check import Awaited, ServiceCheck, ServiceCheckArgs
 from .settings import Settings
-from .settings import load as load_settings
+from .stack import load as load_settings
 
 __all__ = [
     "Awaited",

@@ -1,4 +1,4 @@
-"""oslo.config files: templates, layers of options, writing, reading back.
+"""oslo.config files: layers of options, writing, reading back.
 
 Options have the shape `{section: {option: value}}`; a value is a string, or a list of strings for an option that is
 given more than once. Values are literal: what nova reads is what is written here.
@@ -11,18 +11,15 @@ no way to write a newline; a comment after a value would be part of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import jinja2
 from oslo_config import iniparser
 
 from .errors import UnreadableFile, UnsupportedValue
 
 Value = str | list[str]
 Options = dict[str, dict[str, Value]]
-T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$(?!\$)|\\\$")
@@ -45,7 +42,7 @@ class _Reader(iniparser.BaseParser):
     def assignment(self, key: str, value: list[str]) -> None:
         if self.section is None:
             # The parser itself stands behind the option by now.
-            line = _line_of(self.text, "", key)
+            line = line_of(self.text, "", key)
             raise UnreadableFile(f"{self.name}, line {line}: the option {key} stands before the first [section].")
         self.sections[self.section].setdefault(key, []).append("\n".join(value))
 
@@ -163,32 +160,10 @@ def merge(layers: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[s
     return {section: options for section, options in present.items() if options}
 
 
-def render_template(path: Path, render: Callable[[str], T | None]) -> dict[str, dict[str, T]]:
-    """The options of a template; each value is rendered alone, so that each stays a leaf of its own.
-
-    `render` turns the Jinja2 source of one value into what the option gets, or into None, which leaves the option out.
-    Raises UnreadableFile with file and line.
-    """
-    text = path.read_text(encoding="utf-8")
-    rendered: dict[str, dict[str, T]] = {}
-    for section, options in _raw_options(text, str(path)).items():
-        for option, sources in options.items():
-            where = f"{path}, line {_line_of(text, section, option)}: [{section}] {option}"
-            if len(sources) > 1:
-                raise UnreadableFile(f"{where} is given more than once; a template gives each option once.")
-            try:
-                value = render(sources[0])
-            except jinja2.TemplateError as error:
-                raise UnreadableFile(f"{where} does not render: {error}.") from None
-            if value is not None:
-                rendered.setdefault(section, {})[option] = value
-    return rendered
-
-
-def _line_of(text: str, section: str, option: str) -> int:
+def line_of(text: str, section: str, option: str) -> int:
     """The number of the last line that sets the option, from 1."""
     current, last = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith("["):
             current = line.strip("[] ")
         elif current == section and re.split("[=:]", line)[0].strip() == option:

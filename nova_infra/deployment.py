@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from .options import node_options
+from .options import options_of_nodes
 from .provider import (
     ControllerArgs,
     DatabaseServerArgs,
@@ -44,13 +44,13 @@ class NovaDeployment(pulumi.ComponentResource):
     """The table of images, as the last check saw it."""
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        # First of all: what is wrong is said before anything is registered.
+        self._node_options = options_of_nodes(settings)
         super().__init__("nova:index:NovaDeployment", name, {}, opts)
         self._name = name
         self._settings = settings
         self._release = release(settings.release)
         self._shards = [self._access(f"{name}-{number}") for number in shards(settings.concurrency)]
-
-        self._node_options = {node.name: node_options(settings, node, self._role(node)) for node in settings.nodes()}
 
         packages = {node.name: self._packages(node) for node in settings.nodes()}
         database = self._database()

@@ -46,7 +46,7 @@ class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value
 
 
 class UnreadableFile(NovaInfraError):  # noqa: N818 - a property of the file
-    """A configuration file or template that does not parse. Names the file and the line."""
+    """A configuration file of a node that does not parse. Names the file and the line."""
 
 
 class RemoteError(NovaInfraError):

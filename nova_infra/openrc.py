@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
-
-import jinja2
+from collections.abc import Mapping
+from typing import Any
 
 from .errors import UnreadableFile, UnsupportedValue
 
 SECTION = "export"
-T = TypeVar("T")
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 # What sh takes as it stands: plain characters, quoted ones, escaped ones. Within double quotes nothing that it expands.
 _WORD = r"""(?:[\w@%+=:,./-]|'[^']*'|"[^"$`\\]*"|\\.)*"""
-_LINE = re.compile(rf"[ \t]*export((?:[ \t]+{_NAME}={_WORD})+)[ \t]*(?:[ \t]#.*)?")
-_BLANK = re.compile(r"[ \t]*(?:#.*)?")
-_TEMPLATE_LINE = re.compile(rf"export ({_NAME})=(.*)")
+_LINE = re.compile(rf"[ \t]*export((?:[ \t]+{NAME}={_WORD})+)[ \t]*(?:[ \t]#.*)?")
+BLANK = re.compile(r"[ \t]*(?:#.*)?")
 
 
 def is_variables_file(path: str) -> bool:
@@ -40,7 +35,7 @@ def read_variables(text: str, name: str) -> dict[str, dict[str, str]]:
     """
     variables: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), start=1):
-        if _BLANK.fullmatch(line):
+        if BLANK.fullmatch(line):
             continue
         exported = _LINE.fullmatch(line)
         if exported is None:
@@ -65,7 +60,7 @@ def write_variables(options: Mapping[str, Mapping[str, Any]], heading: str = "")
         if section != SECTION:
             raise UnsupportedValue(f"A file of variables has no section {section!r}, only {SECTION!r}.")
         for name in sorted(variables):
-            if not re.fullmatch(_NAME, name):
+            if not re.fullmatch(NAME, name):
                 raise UnsupportedValue(
                     f"The name {name!r} is no name of a variable: letters, digits and underscore only."
                 )
@@ -84,26 +79,3 @@ def unsupported(value: Any) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):
         return "holds half of a surrogate pair, which is no character"
     return ""
-
-
-def render_variables(path: Path, render: Callable[[str], T | None]) -> dict[str, dict[str, T]]:
-    """The variables of a template of lines `export NAME=SOURCE`; each source is rendered alone.
-
-    `render` turns the Jinja2 source of one value into what the variable gets, or into None, which leaves it out.
-    Raises UnreadableFile with file and line.
-    """
-    rendered: dict[str, T] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if _BLANK.fullmatch(line):
-            continue
-        where = f"{path}, line {number}"
-        exported = _TEMPLATE_LINE.fullmatch(line)
-        if exported is None:
-            raise UnreadableFile(f"{where}: this is no `export NAME=value`.")
-        try:
-            value = render(exported[2].strip())
-        except jinja2.TemplateError as error:
-            raise UnreadableFile(f"{where}: {exported[1]} does not render: {error}.") from None
-        if value is not None:
-            rendered[exported[1]] = value
-    return {SECTION: rendered}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,11 +14,13 @@ import jinja2
 import pulumi
 
 from . import openrc
-from .configuration import as_list, merge, render_template, unsupported
+from .configuration import merge, unsupported
 from .errors import InvalidSettings, Problem
-from .releases import Role
+from .masking import mask
+from .releases import release
 from .releases.release import NOVA_CONF
 from .settings import Controller, Node, Settings
+from .templates import render_options, render_variables
 from .values import SecretReference, in_url
 
 ADMIN_OPENRC = "controller/admin-openrc.sh"
@@ -34,26 +37,58 @@ def templates_directory(release: str) -> Path:
     return Path(sysconfig.get_path("data")) / "share" / "nova-infra" / "templates" / release
 
 
-def node_options(settings: Settings, node: Node, role: Role) -> FileOptions:
-    """`{path: {section: {option: value}}}` for a node. A value made from a secret is a secret Output.
+def options_of_nodes(settings: Settings) -> dict[str, FileOptions]:
+    """`{node: {path: {section: {option: value}}}}` of all nodes. A value made from a secret is a secret Output.
 
     A file of shell variables (nova_infra/openrc.py) has the one section `export`.
 
-    Raises InvalidSettings for a value that the file cannot carry, UnreadableFile for a template that does not render.
+    Raises InvalidSettings with every problem of every template and node.
     """
+    files, problems = _rendered(settings)
+    if problems:
+        raise InvalidSettings(problems)
+    return {node: {path: _revealed(sections) for path, sections in paths.items()} for node, paths in files.items()}
+
+
+def template_problems(settings: Settings) -> list[Problem]:
+    """What is wrong with the templates, each problem once."""
+    return _rendered(settings)[1]
+
+
+def _rendered(settings: Settings) -> tuple[dict[str, dict[str, _Sections]], list[Problem]]:
+    files: dict[str, dict[str, _Sections]] = {}
+    problems: list[Problem] = []
+    for node in settings.nodes():
+        rendering = _Rendering(settings, node)
+        files[node.name] = {}
+        for path, render in _sources(settings, node):
+            try:
+                files[node.name][path] = render(rendering)
+            except InvalidSettings as error:
+                problems += error.problems
+    # Many nodes share a template.
+    return files, list(dict.fromkeys(problems))
+
+
+def _sources(settings: Settings, node: Node) -> Iterable[tuple[str, Callable[[_Rendering], _Sections]]]:
+    """The files of a node, and how each gets its options."""
     directory = templates_directory(settings.release)
-    rendering = _Rendering(settings, node)
-    files: FileOptions = {}
+    known = release(settings.release)
+    role = known.controller if isinstance(node, Controller) else known.compute
     for path, template in role.files.items():
-        layers: list[Mapping[str, Mapping[str, Any]]] = [render_template(directory / template, rendering.value)]
-        if path == NOVA_CONF:
-            layers += [_resolved(layer, settings) for layer in _layers(settings, node)]
-        files[path] = _revealed(merge(layers), unsupported)
-    path = settings.identity.admin_openrc
-    if path and isinstance(node, Controller):
-        variables = openrc.render_variables(directory / ADMIN_OPENRC, rendering.value)
-        files[path] = _revealed(variables, openrc.unsupported)
-    return files
+        layers = _layers(settings, node) if path == NOVA_CONF else []
+        yield path, partial(_options, directory / template, layers)
+    if settings.identity.admin_openrc and isinstance(node, Controller):
+        yield settings.identity.admin_openrc, partial(_variables, directory / ADMIN_OPENRC)
+
+
+def _options(template: Path, layers: Sequence[Mapping[str, Mapping[str, Any]]], rendering: _Rendering) -> _Sections:
+    resolved = [rendering.resolved(layer) for layer in layers]
+    return merge([render_options(template, partial(rendering.value, unsupported=unsupported)), *resolved])
+
+
+def _variables(template: Path, rendering: _Rendering) -> _Sections:
+    return render_variables(template, partial(rendering.value, unsupported=openrc.unsupported))
 
 
 class _Plain:
@@ -64,14 +99,28 @@ class _Plain:
         self.secret = secret
 
 
+_Sections = dict[str, dict[str, _Plain]]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
+    environment.filters["url_quoted"] = lambda text: quote(str(text), safe="")
+    environment.filters["in_url"] = in_url
+    environment.globals["omit"] = _OMIT
+    return environment
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str) -> jinja2.Template:
+    # Of 100 nodes each has the same sources.
+    return _environment().from_string(source)
+
+
 class _Rendering:
     """Renders the Jinja2 source of one value after the other for a node."""
 
     def __init__(self, settings: Settings, node: Node) -> None:
-        self._environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
-        self._environment.filters["url_quoted"] = lambda text: quote(str(text), safe="")
-        self._environment.filters["in_url"] = in_url
-        self._environment.globals["omit"] = _OMIT
         self._secrets = settings.secrets
         self._names = {
             "node": node,
@@ -83,8 +132,8 @@ class _Rendering:
             "region": settings.region,
         }
 
-    def value(self, source: str) -> _Plain | None:
-        """What the source renders to; None where that is `omit`."""
+    def value(self, source: str, *, unsupported: Callable[[str], str]) -> _Plain | None:
+        """What the source renders to; None where that is `omit`. What it raises says no secret."""
         used: list[str] = []
 
         def secret(key: str) -> str:
@@ -93,12 +142,31 @@ class _Rendering:
             used.append(key)
             return self._secrets[key]
 
-        text = self._environment.from_string(source).render(self._names, secret=secret)
+        try:
+            text = _compiled(source).render(self._names, secret=secret)
+        except Exception as error:
+            raise jinja2.TemplateRuntimeError(mask(str(error), self._secrets.values())) from None
         if text == _OMIT:
             return None
         if _OMIT in text:
             raise jinja2.TemplateRuntimeError("omit must be all of a value")
+        if reason := unsupported(text):
+            raise jinja2.TemplateRuntimeError(f"the value {reason}")
         return _Plain(text, secret=bool(used))
+
+    def resolved(self, layer: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """A layer of the stack's options, with the secrets that it refers to."""
+
+        def plain(value: Any) -> Any:
+            if value is None:
+                return None
+            if isinstance(value, SecretReference):
+                return _Plain(self._secrets[value.secret], secret=True)
+            return _Plain(value, secret=False)
+
+        return {
+            section: {option: plain(value) for option, value in options.items()} for section, options in layer.items()
+        }
 
 
 def _layers(settings: Settings, node: Node) -> list[Mapping[str, Mapping[str, Any]]]:
@@ -107,29 +175,7 @@ def _layers(settings: Settings, node: Node) -> list[Mapping[str, Mapping[str, An
     return [options.all, role, options.nodes.get(node.name, {})]
 
 
-def _resolved(layer: Mapping[str, Mapping[str, Any]], settings: Settings) -> dict[str, dict[str, Any]]:
-    def plain(value: Any) -> Any:
-        if value is None:
-            return None
-        if isinstance(value, SecretReference):
-            return _Plain(settings.secrets[value.secret], secret=True)
-        return _Plain(value, secret=False)
-
-    return {section: {option: plain(value) for option, value in options.items()} for section, options in layer.items()}
-
-
-def _revealed(
-    sections: Mapping[str, Mapping[str, _Plain]], unsupported: Callable[[str], str]
-) -> dict[str, dict[str, Any]]:
-    problems = [
-        Problem(f"[{section}] {option}", f"a value {reason}")
-        for section, options in sections.items()
-        for option, plain in options.items()
-        for text in as_list(plain.value)
-        if (reason := unsupported(text))
-    ]
-    if problems:
-        raise InvalidSettings(problems)
+def _revealed(sections: _Sections) -> dict[str, dict[str, Any]]:
     return {
         section: {
             option: pulumi.Output.secret(plain.value) if plain.secret else plain.value

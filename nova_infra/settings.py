@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from .access import DATABASE_SOCKET, DEADLINES
-from .configuration import unprintable, unsupported, unsupported_name
+from .configuration import unprintable, unsupported
+from .contradictions import contradictions, mapping, options_in
 from .errors import InvalidSettings, Problem
-from .releases import release
+from .releases import RELEASES
 from .values import (
     URL,
+    AbsolutePath,
     Address,
     AddressOrNone,
     ClientHost,
+    EndpointURL,
     Host,
     HostAndPort,
     HostKey,
+    HostName,
     HostOrNone,
     Layer,
+    MachineAddress,
+    MachineAddressOrNone,
     Name,
+    NameOrNone,
     OptionName,
     OptionText,
     Packages,
@@ -40,6 +47,7 @@ from .values import (
     in_url,
     split_host,
 )
+from .wording import nearest, quoted, shown
 
 RABBIT_PORT = 5672
 
@@ -72,9 +80,9 @@ class NodeDefaults(_Part):
 
     port: Port = 22
     """The port of SSH."""
-    user: Text = ""
+    user: NameOrNone = ""
     """The login; empty: `ssh.user`."""
-    vnc_address: AddressOrNone = ""
+    vnc_address: MachineAddressOrNone = ""
     """Where the console proxy reaches the node (`vncserver_proxyclient_address`); empty: the management address."""
     vnc_listen: AddressOrNone = ""
     """Where the consoles of instances listen (`vncserver_listen`); empty: `vnc.listen`."""
@@ -96,9 +104,9 @@ class ComputeDefaults(NodeDefaults):
 class Node(NodeDefaults):
     """A machine."""
 
-    name: Host
+    name: HostName
     """Its host name, and the host that nova registers."""
-    address: Address
+    address: MachineAddress
     """Its management address (`my_ip`)."""
     host: HostOrNone = ""
     """Where SSH reaches it; empty: the management address."""
@@ -126,9 +134,9 @@ class SSH(_Part):
 
     user: Name = "root"
     """The login; one that is not root needs sudo."""
-    private_key_file: Text = ""
+    private_key_file: NameOrNone = ""
     """The file of the private key."""
-    known_hosts_file: Text = ""
+    known_hosts_file: NameOrNone = ""
     """The file with the machines' host keys; empty: `~/.ssh/known_hosts`."""
     verify_host_keys: bool = True
     """Whether host keys are verified. Without it anybody on the way can read the passwords."""
@@ -156,7 +164,7 @@ class DatabaseSettings(_Part):
     """The schema's collation."""
     admin_user: Name = "root"
     """The account that may create schemas and users."""
-    socket: Name = DATABASE_SOCKET
+    socket: AbsolutePath = DATABASE_SOCKET
     """The server's UNIX socket, where it runs on a controller."""
     on_delete: Literal["refuse", "keep", "dump", "drop"] = "refuse"
     """What destroy does with the schema: `refuse` to go on, `keep` it, `dump` it into /var/backups on the controller and drop it, or `drop` it."""
@@ -179,7 +187,7 @@ class IdentitySettings(_Part):
     """That role. It is there already."""
     user: OptionName = "nova"
     """Nova's user."""
-    default_tenant: Text = ""
+    default_tenant: NameOrNone = ""
     """The user's default tenant; empty: as it is, and none for a new user, as in the guide."""
     admin_openrc: ShellFile = ""
     """The path of a file on the controllers, such as `/root/admin-openrc.sh`, that gets the administrator's login for the command-line clients; empty: none."""
@@ -251,11 +259,11 @@ class ServiceSettings(_Part):
 class EndpointSettings(_Part):
     """The URLs of nova in the catalog. Keystone puts the tenant's id in place of `%(tenant_id)s`."""
 
-    public_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    public_url: EndpointURL = "http://controller:8774/v2/%(tenant_id)s"
     """For everybody."""
-    internal_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    internal_url: EndpointURL = "http://controller:8774/v2/%(tenant_id)s"
     """For other services."""
-    admin_url: URL = "http://controller:8774/v2/%(tenant_id)s"
+    admin_url: EndpointURL = "http://controller:8774/v2/%(tenant_id)s"
     """For administrators."""
 
 
@@ -265,7 +273,8 @@ class OptionLayers(_Part):
     The layers are, from the first to the last: the template of the release, `all`, `controller` or `compute`, `nodes`. A value is
     a text, a number, true or false; a list for an option that nova.conf gives more than once; `null`, which removes the option;
     or `{secret: KEY}`, the value of the secret key KEY, which may have any name. Values are literal: what nova reads is what
-    stands here. `nova-compute.conf` has no layers: nova reads it after nova.conf.
+    stands here. YAML takes `0777`, `1.10` and `2014-10-16` for numbers and a time: what nova is to read letter by letter stands in quotes.
+    `nova-compute.conf` has no layers: nova reads it after nova.conf.
     """
 
     all: Layer = Field(default_factory=dict)
@@ -359,21 +368,6 @@ class Settings(BaseModel):
 # ------------------------------------------------------------ reading them
 
 
-def load(config: pulumi.Config) -> Settings:
-    """The stack's settings. Raises InvalidSettings with every problem."""
-    namespace = config.full_key("")
-
-    def get(key: str) -> Any:
-        return config.get(key)
-
-    return parse(
-        get,
-        keys=[key.removeprefix(namespace) for key in pulumi.runtime.get_config_env() if key.startswith(namespace)],
-        is_secret=lambda key: pulumi.runtime.is_config_secret(f"{namespace}{key}"),
-        prefix=namespace,
-    )
-
-
 def parse(
     get: Callable[[str], str | None],
     *,
@@ -385,44 +379,51 @@ def parse(
 
     `keys` are all that the stack sets, to find the misspelled ones.
     """
+    settings, problems = read(get, keys=keys, is_secret=is_secret, prefix=prefix)
+    if problems:
+        raise InvalidSettings(problems)
+    return settings
+
+
+def read(
+    get: Callable[[str], str | None],
+    *,
+    keys: Iterable[str] = (),
+    is_secret: Callable[[str], bool] = lambda _key: False,
+    prefix: str = "nova:",
+) -> tuple[Settings, list[Problem]]:
+    """What `parse` returns, and all problems. Where there are some, a stand-in takes the place of what cannot be used."""
     known = {*top_level_keys(), *SECRETS, *OPTIONAL_SECRETS}
-    raw = {key: _from_text(get(key), structured=is_structured(key)) for key in top_level_keys() if get(key) is not None}
-    referenced = _referenced(raw.get("options"))
-    problems = [
-        Problem(
-            prefix + key,
-            f"is {'neither a setting nor a secret that an option refers to' if is_secret(key) else 'not a setting'}{_nearest(key, known | referenced)}",
-        )
-        for key in keys
-        if key not in known | referenced
-    ]
-    problems += [
-        Problem(
-            prefix + key,
-            "holds a `secure:` value inside an object, which Pulumi would store in plain. Make it a flat secret key and refer to it as {secret: KEY}",
-        )
-        for key in raw
-        if is_structured(key) and is_secret(key)
-    ]
+    raw = {
+        key: _from_text(text, structured=is_structured(key))
+        for key in top_level_keys()
+        if (text := get(key)) is not None
+    }
+    references = list(_references(raw))
+    referenced = {key for _, key in references}
+    # With an empty value, the engine's default, it is not set.
     secrets = {key: value for key in (*SECRETS, *OPTIONAL_SECRETS) if (value := get(key))}
-    problems += [Problem(prefix + key, reason) for key, reason in _bad_secrets(secrets, is_secret)]
     for key in sorted(referenced - known):
         value = get(key)
         if value is not None and is_secret(key):
             secrets[key] = value
-    problems += [Problem(prefix + key, reason) for key, reason in _bad_references(referenced, secrets, get)]
-    try:
-        settings = Settings.model_validate(raw)
-    except ValidationError as error:
-        # What is wrong inside an object with a secret may quote it.
-        said = [each for each in error.errors() if not (each["loc"] and is_secret(str(each["loc"][0])))]
-        problems += [Problem(prefix + _path(each["loc"]), _sentence(each)) for each in said]
-        raise InvalidSettings(problems) from None
-    problems += [Problem(prefix + key, reason) for key, reason in _contradictions(settings)]
-    if problems:
-        raise InvalidSettings(problems)
+
+    problems = list(_unknown_keys(keys, known | referenced, is_secret))
+    problems += _misplaced_secrets(raw, is_secret)
+    problems += _bad_secrets(secrets, is_secret)
+    problems += _bad_references(references, secrets, get)
+    settings, said = _validated(raw)
+    said += contradictions(raw, RELEASES[settings.release])
+    # What is wrong inside an object with a secret may quote it.
+    problems += [(key, reason) for key, reason in said if not is_secret(re.split(r"[.\[]", key)[0])]
     computes = [_with_defaults(node, settings.compute_defaults) for node in settings.computes]
-    return settings.model_copy(update={"secrets": secrets, "computes": computes})
+    settings = settings.model_copy(update={"secrets": secrets, "computes": computes})
+    if problems:
+        # Options of the stack may refer to secrets that are not there, and are no part of a template.
+        stand_in = {"secrets": {**secrets, **dict.fromkeys(SECRETS, "stand-in")}, "options": OptionLayers()}
+        settings = settings.model_copy(update=stand_in)
+    # Each member of a union says what does not fit.
+    return settings, list(dict.fromkeys(Problem(prefix + shown(key), reason) for key, reason in problems))
 
 
 def top_level_keys() -> list[str]:
@@ -442,14 +443,43 @@ def _with_defaults(node: Compute, defaults: ComputeDefaults) -> Compute:
     return node.model_copy(update=said)
 
 
-def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -> Iterable[tuple[str, str]]:
+Found = Iterable[tuple[str, str]]
+
+
+def _unknown_keys(keys: Iterable[str], known: Collection[str], is_secret: Callable[[str], bool]) -> Found:
+    for key in keys:
+        if key not in known:
+            what = "neither a setting nor a secret that an option refers to" if is_secret(key) else "not a setting"
+            yield key, f"is {what}{nearest(key, known)}"
+
+
+def _misplaced_secrets(raw: Iterable[str], is_secret: Callable[[str], bool]) -> Found:
+    for key in raw:
+        if is_secret(key) and is_structured(key):
+            yield (
+                key,
+                "holds a `secure:` value inside an object, which Pulumi would store in plain. Make it a flat secret key and refer to it as {secret: KEY}",
+            )
+        elif is_secret(key):
+            yield (
+                key,
+                f"is a secret in the stack file, and would be stored in plain. Run `pulumi config set --plaintext {key}`",
+            )
+
+
+def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -> Found:
     for key in secrets:
-        if not is_secret(key):
+        if not is_secret(key) and key in (*SECRETS, *OPTIONAL_SECRETS):
             yield key, f"stands in the stack file in plain. Run `pulumi config set --secret {key}`"
     for key, what in SECRETS.items():
         if key not in secrets:
             yield key, f"is missing: the password {what}. Run `pulumi config set --secret {key}`"
     for key, value in secrets.items():
+        if key not in SECRETS and key not in OPTIONAL_SECRETS:
+            continue
+        if not value.strip():
+            yield key, f"cannot be used: the value is nothing but spaces. Run `pulumi config set --secret {key}`"
+            continue
         reason = unsupported(value) if key in _IN_NOVA_CONF else unprintable(value)
         # A private key has lines.
         if reason and not key.startswith("ssh"):
@@ -462,148 +492,86 @@ def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -
             )
 
 
+def _references(raw: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Keys of options, and the secret that each refers to. Also where something else is wrong."""
+    for key, _, _, value in options_in(raw):
+        secret = mapping(value).get("secret")
+        if isinstance(secret, str) and secret.strip() and len(value) == 1:
+            yield key, secret
+
+
 def _bad_references(
-    referenced: Iterable[str], secrets: Mapping[str, str], get: Callable[[str], str | None]
-) -> Iterable[tuple[str, str]]:
-    for key in sorted(referenced):
+    references: Iterable[tuple[str, str]], secrets: Mapping[str, str], get: Callable[[str], str | None]
+) -> Found:
+    for option, key in references:
         if key not in secrets:
-            state = "not set" if get(key) is None else "in plain"
-            yield "options", f"refers to the secret {key}, which is {state}. Run `pulumi config set --secret {key}`"
+            state = "in plain" if get(key) else "not set"
+            command = f"pulumi config set --secret {shlex.quote(shown(key))}"
+            yield option, f"refers to the secret {shown(key)}, which is {state}. Run `{command}`"
         elif reason := unsupported(secrets[key]):
             yield key, f"cannot be used in nova.conf: the value {reason}"
 
 
-def _from_text(text: str | None, *, structured: bool) -> Any:
-    if text is None or not structured:
+def _from_text(text: str, *, structured: bool) -> Any:
+    if not structured and not text.startswith(("{", "[")):
         return text
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text  # the type is wrong, and the model says so
+    except RecursionError:
+        return text
+    # The engine hands an object out as its JSON, also where a text is meant.
+    return value if structured or isinstance(value, dict | list) else text
 
 
-def _contradictions(settings: Settings) -> Iterable[tuple[str, str]]:
-    yield from _doubled_nodes(settings)
-    yield from _unknown_names(settings)
-    yield from _unsupported_options(settings.options)
-    yield from _first_controller(settings)
+# Of example networks (RFC 5737): where no node can be used, templates are rendered for these.
+_STAND_INS: Mapping[str, Any] = {
+    "controllers": [{"name": "controller", "address": "192.0.2.1"}],
+    "computes": [{"name": "compute", "address": "192.0.2.2"}],
+}
 
 
-def _first_controller(settings: Settings) -> Iterable[tuple[str, str]]:
-    first = settings.controllers[0]
-    if first.services and "nova-api" not in first.services:
-        yield (
-            "controllers[0].services",
-            "has no nova-api: whether a service works is asked through it, and the first controller is made before the others",
-        )
-    if first.on_unreachable == "leave":
-        yield (
-            "controllers[0].on_unreachable",
-            "cannot be leave: nova, the catalog and what was there before us are reached through the first controller. "
-            "If that machine is gone for good, take its resources out of the state with `pulumi state delete`",
-        )
-
-
-def _doubled_nodes(settings: Settings) -> Iterable[tuple[str, str]]:
-    nodes: list[tuple[str, Node]] = [(f"controllers[{i}]", node) for i, node in enumerate(settings.controllers)]
-    nodes += [(f"computes[{i}]", node) for i, node in enumerate(settings.computes)]
-    controllers = {name for node in settings.controllers for name in (node.name, node.address)}
-    seen: dict[str, str] = {}
-    for key, node in nodes:
-        if not isinstance(node, Controller) and controllers & {node.name, node.address}:
-            yield (
-                key,
-                f"puts nova-compute on {node.name}, where nova-conductor runs; the guide forbids both on one host",
-            )
-            continue
-        for attribute in ("name", "address"):
-            value = getattr(node, attribute)
-            if value in seen:
-                yield f"{key}.{attribute}", f"{value} is also that of {seen[value]}"
-            seen.setdefault(value, key)
-
-
-def _unknown_names(settings: Settings) -> Iterable[tuple[str, str]]:
-    names = {node.name for node in settings.nodes()}
-    for layers in ("options", "packages"):
-        for name in getattr(settings, layers).nodes:
-            if name not in names:
-                yield f"{layers}.nodes.{name}", f"names no node{_nearest(name, names)}"
-    known = set(release(settings.release).controller.services)
-    for index, controller in enumerate(settings.controllers):
-        for service in controller.services:
-            if service not in known:
-                yield (
-                    f"controllers[{index}].services",
-                    f"{service!r} is no service of a controller{_nearest(service, known)}",
-                )
-
-
-def _unsupported_options(layers: OptionLayers) -> Iterable[tuple[str, str]]:
-    for path, layer in _layers(layers):
-        for section, options in layer.items():
-            for option, value in options.items():
-                if (section, option) == ("DEFAULT", "host"):
-                    yield (
-                        f"{path}.{section}.{option}",
-                        "cannot be set: nova registers its services under it, and the stack knows a node by its name",
-                    )
-                reasons = [f"{name!r} {reason}" for name in (section, option) if (reason := unsupported_name(name))]
-                texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-                reasons += [f"the value {reason}" for text in texts if (reason := unsupported(text))]
-                for reason in reasons:
-                    yield f"{path}.{section}.{option}", reason
-
-
-def _layers(layers: OptionLayers) -> Iterable[tuple[str, Layer]]:
-    for name in ("all", "controller", "compute"):
-        yield f"options.{name}", getattr(layers, name)
-    for name, layer in layers.nodes.items():
-        yield f"options.nodes.{name}", layer
-
-
-def _referenced(raw: Any) -> set[str]:
-    # Of the raw options: who refers to what is known even when something else is wrong.
-    layers = _mapping(raw)
-    named = [layers.get(name) for name in ("all", "controller", "compute")]
-    values = [
-        value
-        for layer in [*named, *_mapping(layers.get("nodes")).values()]
-        for section in _mapping(layer).values()
-        for value in _mapping(section).values()
-    ]
-    keys = [value["secret"] for value in values if isinstance(value, Mapping) and set(value) == {"secret"}]
-    return {key for key in keys if isinstance(key, str) and key.strip()}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _validated(raw: Mapping[str, Any]) -> tuple[Settings, list[tuple[str, str]]]:
+    """The settings without what is wrong in them, and what that is."""
+    try:
+        return Settings.model_validate(raw), []
+    except ValidationError as error:
+        said = [(_path(each["loc"]), _sentence(each)) for each in error.errors(include_url=False)]
+        bad = {str(each["loc"][0]) for each in error.errors(include_url=False)}
+    usable = {key: value for key, value in raw.items() if key not in bad}
+    return Settings.model_validate({**usable, **{key: _STAND_INS[key] for key in bad & set(_STAND_INS)}}), said
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    # Which member of a union did not fit is of no use to the reader.
+    # Which member of a union did not fit is of no use to the reader, and that it was a key can be seen.
+    if location[0] == "options":
+        location = location[: 5 if location[1:2] == ("nodes",) else 4]
+    if location[-1] == "[key]":
+        location = location[:-1]
     path = ""
     for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part not in ("SecretReference", "str", "list[str]", "[key]"):
-            path += f".{part}" if path else str(part)
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     return path
 
 
 def _sentence(error: Any) -> str:
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        known = _known_keys(error["loc"])
-        return f"is not a setting{_nearest(str(error['loc'][-1]), known)}"
-    if kind == "missing":
-        return "is missing"
-    if kind == "too_short":
-        return f"is empty; it needs at least {error['ctx']['min_length']}"
-    if kind == "string_pattern_mismatch":
-        return f"{error['input']!r} does not fit {error['ctx']['pattern']}"
+    kind, location, given = error["type"], error["loc"], error["input"]
+    if location == ("release",):
+        return f"{quoted(given)} is no release that is known; known are {', '.join(sorted(RELEASES))}"
+    if location[0] == "options" and kind != "value_error" and len(location) > _OPTION_DEPTH:
+        return "must be a text, a number, true or false, a list of these, null, or {secret: KEY}"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return message[0].lower() + message[1:]
+    return {
+        "extra_forbidden": f"is not a setting{nearest(str(location[-1]), _known_keys(location))}",
+        "missing": "is missing",
+        "too_short": f"is empty; it needs at least {error.get('ctx', {}).get('min_length')}",
+        "string_pattern_mismatch": f"{quoted(given)} does not fit {error.get('ctx', {}).get('pattern')}",
+    }.get(kind, message[0].lower() + message[1:])
+
+
+# ("options", layer, section, option)
+_OPTION_DEPTH = 4
 
 
 def _known_keys(location: tuple[int | str, ...]) -> set[str]:
@@ -625,8 +593,3 @@ def _known_keys(location: tuple[int | str, ...]) -> set[str]:
         if model is None:
             return set()
     return {to_camel(name) if model is Settings else name for name in model.model_fields if name != "secrets"}
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

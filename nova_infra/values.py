@@ -6,6 +6,7 @@ Titles are how docs/settings.md calls them.
 from __future__ import annotations
 
 import ipaddress
+import math
 import posixpath
 import re
 from typing import Annotated, Any
@@ -15,9 +16,14 @@ import asyncssh
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .configuration import unprintable, unsupported
+from .mysql import SCHEMA_PRIVILEGES, normalized
+from .resources.endpoint import no_endpoint_url
 from .resources.node_packages import no_package_name, no_package_version
+from .wording import quoted
 
 _WEEK = 7 * 24 * 3600
+# The largest whole number up to which a double holds each one.
+_EXACT = 2**53
 
 
 def _not_empty(value: str) -> str:
@@ -32,35 +38,71 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _trimmed(value: str) -> str:
+    # MariaDB and Keystone compare names without the spaces at their ends.
+    if value != value.strip():
+        raise ValueError("begins or ends with a space")
+    return value
+
+
 def _carried(value: str) -> str:
     if reason := unsupported(value):
         raise ValueError(reason)
     return value
 
 
-def _address(value: str) -> str:
+def parsed_address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, or None of what is none. An IPv4 address in the form of IPv6 (`::ffff:10.0.0.11`) is the IPv4 address."""
     try:
-        ipaddress.ip_address(value)
+        address = ipaddress.ip_address(value)
     except ValueError:
-        raise ValueError(f"{value!r} is no IP address") from None
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _address(value: str) -> str:
+    if parsed_address(value) is None:
+        raise ValueError(f"{quoted(value)} is no IP address")
+    if "%" in value:
+        raise ValueError(f"{quoted(value)} has a zone, which means something on one machine only")
     return value
 
 
-def _is_host(value: str) -> bool:
+def _machine_address(value: str) -> str:
+    address = parsed_address(_address(value))
+    if address is not None and (address.is_unspecified or address.is_multicast or value == "255.255.255.255"):
+        raise ValueError(f"{quoted(value)} is no address of a machine")
+    return value
+
+
+def is_host(value: str) -> bool:
+    """Whether it is a host name or an address without a zone."""
+    labels = value.split(".")
     # An underscore is no part of a host name, but resolvers and containers have them.
-    if all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?", label) for label in value.split(".")):
-        return len(value) <= 253
-    try:
-        # A zone (fe80::1%eth0) has no place in a URL.
-        return "%" not in value and bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False
+    if all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", label) for label in labels):
+        # The resolver takes `10.0.0` or `0x7f` for an address.
+        as_number = re.fullmatch(r"[0-9]+|0[xX][0-9A-Fa-f]*", labels[-1])
+        return len(value) <= 253 and (not as_number or parsed_address(value) is not None)
+    # A zone (fe80::1%eth0) has no place in a URL.
+    return "%" not in value and parsed_address(value) is not None
 
 
 def _host(value: str) -> str:
-    if not _is_host(value):
-        raise ValueError(f"{value!r} is no host name and no IP address")
+    if not is_host(value):
+        raise ValueError(f"{quoted(value)} is no host name and no IP address")
     return value
+
+
+def is_port(value: Any) -> bool:
+    """Whether it is a whole number from 1 to 65535, or the text of one."""
+    digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return bool(re.fullmatch(r"[0-9]{1,5}", digits)) and 1 <= int(digits) <= 65535
+
+
+def _host_name(value: str) -> str:
+    if parsed_address(value) is not None:
+        raise ValueError(f"{quoted(value)} is an address; a node is known by its host name")
+    return _host(value)
 
 
 def split_host(value: str) -> tuple[str, str]:
@@ -68,14 +110,14 @@ def split_host(value: str) -> tuple[str, str]:
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", value, re.DOTALL)
     if bracketed:
         host, port = bracketed[1], bracketed[2]
-        right = ":" in host and _is_host(host)
+        right = ":" in host and is_host(host)
     else:
         host, _, port = value.rpartition(":") if value.count(":") == 1 else (value, "", None)
-        right = _is_host(host)
+        right = is_host(host)
     if not right:
-        raise ValueError(f"{value!r} is no host name and no IP address, with :PORT or without")
-    if port is not None and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
-        raise ValueError(f"the port of {value!r} is no number from 1 to 65535")
+        raise ValueError(f"{quoted(value)} is no host name and no IP address, with :PORT or without")
+    if port is not None and not is_port(port):
+        raise ValueError(f"the port of {quoted(value)} is no number from 1 to 65535")
     return host, port or ""
 
 
@@ -101,23 +143,52 @@ def _url(value: str) -> str:
         raise ValueError("holds a space or a control character, which a URL cannot carry")
     if "@" in value:
         raise ValueError("holds a login; passwords are secret keys of their own")
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is no URL: it needs http:// or https:// and a host")
-    if not _is_host(parts.hostname):
-        raise ValueError(f"{parts.hostname!r} is no host name and no IP address")
     try:
-        parts.port  # noqa: B018 - it is read to be checked
+        parts = urlsplit(value)
     except ValueError:
-        raise ValueError(f"the port of {value!r} is no number from 0 to 65535") from None
+        raise ValueError(f"{quoted(value)} is no URL: what stands in brackets is no IPv6 address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{quoted(value)} is no URL: it needs http:// or https:// and a host")
+    if parts.netloc.count(":") > 1 and not parts.netloc.startswith("["):
+        raise ValueError(f"{quoted(value)} is no URL: an IPv6 address stands in brackets")
+    split_host(parts.netloc)
     return _carried(value)
+
+
+def _endpoint_url(value: str) -> str:
+    if reason := no_endpoint_url(value):
+        raise ValueError(reason)
+    return value
+
+
+def _absolute_path(value: str) -> str:
+    if not value.startswith("/") or "\t" in value:
+        raise ValueError(f"{quoted(value)} is no absolute path")
+    return value
+
+
+def _schema_name(value: str) -> str:
+    if value.lower() in ("mysql", "information_schema", "performance_schema", "sys"):
+        raise ValueError(f"{value} is a schema of MariaDB's own")
+    return value
+
+
+def _privilege(value: str) -> str:
+    for name in normalized([value]):
+        if name not in SCHEMA_PRIVILEGES:
+            raise ValueError(
+                f"{quoted(value)} is no privilege on a schema; those are {', '.join(sorted(SCHEMA_PRIVILEGES))}"
+            )
+    return value
 
 
 def _shell_file(value: str) -> str:
     if not value:
         return value
+    if "\t" in value:
+        raise ValueError("holds a tab")
     if not value.startswith("/") or not value.endswith(".sh") or posixpath.normpath(value) != value:
-        raise ValueError(f"{value!r} is no absolute path of a file that ends in .sh")
+        raise ValueError(f"{quoted(value)} is no absolute path of a file that ends in .sh")
     return value
 
 
@@ -136,8 +207,13 @@ def _package_version(value: str) -> str:
 def _text(value: Any) -> Any:
     # YAML reads `true` and `1` as what they look like; a nova.conf holds text.
     if isinstance(value, bool | int | float):
+        # The engine keeps a number in 64 bits, and rounds what does not fit.
+        if not math.isfinite(value) or abs(value) > _EXACT:
+            raise ValueError("is a number that Pulumi rounds. Put it in quotes")
         return str(value)
     if isinstance(value, list):
+        if not value:
+            raise ValueError("is an empty list; null removes an option")
         return [_text(each) for each in value]
     return value
 
@@ -151,13 +227,19 @@ class SecretReference(BaseModel):
 
 # A title is what docs/settings.md calls the type.
 Text = Annotated[str, AfterValidator(_one_line)]
-Name = Annotated[str, AfterValidator(_not_empty), AfterValidator(_one_line)]
-OptionText = Annotated[str, AfterValidator(_carried)]
-OptionName = Annotated[str, AfterValidator(_not_empty), AfterValidator(_carried)]
+NameOrNone = Annotated[str, AfterValidator(_one_line), AfterValidator(_trimmed)]
+Name = Annotated[str, AfterValidator(_not_empty), AfterValidator(_one_line), AfterValidator(_trimmed)]
+OptionText = Annotated[str, AfterValidator(_carried), AfterValidator(_trimmed)]
+OptionName = Annotated[str, AfterValidator(_not_empty), AfterValidator(_carried), AfterValidator(_trimmed)]
 Address = Annotated[str, Field(title="IP address"), AfterValidator(_address)]
+MachineAddress = Annotated[str, Field(title="IP address"), AfterValidator(_machine_address)]
 AddressOrNone = Annotated[
     str, Field(title="IP address, or empty"), AfterValidator(lambda value: value and _address(value))
 ]
+MachineAddressOrNone = Annotated[
+    str, Field(title="IP address, or empty"), AfterValidator(lambda value: value and _machine_address(value))
+]
+HostName = Annotated[str, Field(title="host name"), AfterValidator(_host_name)]
 Host = Annotated[str, Field(title="host name or address"), AfterValidator(_host)]
 HostOrNone = Annotated[
     str, Field(title="host name or address, or empty"), AfterValidator(lambda value: value and _host(value))
@@ -165,11 +247,21 @@ HostOrNone = Annotated[
 HostKey = Annotated[str, Field(title="public key, or empty"), AfterValidator(_one_line), AfterValidator(_host_key)]
 HostAndPort = Annotated[str, Field(title="`host` or `host:port`"), AfterValidator(_host_and_port)]
 # SQLAlchemy does not decode the schema's name in a URL: it must need no quoting.
-SchemaName = Annotated[str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
+SchemaName = Annotated[
+    str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$"), AfterValidator(_schema_name)
+]
 ClientHost = Annotated[str, Field(title="hosts in lower case, `%` and `_` as in GRANT", pattern=r"^[a-z0-9._%:/-]+$")]
-Privilege = Annotated[str, Field(title="privileges", pattern=r"^[A-Z][A-Z ]*$")]
+Privilege = Annotated[str, Field(title="privileges", pattern=r"^[A-Z][A-Z ]*$"), AfterValidator(_privilege)]
 Word = Annotated[str, Field(title="letters, digits, `_`", pattern=r"^[A-Za-z0-9_]+$")]
+AbsolutePath = Annotated[
+    str,
+    Field(title="absolute path"),
+    AfterValidator(_one_line),
+    AfterValidator(_absolute_path),
+    AfterValidator(_trimmed),
+]
 URL = Annotated[str, Field(title="URL"), AfterValidator(_url)]
+EndpointURL = Annotated[str, Field(title="URL"), AfterValidator(_url), AfterValidator(_endpoint_url)]
 ShellFile = Annotated[
     str, Field(title="absolute path, ends in `.sh`"), AfterValidator(_one_line), AfterValidator(_shell_file)
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,11 @@ from .catalog_record import CatalogRecord
 from .lifecycle import Resource, State, known_text, required_text
 
 _URLS = ("public_url", "internal_url", "admin_url")
+# What Keystone puts into the URL of an endpoint (keystone/catalog/core.py and WHITELISTED_PROPERTIES, Juno).
+_REPLACED = (
+    *("tenant_id", "user_id", "compute_host", "compute_port"),
+    *("admin_bind_host", "admin_endpoint", "admin_port", "public_bind_host", "public_endpoint", "public_port"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,14 @@ class EndpointArgs:
     public_url: pulumi.Input[str]
     internal_url: pulumi.Input[str]
     admin_url: pulumi.Input[str]
+
+
+def no_endpoint_url(url: str) -> str:
+    """Why Keystone could not hand out `url`, or an empty string. One that it cannot format takes the whole catalog down."""
+    rest = re.sub(rf"%%|[%$]\(({'|'.join(_REPLACED)})\)s", "", url)
+    if "%" in rest or "$(" in rest:
+        return f"holds a `%` or `$(` that Keystone cannot replace: it knows {', '.join(f'%({each})s' for each in _REPLACED)}; a percent sign is %%"
+    return ""
 
 
 class EndpointLifecycle(CatalogRecord[EndpointRecord]):
@@ -47,6 +61,8 @@ class EndpointLifecycle(CatalogRecord[EndpointRecord]):
             url = known_text(wanted, key)
             if url is not None and not url.startswith(("http://", "https://")):
                 problems.append(Problem(key, f"is {url!r}, which does not begin with http:// or https://"))
+            elif url is not None and (reason := no_endpoint_url(url)):
+                problems.append(Problem(key, reason))
         return problems
 
     def _service_id(self, state: State) -> str:

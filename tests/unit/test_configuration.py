@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oslo_config import cfg
 
-from nova_infra.configuration import Value, encode, merge, read_options, render_template, write_options
+from nova_infra.configuration import Value, encode, merge, read_options, write_options
 from nova_infra.errors import UnreadableFile, UnsupportedValue
 
 NEWLINES = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
@@ -233,53 +232,3 @@ def test_merging_never_leaves_none_nor_an_empty_section_nor_changes_a_layer(
         for option, value in options.items():
             said = [each[section][option] for each in (first, second, third) if option in each.get(section, {})]
             assert value == said[-1] is not None
-
-
-# ------------------------------------------------------------ templates
-
-
-def jinja(names: Mapping[str, str]) -> Any:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
-    return lambda source: environment.from_string(source).render(names)
-
-
-def test_a_template_is_parsed_first_and_each_value_rendered_alone(tmp_path: Path) -> None:
-    template = tmp_path / "nova.conf"
-    template.write_text("# {{ not rendered }}\n[DEFAULT]\nmy_ip = {{ ip }}\n[glance]\nhost = {{ name }}\n")
-    # A value that looks like lines of the file stays one value.
-    names = {"ip": "10.0.0.11", "name": "x\n[DEFAULT]\ny = z"}
-    assert render_template(template, jinja(names)) == {
-        "DEFAULT": {"my_ip": "10.0.0.11"},
-        "glance": {"host": "x\n[DEFAULT]\ny = z"},
-    }
-
-
-@pytest.mark.parametrize("broken", ["{{ nope }}", "{{ unclosed", "{% if %}"])
-@pytest.mark.parametrize("separator", [" = ", ": "])
-def test_a_template_that_does_not_render_is_named_with_file_line_and_option(
-    tmp_path: Path, broken: str, separator: str
-) -> None:
-    template = tmp_path / "nova.conf"
-    template.write_text(f"# heading\n\n[DEFAULT]\nhost{separator}x\n\n[glance]\n# host\nhost{separator}{broken}\n")
-    with pytest.raises(UnreadableFile) as error:
-        render_template(template, jinja({}))
-    assert f"{template}, line 8" in str(error.value)
-    assert "[glance] host" in str(error.value)
-
-
-def test_a_template_that_does_not_parse_is_named_with_file_and_line(tmp_path: Path) -> None:
-    template = tmp_path / "nova.conf"
-    template.write_text("[DEFAULT]\n\nno value\n")
-    with pytest.raises(UnreadableFile, match=rf"{template}, line 3"):
-        render_template(template, jinja({}))
-
-
-def test_an_option_given_twice_in_a_template_is_given_twice_or_refused_by_its_line(tmp_path: Path) -> None:
-    template = tmp_path / "nova.conf"
-    template.write_text("[DEFAULT]\nflagfile = a\nflagfile = b\n")
-    try:
-        rendered = render_template(template, jinja({}))
-    except UnreadableFile as error:
-        assert "line 3" in str(error)  # noqa: PT017
-    else:
-        assert rendered == {"DEFAULT": {"flagfile": ["a", "b"]}}

@@ -28,7 +28,7 @@ import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
 from nova_infra.compute import Compute, Server
-from nova_infra.configuration import encode, read_options, render_template, unsupported, write_options
+from nova_infra.configuration import encode, read_options, unsupported, write_options
 from nova_infra.errors import InvalidSettings, NoConnection, NovaInfraError, Problem
 from nova_infra.identity import Identity
 from nova_infra.releases import release
@@ -46,6 +46,7 @@ from nova_infra.resources.keystone_user import KeystoneUserLifecycle
 from nova_infra.resources.node_packages import NodePackagesLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle
 from nova_infra.settings import parse
+from nova_infra.templates import render_options, render_variables
 
 from .nodes import NOVA_CONF, Machine, facts_of_case
 from .servers import Node, Reached, Unreachable
@@ -75,7 +76,7 @@ NAMES = {each.__name__ for each in classes(NovaInfraError)} | {"Problem", "Check
 # What is raised besides, and never reaches anybody as it is.
 INNER = {
     "values": {"ValueError"},  # pydantic makes a problem of it
-    "options": {"TemplateRuntimeError"},  # becomes an UnreadableFile with the line
+    "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
     "remote.connection": {
         "Unreachable",
         "?",
@@ -502,33 +503,45 @@ def a_value_has_a_backslash(_stage: Stage) -> None:
     encode(f"{SECRET}\\$")
 
 
-@case("template, line 3: [DEFAULT] verbose", do="gives each option once")
+@case("template: line 3: [DEFAULT] verbose", do="gives each option once")
 def a_template_gives_an_option_twice(stage: Stage) -> None:
-    render_template(stage.file("[DEFAULT]\nverbose = True\nverbose = False\n"), str)
+    render_options(stage.file("[DEFAULT]\nverbose = True\nverbose = False\n"), str)
+
+
+@case("controller/nova.conf: cannot be read", "compute/nova.conf: cannot be read", do="No such file")
+def a_deployment_has_no_templates(stage: Stage) -> Any:
+    stage.patch.setattr(options, "templates_directory", lambda _release: stage.folder)
+    return refusal(lambda: nova_infra.NovaDeployment("nova", parsed()))
+
+
+@case("nova:novaPassword: is missing", "controller/nova.conf: cannot be read", do="pulumi config set --secret")
+def a_stack_has_neither_settings_nor_templates(stage: Stage) -> Any:
+    stage.patch.setattr(options, "templates_directory", lambda _release: stage.folder)
+    return refusal(lambda: nova_infra.load_settings(pulumi.Config("nova")))
 
 
 def rendered_with(stage: Stage, source: str) -> None:
     settings = parsed({}, {"rabbitPassword": SECRET})
-    render = options._Rendering(settings, settings.controllers[0]).value
-    render_template(stage.file(f"[DEFAULT]\nverbose = {source}\n"), render)
+    render = functools.partial(options._Rendering(settings, settings.controllers[0]).value, unsupported=unsupported)
+    render_options(stage.file(f"[DEFAULT]\nverbose = {source}\n"), render)
 
 
-@case("template, line 2: [DEFAULT] verbose", "nosuch", do="")
+@case("template: line 2: [DEFAULT] verbose", "nosuch", do="")
 def a_template_names_what_there_is_not(stage: Stage) -> None:
     rendered_with(stage, "{{ nosuch }}")
 
 
-@case("template, line 2: [DEFAULT] verbose", do="")
+@case("template: line 2: [DEFAULT] verbose", do="")
 def a_template_has_a_bad_expression(stage: Stage) -> None:
     rendered_with(stage, "{{ secret('rabbitPassword' }}")
 
 
-@case("template, line 2: [DEFAULT] verbose", "there is no secret nosuch", do="")
+@case("template: line 2: [DEFAULT] verbose", "there is no secret nosuch", do="")
 def a_template_names_no_secret(stage: Stage) -> None:
     rendered_with(stage, "{{ secret('nosuch') }}")
 
 
-@case("template, line 2: [DEFAULT] verbose", do="omit must be all of a value")
+@case("template: line 2: [DEFAULT] verbose", do="omit must be all of a value")
 def a_template_omits_a_part(stage: Stage) -> None:
     rendered_with(stage, "x{{ omit }}")
 
@@ -558,16 +571,14 @@ def a_variable_has_several_values(_stage: Stage) -> None:
     openrc.write_variables({"export": {"OS_PASSWORD": [SECRET, SECRET]}})
 
 
-@case("template, line 1", do="export NAME=value")
+@case("template: line 1", do="export NAME=value")
 def a_template_line_is_no_variable(stage: Stage) -> None:
-    openrc.render_variables(stage.file("OS_PASSWORD=1\n"), str)
+    render_variables(stage.file("OS_PASSWORD=1\n"), str)
 
 
-@case("template, line 1: OS_PASSWORD", do="")
+@case("template: line 1: OS_PASSWORD", do="")
 def a_template_of_variables_does_not_render(stage: Stage) -> None:
-    settings = parsed()
-    render = options._Rendering(settings, settings.controllers[0]).value
-    openrc.render_variables(stage.file("export OS_PASSWORD={{ nosuch }}\n"), render)
+    render_variables(stage.file("export OS_PASSWORD={{ 1/0 }}\n"), lambda _source: str(1 // 0))
 
 
 # Inputs: each is refused by its key.
@@ -583,9 +594,25 @@ def a_deadline_is_no_number(_stage: Stage) -> None:
     Access(lambda key: "soon" if key == "deadlines_dump" else "").deadline("dump")
 
 
-@case("[DEFAULT] verbose", do="")
-def a_rendered_value_cannot_be_carried(_stage: Stage) -> None:
-    options._revealed({"DEFAULT": {"verbose": options._Plain(f"{SECRET}\n", secret=True)}}, unsupported)
+@case("template: line 2: [DEFAULT] verbose", "newline", do="")
+def a_rendered_value_cannot_be_carried(stage: Stage) -> None:
+    rendered_with(stage, "{{ secret('rabbitPassword') + '\\n' }}")
+
+
+@case(*(f"template: line {number}: " for number in (1, 3, 5, 6, 7, 8)), do="ends with `]`")
+def a_template_does_not_parse(stage: Stage) -> None:
+    render_options(stage.file(f"early = 1\n\n  {SECRET}\n[a]\n{SECRET}\n= {SECRET}\n[b\n[]\n"), str)
+
+
+@case("none.conf", do="No such file")
+def a_template_is_not_there(stage: Stage) -> None:
+    render_options(stage.folder / "none.conf", str)
+
+
+@case("template: line 2: ", do="no UTF-8")
+def a_template_is_no_text(stage: Stage) -> None:
+    (stage.folder / "template").write_bytes(b"[a]\n\xff")
+    render_options(stage.folder / "template", str)
 
 
 @case("p.connection.hostKey", "p.connection.proxy", do="leave it out")
@@ -639,6 +666,11 @@ def an_endpoint_has_no_url(_stage: Stage) -> Any:
     return checked(EndpointLifecycle, {**ENDPOINT, "public_url": "controller:8774"})
 
 
+@case("public_url", do="a percent sign is %%")
+def an_endpoint_has_a_url_that_keystone_cannot_format(_stage: Stage) -> Any:
+    return checked(EndpointLifecycle, {**ENDPOINT, "public_url": "http://controller:8774/%(project)s"})
+
+
 @case("roles", do="")
 def a_user_has_no_role(_stage: Stage) -> Any:
     return checked(KeystoneUserLifecycle, {**USER, "roles": []})
@@ -689,7 +721,7 @@ def a_database_password_is_not_carried(_stage: Stage) -> None:
     parsed({}, {"novaDatabasePassword": f"{SECRET}ü"})
 
 
-@case("nova:adminPassword", "nova:options", do="pulumi config set --secret")
+@case("nova:adminPassword", "nova:options.all.DEFAULT.a", do="pulumi config set --secret")
 def passwords_are_in_plain(_stage: Stage) -> None:
     option = {"all": {"DEFAULT": {"a": {"secret": "mine"}}}}
     texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS, "mine": SECRET, "options": json.dumps(option)}
@@ -700,6 +732,12 @@ def passwords_are_in_plain(_stage: Stage) -> None:
 @case("nova:database", do="Make it a flat secret key")
 def a_secret_is_inside_an_object(_stage: Stage) -> None:
     parsed({}, {"database": json.dumps({"user": SECRET})})
+
+
+@case("nova:adminPassword", "nova:region", do="pulumi config set --plaintext region")
+def a_secret_is_blank_and_another_is_none(_stage: Stage) -> None:
+    texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS, "adminPassword": "  ", "region": SECRET}
+    parse(texts.get, keys=list(texts), is_secret=lambda key: key == "region" or key in PASSWORDS)
 
 
 @case("nova:mine", "nova:yours", do="")
@@ -801,7 +839,8 @@ def test_a_message_is_sentences_and_a_problem_goes_on_from_its_key(
 
 def test_every_place_that_makes_a_message_has_a_case(outcome: Callable[[str], Outcome]) -> None:
     reached = {each.place for name in CASES for each in outcome(name).messages}
-    assert sorted(text for place, text in places().items() if place not in reached) == []
+    missing = sorted(text for place, text in places().items() if place not in reached)
+    assert missing == [], "\n".join(missing)
 
 
 def test_nothing_else_is_raised() -> None:
@@ -824,11 +863,11 @@ def test_every_reason_that_a_message_takes_up_is_rendered_by_a_case(outcome: Cal
         if text != "f'{raw} (a reference)'"  # a value as it is shown, and no message
         and not re.search(pattern, rendered)
     ]
-    assert unseen == []
+    assert unseen == [], "\n".join(unseen)
 
 
 # The modules whose functions return or raise the reasons of problems.
-GIVE_REASONS = ("values", "settings", "configuration", "openrc", "options")
+GIVE_REASONS = ("values", "settings", "contradictions", "configuration", "openrc", "options", "templates")
 
 
 def reasons(tree: ast.Module, *, returned: bool) -> Iterator[tuple[str, str]]:

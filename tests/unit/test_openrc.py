@@ -6,13 +6,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_infra.errors import UnreadableFile, UnsupportedValue
-from nova_infra.openrc import read_variables, render_variables, unsupported, write_variables
+from nova_infra.openrc import read_variables, unsupported, write_variables
 
 carried = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\0"))
 
@@ -123,27 +122,3 @@ def test_a_line_that_is_no_export_of_a_literal_value_is_named_by_its_number_and_
 
 def test_a_file_without_variables_exports_nothing() -> None:
     assert read_variables("# nothing\n", "file") == {"export": {}}
-
-
-# ------------------------------------------------------------ templates
-
-
-def rendered(template: Path, **names: Any) -> dict[str, Any]:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
-    return render_variables(template, lambda source: environment.from_string(source).render(names) or None)
-
-
-def test_each_value_of_a_template_is_rendered_alone(tmp_path: Path) -> None:
-    template = tmp_path / "openrc.sh"
-    template.write_text("# {{ not rendered }}\n\nexport A={{ it['a'] }}\nexport B=x {{ it.b }}\nexport C={{ it.c }}\n")
-    values = {"a": "1\nexport B=2", "b": "'y'", "c": ""}
-    # The third renders to nothing, which this `rendered` makes None: it is left out.
-    assert rendered(template, it=values) == {"export": {"A": "1\nexport B=2", "B": "x 'y'"}}
-
-
-@pytest.mark.parametrize("line", ["export A={{ nope }}", "export A={{ unclosed", "A={{ it }}"])
-def test_a_template_that_does_not_render_is_named_with_file_and_line(tmp_path: Path, line: str) -> None:
-    template = tmp_path / "openrc.sh"
-    template.write_text(f"# heading\n{line}\n")
-    with pytest.raises(UnreadableFile, match=rf"{template}, line 2"):
-        rendered(template)

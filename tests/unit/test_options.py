@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from oslo_config import cfg
 from oslo_utils import netutils
 
-from nova_infra.configuration import write_options
+from nova_infra.configuration import unsupported, write_options
 from nova_infra.errors import InvalidSettings
-from nova_infra.options import _Rendering, node_options, templates_directory
+from nova_infra.options import _Rendering, options_of_nodes, templates_directory
 from nova_infra.releases import release
 from nova_infra.releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
 from nova_infra.values import split_host
@@ -68,9 +68,7 @@ def made(node: str = "controller", values: dict[str, Any] | None = None, secrets
 
     async def resolve() -> Any:
         settings = parsed(values, secrets)
-        machine = next(each for each in settings.nodes() if each.name == node)
-        role = JUNO.controller if machine in settings.controllers else JUNO.compute
-        files = node_options(settings, machine, role)
+        files = options_of_nodes(settings)[node]
         plain: dict[str, Any] = {}
         hidden = set()
         for path, sections in files.items():
@@ -195,12 +193,12 @@ def test_a_list_stays_a_list() -> None:
     assert files[NOVA_CONF]["DEFAULT"]["filter"] == ["a", "b"]
 
 
-def test_a_value_that_the_file_cannot_carry_is_refused_by_section_and_option() -> None:
-    # The settings refuse such a value by its key; this is for one that somebody has put together.
+def test_a_value_that_the_file_cannot_carry_is_refused_by_the_line_of_the_template() -> None:
+    # The settings refuse such a value by its key; this is for one that somebody, or a template, has put together.
     settings = parsed()
     image = settings.image.model_copy(update={"host": "two\nlines"})
-    with pytest.raises(InvalidSettings, match=r"\[glance\] host: .*newline"):
-        node_options(settings.model_copy(update={"image": image}), settings.controllers[0], JUNO.controller)
+    with pytest.raises(InvalidSettings, match=r"nova.conf: line \d+: \[glance\] host .*newline"):
+        options_of_nodes(settings.model_copy(update={"image": image}))
 
 
 @pytest.mark.parametrize("role", [JUNO.controller, JUNO.compute], ids=["controller", "compute"])
@@ -284,9 +282,9 @@ def test_a_node_says_where_its_consoles_are() -> None:
 
 def test_omit_is_all_of_a_value_or_an_error() -> None:
     rendering = _Rendering(parsed(), parsed().controllers[0])
-    assert rendering.value("{{ message_queue.user or omit }}") is None
+    assert rendering.value("{{ message_queue.user or omit }}", unsupported=unsupported) is None
     with pytest.raises(jinja2.TemplateError, match="omit"):
-        rendering.value("before {{ omit }}")
+        rendering.value("before {{ omit }}", unsupported=unsupported)
 
 
 # ------------------------------------------------------------ admin-openrc.sh

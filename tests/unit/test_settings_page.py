@@ -130,19 +130,17 @@ def test_the_engine_knows_every_key_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("key", sorted(FIELDS))
-def test_the_engine_has_the_type_default_and_description_of_the_model(key: str) -> None:
+def test_the_engine_has_the_default_and_description_of_the_model_and_leaves_types_to_it(key: str) -> None:
     field, declared = FIELDS[key], DECLARED[key]
+    # With a type the engine ends at the first value that has another one, and the other problems stay unsaid.
+    assert set(declared) == {"default", "description"}
     if isinstance(field.default, BaseModel):
-        assert (declared["type"], declared["default"]) == ("object", {})
+        assert declared["default"] == {}
         assert type(field.default).model_validate({}) == field.default
         assert declared["description"] == str(type(field.default).__doc__).strip().split("\n\n")[0].replace("\n", " ")
-    elif key in ("controllers", "computes"):
-        assert (declared["type"], declared["items"], declared["default"]) == ("array", {"type": "object"}, [])
-        assert declared["description"] == field.description
     else:
-        types = {"integer": int, "string": str}
-        assert type(field.default) is types[declared["type"]]
-        assert (declared["default"], declared["description"]) == (field.default, field.description)
+        default = [] if key in ("controllers", "computes") else field.default
+        assert (declared["default"], declared["description"]) == (default, field.description)
 
 
 @pytest.mark.parametrize("key", sorted(ALL_SECRETS))

@@ -1,0 +1,214 @@
+"""What is wrong between settings, each of which may be fine: two nodes at one place, names of nothing, options that no file carries.
+
+All problems of a stack are said at once. So this looks at the configuration as it was written, of which any part may be missing
+or of another type: the models of nova_infra/settings.py say that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .configuration import as_list, unsupported, unsupported_name
+from .releases import Release
+from .values import is_host, is_port, parsed_address
+from .wording import nearest, quoted
+
+Raw = Mapping[str, Any]
+Found = Iterator[tuple[str, str]]
+SSH_PORT = 22
+
+
+def contradictions(raw: Raw, release: Release) -> Found:
+    """Keys and what is wrong with them. `raw` is the configuration, objects as `json.loads` makes them."""
+    nodes = list(_nodes(raw))
+    yield from _doubled_nodes(nodes)
+    yield from _unknown_nodes(raw, nodes)
+    yield from _services(raw, release)
+    yield from _first_controller(raw)
+    yield from _options(raw, release)
+    yield from _administrators(raw)
+
+
+def layers_in(options: Any) -> Iterator[tuple[str, Any]]:
+    """The layers of options with their keys; a layer may be anything."""
+    for name, layer in mapping(options).items():
+        if name == "nodes":
+            for node, own in mapping(layer).items():
+                yield f"options.nodes.{node}", own
+        elif name in ("all", "controller", "compute"):
+            yield f"options.{name}", layer
+
+
+def options_in(raw: Raw) -> Iterator[tuple[str, str, str, Any]]:
+    """The options of all layers: key, section, option, value."""
+    for path, layer in layers_in(raw.get("options")):
+        for section, options in mapping(layer).items():
+            for option, value in mapping(options).items():
+                yield f"{path}.{section}.{option}", section, option, value
+
+
+def mapping(value: Any) -> Raw:
+    """The value, or nothing where it is no mapping."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+# ------------------------------------------------------------ nodes
+
+
+@dataclass(frozen=True)
+class _Node:
+    """What a node says, as far as it can be understood; what cannot is None."""
+
+    key: str
+    name: str | None
+    address: str | None
+    host: str | None
+    port: int | None
+
+    @property
+    def controls(self) -> bool:
+        return self.key.startswith("controllers")
+
+    def marks(self) -> dict[str, tuple[str, str]]:
+        """By which it is told from others: attribute -> (in the one form of all, as it was written)."""
+        marks = {}
+        if self.name is not None:
+            # Neither the name service nor MariaDB's collation tells upper from lower case.
+            marks["name"] = (f"name {self.name.lower()}", self.name)
+        if self.address is not None:
+            marks["address"] = (f"address {parsed_address(self.address)}", self.address)
+        if self.host is not None and self.port is not None:
+            place = f"{parsed_address(self.host) or self.host.lower()} port {self.port}"
+            marks["host"] = (f"host {place}", f"{self.host} port {self.port}")
+        return marks
+
+
+def _nodes(raw: Raw) -> Iterator[_Node]:
+    defaults = mapping(raw.get("computeDefaults"))
+    for role in ("controllers", "computes"):
+        for index, said in enumerate(_items(raw.get(role))):
+            node = mapping(said)
+            name, address, host = node.get("name"), node.get("address"), node.get("host") or node.get("address")
+            port = node.get("port", defaults.get("port", SSH_PORT) if role == "computes" else SSH_PORT)
+            yield _Node(
+                f"{role}[{index}]",
+                name if isinstance(name, str) and is_host(name) else None,
+                address if isinstance(address, str) and parsed_address(address) else None,
+                host if isinstance(host, str) and is_host(host) else None,
+                int(port) if is_port(port) else None,
+            )
+
+
+def _doubled_nodes(nodes: Iterable[_Node]) -> Found:
+    seen: dict[str, tuple[_Node, str]] = {}
+    for node in nodes:
+        doubled = [(attribute, text, seen[mark]) for attribute, (mark, text) in node.marks().items() if mark in seen]
+        control = next((other for _, _, (other, _) in doubled if other.controls and not node.controls), None)
+        if control is not None:
+            yield (
+                node.key,
+                f"puts nova-compute on {node.name or node.address}, where nova-conductor runs ({control.key}); the guide forbids both on one host",
+            )
+        else:
+            yield from _doubled(node, doubled)
+        for mark, text in node.marks().values():
+            seen.setdefault(mark, (node, text))
+
+
+def _doubled(node: _Node, doubled: list[tuple[str, str, tuple[_Node, str]]]) -> Found:
+    for attribute, text, (other, before) in doubled:
+        if attribute == "host":
+            # Who has the same address is reached at the same place, and has been told so.
+            if len(doubled) == 1:
+                yield f"{node.key}.host", f"is where SSH reaches {other.key} too ({text})"
+        elif text == before:
+            yield f"{node.key}.{attribute}", f"{text} is also that of {other.key}"
+        else:
+            yield f"{node.key}.{attribute}", f"is {text}, another way to write {before}, which is that of {other.key}"
+
+
+def _unknown_nodes(raw: Raw, nodes: Iterable[_Node]) -> Found:
+    names = {node.name for node in nodes if node.name is not None}
+    for layers in ("options", "packages"):
+        for name in mapping(mapping(raw.get(layers)).get("nodes")):
+            if name not in names:
+                yield f"{layers}.nodes.{name}", f"names no node{nearest(name, names)}"
+
+
+# ------------------------------------------------------------ controllers
+
+
+def _services(raw: Raw, release: Release) -> Found:
+    known = set(release.controller.services)
+    for index, controller in enumerate(_items(raw.get("controllers"))):
+        services = [each for each in _items(mapping(controller).get("services")) if isinstance(each, str)]
+        for service in dict.fromkeys(services):
+            key = f"controllers[{index}].services"
+            if service not in known:
+                yield key, f"{quoted(service)} is no service of a controller{nearest(service, known)}"
+            elif services.count(service) > 1:
+                yield key, f"{service} is named more than once"
+
+
+def _first_controller(raw: Raw) -> Found:
+    first = mapping(next(iter(_items(raw.get("controllers"))), None))
+    services = _items(first.get("services"))
+    if services and "nova-api" not in services:
+        yield (
+            "controllers[0].services",
+            "has no nova-api: whether a service works is asked through it, and the first controller is made before the others",
+        )
+    if first.get("on_unreachable") == "leave":
+        yield (
+            "controllers[0].on_unreachable",
+            "cannot be leave: nova, the catalog and what was there before us are reached through the first controller. "
+            "If that machine is gone for good, take its resources out of the state with `pulumi state delete`",
+        )
+
+
+# ------------------------------------------------------------ options
+
+
+def _options(raw: Raw, release: Release) -> Found:
+    for key, section, option, value in options_in(raw):
+        if section != "DEFAULT" and section.upper() == "DEFAULT":
+            yield key, f"nova takes the section {section} for another one; did you mean DEFAULT?"
+        if (section, option) == ("DEFAULT", "host"):
+            yield key, "cannot be set: nova registers its services under it, and the stack knows a node by its name"
+        for name in (section, option):
+            if reason := unsupported_name(name):
+                yield key, f"{quoted(name)} {reason}"
+        for text in as_list(value):
+            if isinstance(text, str) and (reason := unsupported(text)):
+                yield key, f"the value {reason}"
+        if section == "DEFAULT" and value is not None and (reason := _no_place(option, value, release)):
+            yield key, reason
+
+
+def _no_place(option: str, value: Any, release: Release) -> str:
+    """Why a service that is asked at a port could not be found there, or an empty string."""
+    if option in {port.number_option for port in release.ports.values()} and not is_port(value):
+        return f"must be a port from 1 to 65535, as {option} says where a service is asked whether it works"
+    hosts = {port.host_option for port in release.ports.values()}
+    if option in hosts and not (isinstance(value, str) and is_host(value)):
+        return f"must be a host name or an address, as {option} says where a service is asked whether it works"
+    return ""
+
+
+# ------------------------------------------------------------ administrators
+
+
+def _administrators(raw: Raw) -> Found:
+    database, identity = mapping(raw.get("database")), mapping(raw.get("identity"))
+    if database.get("user", "nova") == database.get("admin_user", "root"):
+        yield "database.user", "is also database.admin_user: its password would become novaDatabasePassword"
+    user, administrator = identity.get("user", "nova"), identity.get("admin_user", "admin")
+    # Keystone's names are compared by MariaDB.
+    if isinstance(user, str) and isinstance(administrator, str) and user.lower() == administrator.lower():
+        yield "identity.user", "is also identity.admin_user: its password would become novaPassword"

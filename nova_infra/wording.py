@@ -1,0 +1,28 @@
+"""How messages write what a user has written: on one line, not too long, with nothing that a terminal obeys."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+LONGEST = 80
+
+
+def quoted(value: object) -> str:
+    """A value in quotes."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
+
+
+def shown(name: str) -> str:
+    """A name as it is, or with escapes."""
+    # isprintable() is false of what turns a line around (U+202E), too.
+    text = name if name.isprintable() else ascii(name)[1:-1]
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean NAME?`, or an empty string."""
+    # What is much longer is near to nothing, and would take long to compare.
+    close = difflib.get_close_matches(name[:LONGEST], sorted(known), n=1)
+    return f"; did you mean {shown(close[0])}?" if close else ""
