@@ -17,6 +17,7 @@ from typing import Any
 from oslo_config import iniparser
 
 from .errors import UnreadableFile, UnsupportedValue
+from .wording import surrogates
 
 Value = str | list[str]
 Options = dict[str, dict[str, Value]]
@@ -135,7 +136,7 @@ def unprintable(value: str) -> str:
     """Why `value` cannot be a line of text, or an empty string."""
     if _CONTROL.search(value):
         return "holds a newline or another control character"
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if surrogates(value):
         return "holds half of a surrogate pair, which is no character"
     return ""
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import UnreadableFile, UnsupportedValue
+from .wording import surrogates
 
 SECTION = "export"
 
@@ -76,6 +77,6 @@ def unsupported(value: Any) -> str:
         return "is no text"
     if "\n" in value or "\0" in value:
         return "holds a newline or a NUL, which a line of a shell file cannot carry"
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if surrogates(value):
         return "holds half of a surrogate pair, which is no character"
     return ""

@@ -14,10 +14,20 @@ def quoted(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
 
 
+def escaped(text: str) -> str:
+    """A text as it is, or with escapes where it would be more than a line of text."""
+    # isprintable() is false of what turns a line around (U+202E), too.
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def surrogates(text: str) -> bool:
+    """Whether it holds half of a surrogate pair, which is no character: UTF-8 has no bytes for it."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def shown(name: str) -> str:
     """A name as it is, or with escapes."""
-    # isprintable() is false of what turns a line around (U+202E), too.
-    text = name if name.isprintable() else ascii(name)[1:-1]
+    text = escaped(name)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

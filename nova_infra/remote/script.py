@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from ..errors import UnsupportedValue
 from ..masking import Secret
+from ..wording import escaped, surrogates
 
 # A minute in which nothing is shown looks like a run that hangs.
 BEAT_SECONDS = 20.0
@@ -37,10 +39,16 @@ class Call:
     """What the user sees while it runs, such as `restarting nova-api`; empty: no line of its own."""
 
     def text(self) -> str:
-        """The call as shell source."""
+        """The call as shell source. Raises UnsupportedValue for an argument that no shell can carry."""
+        # A shell drops NUL without a word.
+        if any("\0" in each or surrogates(each) for each in self.arguments):
+            raise UnsupportedValue(
+                f"An argument of {self.function} holds a NUL or half of a surrogate pair, which no shell takes."
+            )
         words = [self.function, *(shlex.quote(str(argument)) for argument in self.arguments)]
         line = " ".join(words)
-        return f"step {shlex.quote(self.title)}\n{line}\nsay done" if self.title else line
+        # A title is a line of our answer.
+        return f"step {shlex.quote(escaped(self.title))}\n{line}\nsay done" if self.title else line
 
     def __str__(self) -> str:
         """The call for people and golden cases: secrets masked."""

@@ -22,6 +22,7 @@ from ..remote.connection import Connection
 from ..remote.inspection import Facts, Process, Question, inspect
 from ..remote.operation import Decide, Operated, operate, progress
 from ..remote.script import Call
+from ..wording import shown
 from .lifecycle import Lifecycle, State, required_text, usable_connection
 from .readiness import (
     Started,
@@ -215,7 +216,12 @@ def _latest(processes: Iterable[Process]) -> str:
 def _bad_options(files: Any) -> list[Problem]:
     if files == rpc.UNKNOWN:
         return []
-    problems = []
+    # The script's answer about a path is one line, with tabs between its fields.
+    problems = [
+        Problem(f"options[{shown(path)}]", "is no absolute path of printable characters")
+        for path in files
+        if not (path.startswith("/") and path.isprintable())
+    ]
     for path, section, option, value in _leaves(files):
         shell = is_variables_file(path)
         reasons = [] if shell else [unsupported_name(name) for name in (section, option)]

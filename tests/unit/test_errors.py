@@ -36,7 +36,7 @@ from nova_infra.remote import connection as connection_module
 from nova_infra.remote.connection import Address, Connection
 from nova_infra.remote.inspection import Question
 from nova_infra.remote.operation import operate, wait_until
-from nova_infra.remote.script import Call, call
+from nova_infra.remote.script import Call, call, compose
 from nova_infra.resources import compute_node as compute_node_module
 from nova_infra.resources.compute_node import ComputeNodeLifecycle
 from nova_infra.resources.controller_node import ControllerNodeLifecycle
@@ -263,6 +263,11 @@ def other_runs_hold_the_node(_stage: Stage) -> None:
 @case("controller: reports", "last seen: never", do="")
 def a_wait_is_too_long(_stage: Stage) -> None:
     wait_until(lambda: False, doing="controller: reports", seconds=0.1, every=0.1, seen=lambda: "never.")
+
+
+@case("put_file", do="no shell takes")
+def an_argument_cannot_be_sent(_stage: Stage) -> None:
+    compose([call("put_file", "/etc/nova/nova.conf", f"{SECRET}\0")])
 
 
 # Nodes.
@@ -693,6 +698,11 @@ def a_node_has_bad_inputs(_stage: Stage) -> Any:
 def a_node_has_options_that_no_file_can_carry(_stage: Stage) -> Any:
     options = {NOVA_CONF: {"DEFAULT": {"a b": "x", "port": 8774}}, "/root/a.sh": {"export": {"A": "one\ntwo"}}}
     return checked(ComputeNodeLifecycle, {**NODE, "options": options})
+
+
+@case("options[/root/a\\tb.sh]", "options[a.sh]", do="")
+def a_node_has_files_at_no_path(_stage: Stage) -> Any:
+    return checked(ComputeNodeLifecycle, {**NODE, "options": {"/root/a\tb.sh": {}, "a.sh": {}}})
 
 
 @case("packages.nova-", "packages.ntp", do="such as 1:2014.2.4-0ubuntu1")

@@ -1,0 +1,111 @@
+# ruff: noqa: RUF001 - some letters are not what they look like
+"""Texts that shells, SQL, oslo.config, URLs, templates, terminals or our own protocol would take for more than data.
+
+They are the same in each run. Others come with
+
+    NOVA_HOSTILE=random pytest tests/unit/test_hostile_values.py tests/integration/test_hostile_values.py
+
+and hypothesis then prints the values of a failure, and `--hypothesis-seed=N` that repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+FRAGMENTS = [
+    # Shells. What would be run leaves a file.
+    *(
+        "'",
+        '"',
+        "`touch ran`",
+        "$(touch ran)",
+        "${IFS}",
+        "$HOME",
+        ";touch ran;",
+        "|",
+        "&",
+        "&&",
+        ">ran",
+        "<",
+        "*",
+        "?",
+        "~",
+    ),
+    *("#", "!", "(", ")", "{a,b}", "[", "]", "^", "=", "\\", "\\n", "\\'", "'\\''", "\nEOF\ntouch ran\n", "touch ran"),
+    *("-", "--", "-n", "-e/bin/sh", "--help", "."),
+    # Ends of lines, and what is none.
+    *("\n", "\r", "\r\n", "\t", " ", "\v", "\f", "\0", "\x1a", "\x85", "\u2028", "\u2029"),
+    # SQL.
+    *("'; DROP DATABASE nova; -- ", "' OR '1'='1", "`", "``", "%", "%s", "%(a)s", "_", "/*", "*/", "\x00"),
+    # oslo.config, INI, YAML, Jinja.
+    *(
+        "$my_ip",
+        "$$",
+        "${my_ip}",
+        "\\$",
+        "[DEFAULT]",
+        "\n[DEFAULT]\na = b\n",
+        "a = b",
+        ": ",
+        "\n  more",
+        "{{ 7 * 7 }}",
+        "{% if",
+    ),
+    *("{#", "!!python/object:os.system", "&a", "*a", "null", "true"),
+    # URLs, paths.
+    *("@", "://", "/", "//", "/../", "..", "?", "%41", "%00", "%zz", "+", "http://x:y@z/", ":", ",", "|"),
+    # Terminals, and letters that are not what they look like.
+    *(
+        "\x1b[2J",
+        "\x1b]0;x\a",
+        "\b",
+        "\x7f",
+        "\u202e",
+        "\u200b",
+        "\ufeff",
+        "nоva",
+        "ＮＯＶＡ",
+        "é",
+        "e\u0301",
+        "ß",
+        "İ",
+        "☃",
+        "😀",
+        "\U0010ffff",
+    ),
+    # No characters.
+    *("\ud800", "\udc00", "\udcff"),
+    # Lines of ours.
+    *("nova-infra-0123456789abcdef\tfact\thostname\tevil", "\tend", "step\tx", "nova-infra", "not in the stack (0123)"),
+    *("[secret]", "absent", "-", "auto", "present"),
+    "x" * 300,
+]
+HOSTILE = st.one_of(
+    st.sampled_from(FRAGMENTS),
+    st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=4).map("".join),
+    st.text(st.characters(), max_size=6),
+)
+
+
+def repeatable(examples: int) -> settings:
+    """So many examples, the same in each run unless somebody asks for others."""
+    return settings(
+        max_examples=examples,
+        derandomize=os.environ.get("NOVA_HOSTILE") != "random",
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def batch(size: int) -> st.SearchStrategy[list[str]]:
+    """So many texts: what they go through takes many as fast as one."""
+    return st.lists(HOSTILE, min_size=size, max_size=size)
+
+
+def half_a_character(text: str) -> bool:
+    """Whether UTF-8 has no bytes for it."""
+    return any(0xD800 <= ord(character) <= 0xDFFF for character in text)
