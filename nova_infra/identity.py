@@ -21,6 +21,7 @@ from keystoneclient.v2_0 import client
 from .errors import IdentityError
 from .masking import mask
 from .remote.connection import why
+from .wording import quoted
 
 TIMEOUT_SECONDS = 60
 
@@ -58,6 +59,22 @@ class EndpointRecord:
     admin_url: str
 
 
+def no_name(name: str) -> str:
+    """Why Keystone would keep another name of a user than `name`, or none, or an empty string."""
+    if name != name.strip():
+        return "begins or ends with a space, which Keystone leaves out"
+    if "\0" in name:
+        return "holds a NUL, which Keystone does not keep"
+    return no_text(name)
+
+
+def no_text(text: str) -> str:
+    """Why Keystone would keep another text than `text`, or none, or an empty string."""
+    if any(character > "\uffff" for character in text):
+        return "holds a character beyond U+FFFF, which Keystone's database does not keep"
+    return ""
+
+
 class Identity:
     """Keystone's v2.0 admin API, as an administrator of a tenant.
 
@@ -82,6 +99,7 @@ class Identity:
 
     def create_user(self, name: str, password: str, email: str, enabled: bool) -> User:
         """Makes a user without a default tenant, as the guide does."""
+        self._refuse(("user", name, no_name(name)), ("e-mail", email, no_text(email)))
         with self._asked("creating the user", name, password):
             return _user(self._client.users.create(name, password=password, email=email or None, enabled=enabled))
 
@@ -174,6 +192,11 @@ class Identity:
 
     def create_service(self, name: str, type_: str, description: str) -> ServiceRecord:
         """Makes a service record."""
+        self._refuse(
+            ("service", name, no_text(name)),
+            ("service type", type_, no_text(type_)),
+            ("description", description, no_text(description)),
+        )
         with self._asked("creating the service", f"{type_}/{name}"):
             return _service(self._client.services.create(name, type_, description))
 
@@ -190,6 +213,10 @@ class Identity:
 
     def create_endpoint(self, service_id: str, region: str, public: str, internal: str, admin: str) -> EndpointRecord:
         """Makes an endpoint record."""
+        self._refuse(
+            ("region", region, no_text(region)),
+            *(("URL", url, no_text(url)) for url in (public, internal, admin)),
+        )
         with self._asked("creating the endpoint", public):
             return _endpoint(
                 self._client.endpoints.create(
@@ -201,6 +228,13 @@ class Identity:
         """Deletes the endpoint; one that is gone is fine."""
         with self._asked("deleting the endpoint", endpoint_id), _gone_is_fine():
             self._client.endpoints.delete(endpoint_id)
+
+    def _refuse(self, *wanted: tuple[str, str, str]) -> None:
+        for kind, text, reason in wanted:
+            if reason:
+                raise IdentityError(
+                    f"Keystone at {self.url}: the {kind} {quoted(text)} is not made: it {reason}. Choose another."
+                )
 
     @contextmanager
     def _asked(self, doing: str, name: str, *secrets: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import pymysql.cursors
 
 from .errors import DatabaseError
 from .masking import mask
+from .wording import quoted
 
 TIMEOUT_SECONDS = 30
 ALL = "ALL"
@@ -56,6 +58,26 @@ class Schema:
 
     def _plain(self) -> tuple[str, str]:
         return tuple(name.lower().replace("utf8mb3", "utf8") for name in (self.charset, self.collation))  # type: ignore[return-value]
+
+
+def no_name(name: str) -> str:
+    """Why MariaDB would keep another name of a schema or user than `name`, or an empty string. It cuts and replaces without a word."""
+    if name != name.strip():
+        return "begins or ends with a space, which MariaDB leaves out"
+    if not name.isprintable():
+        return "holds a control character or one that cannot be seen, which MariaDB may end a name at"
+    if any(character > "\uffff" for character in name):
+        return "holds a character beyond U+FFFF, which MariaDB keeps in no name"
+    return ""
+
+
+def no_client_host(host: str) -> str:
+    """Why MariaDB would keep another host of a user than `host`, or an empty string: of `\\0` it makes `%`, which is everybody."""
+    if not re.fullmatch(r"[a-z0-9._%:/-]+", host):
+        return (
+            "is no host as MariaDB keeps it: lower-case letters, digits, dot, dash, underscore, colon, slash and % only"
+        )
+    return ""
 
 
 def normalized(privileges: Iterable[str]) -> list[str]:
@@ -122,6 +144,7 @@ class Server:
 
     def create_schema(self, name: str, schema: Schema) -> None:
         """Makes the schema."""
+        self._refuse_name("schema", name, no_name(name))
         self._rows(f"CREATE DATABASE {_quoted(name)} CHARACTER SET %s COLLATE %s", (schema.charset, schema.collation))
 
     def alter_schema(self, name: str, schema: Schema) -> None:
@@ -146,6 +169,8 @@ class Server:
 
     def create_user(self, user: str, host: str, password: str) -> None:
         """Makes user@host. 5.5 knows no IF NOT EXISTS: ask password_hashes first."""
+        self._refuse_name("user", user, no_name(user))
+        self._refuse_name("host", host, no_client_host(host))
         self._rows("CREATE USER %s@%s IDENTIFIED BY PASSWORD %s", (user, host, native_hash(password)))
 
     def set_password(self, user: str, host: str, password: str) -> None:
@@ -235,6 +260,12 @@ class Server:
             self._rows(f"REVOKE {_privileges(names)} ON {_pattern(schema)}.* FROM %s@%s", (user, host))
 
     # ------------------------------------------------------------ asking
+
+    def _refuse_name(self, kind: str, name: str, reason: str) -> None:
+        if reason:
+            raise DatabaseError(
+                f"MariaDB at {self.name}: the {kind} {quoted(name)} is not made: it {reason}. Choose another name."
+            )
 
     def _rows(self, statement: str, values: tuple[Any, ...] = (), *, as_dict: bool = False) -> list[Any]:
         doing = " ".join(statement.split()[:2])

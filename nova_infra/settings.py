@@ -19,6 +19,7 @@ from .releases import RELEASES
 from .values import (
     URL,
     AbsolutePath,
+    Account,
     Address,
     AddressOrNone,
     ClientHost,
@@ -151,7 +152,7 @@ class DatabaseSettings(_Part):
     """The port of the server; 0: the usual one, 3306."""
     name: SchemaName = "nova"
     """The schema."""
-    user: Name = "nova"
+    user: Account = "nova"
     """Its user."""
     hosts: Annotated[dict[ClientHost, Annotated[list[Privilege], Field(min_length=1)]], Field(min_length=1)] = {
         "localhost": ["ALL"],

@@ -16,7 +16,7 @@ import asyncssh
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .configuration import unprintable, unsupported
-from .mysql import SCHEMA_PRIVILEGES, normalized
+from .mysql import SCHEMA_PRIVILEGES, no_client_host, no_name, normalized
 from .resources.endpoint import no_endpoint_url
 from .resources.node_packages import no_package_name, no_package_version
 from .wording import quoted
@@ -42,6 +42,12 @@ def _trimmed(value: str) -> str:
     # MariaDB and Keystone compare names without the spaces at their ends.
     if value != value.strip():
         raise ValueError("begins or ends with a space")
+    return value
+
+
+def _kept(value: str) -> str:
+    if any(character > "\uffff" for character in value):
+        raise ValueError("holds a character beyond U+FFFF, which the databases of Keystone and nova do not keep")
     return value
 
 
@@ -173,6 +179,21 @@ def _schema_name(value: str) -> str:
     return value
 
 
+def _account(value: str) -> str:
+    if reason := no_name(value):
+        raise ValueError(reason)
+    # As with the password in the address of the database.
+    if not value.isascii():
+        raise ValueError("holds characters beyond ASCII, which nova's MySQL client does not carry")
+    return value
+
+
+def _client_host(value: str) -> str:
+    if reason := no_client_host(value):
+        raise ValueError(reason)
+    return value
+
+
 def _privilege(value: str) -> str:
     for name in normalized([value]):
         if name not in SCHEMA_PRIVILEGES:
@@ -226,11 +247,15 @@ class SecretReference(BaseModel):
 
 
 # A title is what docs/settings.md calls the type.
-Text = Annotated[str, AfterValidator(_one_line)]
-NameOrNone = Annotated[str, AfterValidator(_one_line), AfterValidator(_trimmed)]
-Name = Annotated[str, AfterValidator(_not_empty), AfterValidator(_one_line), AfterValidator(_trimmed)]
+Text = Annotated[str, AfterValidator(_one_line), AfterValidator(_kept)]
+NameOrNone = Annotated[str, AfterValidator(_one_line), AfterValidator(_trimmed), AfterValidator(_kept)]
+Name = Annotated[
+    str, AfterValidator(_not_empty), AfterValidator(_one_line), AfterValidator(_trimmed), AfterValidator(_kept)
+]
 OptionText = Annotated[str, AfterValidator(_carried), AfterValidator(_trimmed)]
-OptionName = Annotated[str, AfterValidator(_not_empty), AfterValidator(_carried), AfterValidator(_trimmed)]
+OptionName = Annotated[
+    str, AfterValidator(_not_empty), AfterValidator(_carried), AfterValidator(_trimmed), AfterValidator(_kept)
+]
 Address = Annotated[str, Field(title="IP address"), AfterValidator(_address)]
 MachineAddress = Annotated[str, Field(title="IP address"), AfterValidator(_machine_address)]
 AddressOrNone = Annotated[
@@ -250,7 +275,8 @@ HostAndPort = Annotated[str, Field(title="`host` or `host:port`"), AfterValidato
 SchemaName = Annotated[
     str, Field(title="letters, digits, `_.~-`", pattern=r"^[A-Za-z0-9_.~-]{1,64}$"), AfterValidator(_schema_name)
 ]
-ClientHost = Annotated[str, Field(title="hosts in lower case, `%` and `_` as in GRANT", pattern=r"^[a-z0-9._%:/-]+$")]
+ClientHost = Annotated[str, Field(title="hosts in lower case, `%` and `_` as in GRANT"), AfterValidator(_client_host)]
+Account = Annotated[str, AfterValidator(_not_empty), AfterValidator(_account)]
 Privilege = Annotated[str, Field(title="privileges", pattern=r"^[A-Z][A-Z ]*$"), AfterValidator(_privilege)]
 Word = Annotated[str, Field(title="letters, digits, `_`", pattern=r"^[A-Za-z0-9_]+$")]
 AbsolutePath = Annotated[
@@ -261,7 +287,9 @@ AbsolutePath = Annotated[
     AfterValidator(_trimmed),
 ]
 URL = Annotated[str, Field(title="URL"), AfterValidator(_url)]
-EndpointURL = Annotated[str, Field(title="URL"), AfterValidator(_url), AfterValidator(_endpoint_url)]
+EndpointURL = Annotated[
+    str, Field(title="URL"), AfterValidator(_url), AfterValidator(_kept), AfterValidator(_endpoint_url)
+]
 ShellFile = Annotated[
     str, Field(title="absolute path, ends in `.sh`"), AfterValidator(_one_line), AfterValidator(_shell_file)
 ]

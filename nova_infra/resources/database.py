@@ -14,8 +14,9 @@ from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
 from ..masking import fingerprint
-from ..mysql import ALL, SCHEMA_PRIVILEGES, Schema, lacking, normalized, password_matches
-from .lifecycle import Lifecycle, Resource, State, known_list, normal, required_text
+from ..mysql import ALL, SCHEMA_PRIVILEGES, Schema, lacking, no_client_host, no_name, normalized, password_matches
+from ..wording import shown
+from .lifecycle import Lifecycle, Resource, State, known_list, known_text, normal, required_text
 
 REFUSE, KEEP, DUMP, DROP = "refuse", "keep", "dump", "drop"
 _NOT_THERE: Mapping[str, Any] = {"found": False, "privileges": []}
@@ -69,6 +70,10 @@ class DatabaseLifecycle(Lifecycle):
             problems.append(
                 Problem("on_delete", f"is {wanted.get('on_delete')!r}; it can be {REFUSE}, {KEEP}, {DUMP} or {DROP}")
             )
+        for key in ("name", "user"):
+            text = known_text(wanted, key)
+            if text and (reason := no_name(text)):
+                problems.append(Problem(key, reason))
         hosts = wanted["hosts"]
         if not hosts:
             problems.append(Problem("hosts", "is empty: the user could not log in from anywhere"))
@@ -252,6 +257,8 @@ def _problems_at(host: str, at: Any) -> list[Problem]:
     problems = [Problem(f"hosts[{host}].password", "is empty")] if at["password"] == "" else []
     if host != host.lower():
         problems.append(Problem(f"hosts[{host}]", f"MariaDB keeps hosts in lower case: write {host.lower()}"))
+    elif reason := no_client_host(host):
+        problems.append(Problem(f"hosts[{shown(host)}]", reason))
     texts = [each for each in known_list(at, "privileges") or [] if each != rpc.UNKNOWN]
     unknown = sorted(set(normalized(texts)) - SCHEMA_PRIVILEGES)
     if unknown:

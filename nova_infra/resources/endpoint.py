@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from ..errors import IdentityError, Problem
-from ..identity import EndpointRecord
+from ..identity import EndpointRecord, no_text
 from .catalog_record import CatalogRecord
 from .lifecycle import Resource, State, known_text, required_text
 
@@ -57,6 +57,9 @@ class EndpointLifecycle(CatalogRecord[EndpointRecord]):
     def problems(self, wanted: State) -> list[Problem]:
         """Empty names; a URL without scheme or host."""
         problems = required_text(wanted, *self.identity)
+        for key in (*self.identity, *_URLS):
+            if reason := no_text(known_text(wanted, key) or ""):
+                problems.append(Problem(key, reason))
         for key in _URLS:
             url = known_text(wanted, key)
             if url is not None and not url.startswith(("http://", "https://")):

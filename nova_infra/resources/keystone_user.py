@@ -10,9 +10,9 @@ from typing import Any
 import pulumi
 
 from ..errors import IdentityError, Problem
-from ..identity import User
+from ..identity import User, no_name, no_text
 from ..remote.operation import progress
-from .lifecycle import Lifecycle, Resource, State, known_list, normal, required_text
+from .lifecycle import Lifecycle, Resource, State, known_list, known_text, normal, required_text
 
 ANOTHER_PASSWORD = "another password"  # noqa: S105 - what is shown instead of one
 # What Keystone itself gives a user in its default tenant.
@@ -54,6 +54,9 @@ class KeystoneUserLifecycle(Lifecycle):
     def problems(self, wanted: State) -> list[Problem]:
         """Empty name, password, tenant; no role."""
         problems = required_text(wanted, "name", "password", "tenant")
+        for key, reason_of in (("name", no_name), ("email", no_text)):
+            if reason := reason_of(known_text(wanted, key) or ""):
+                problems.append(Problem(key, reason))
         roles = known_list(wanted, "roles")
         if roles is not None and not [role for role in roles if role]:
             problems.append(Problem("roles", "is empty: the user could do nothing"))

@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 
 from ..errors import Problem
-from ..identity import EndpointRecord, ServiceRecord
+from ..identity import EndpointRecord, ServiceRecord, no_text
 from .catalog_record import CatalogRecord
-from .lifecycle import Resource, State, required_text
+from .lifecycle import Resource, State, known_text, required_text
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class ServiceLifecycle(CatalogRecord[ServiceRecord]):
         return f"{wanted['type']}/{wanted['name']}"
 
     def problems(self, wanted: State) -> list[Problem]:
-        """Empty names."""
-        return required_text(wanted, "name", "type")
+        """Empty names; texts that Keystone does not keep."""
+        texts = {key: known_text(wanted, key) or "" for key in ("name", "type", "description")}
+        bad = [Problem(key, reason) for key, text in texts.items() if (reason := no_text(text))]
+        return [*required_text(wanted, "name", "type"), *bad]
 
     def _records(self, state: State) -> list[ServiceRecord]:
         return sorted(self.access.identity.services(state["name"], state["type"]), key=lambda record: record.id)

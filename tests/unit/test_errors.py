@@ -44,6 +44,7 @@ from nova_infra.resources.database import DatabaseLifecycle
 from nova_infra.resources.endpoint import EndpointLifecycle
 from nova_infra.resources.keystone_user import KeystoneUserLifecycle
 from nova_infra.resources.node_packages import NodePackagesLifecycle
+from nova_infra.resources.service import ServiceLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle
 from nova_infra.settings import parse
 from nova_infra.templates import render_options, render_variables
@@ -661,6 +662,17 @@ def a_database_has_bad_inputs(_stage: Stage) -> Any:
     return checked(DatabaseLifecycle, {**DATABASE, "name": "", "on_delete": "destroy", "hosts": hosts})
 
 
+@case("name", "user", "hosts[a\\x00]", do="lower-case letters")
+def a_database_has_names_that_mariadb_would_not_keep(_stage: Stage) -> Any:
+    hosts = {"a\0": {"privileges": ["ALL"], "password": "x"}}
+    return checked(DatabaseLifecycle, {**DATABASE, "name": "nova ", "user": "nova😀", "hosts": hosts})
+
+
+@case("controller:/run/mysqld.sock", "'nova\\x00'", do="Choose another name")
+def mariadb_would_not_keep_a_name(_stage: Stage) -> None:
+    unreachable_database().create_user("nova\0", "%", SECRET)
+
+
 @case("hosts", do="")
 def a_database_has_no_hosts(_stage: Stage) -> Any:
     return checked(DatabaseLifecycle, {**DATABASE, "hosts": {}})
@@ -679,6 +691,32 @@ def an_endpoint_has_a_url_that_keystone_cannot_format(_stage: Stage) -> Any:
 @case("roles", do="")
 def a_user_has_no_role(_stage: Stage) -> Any:
     return checked(KeystoneUserLifecycle, {**USER, "roles": []})
+
+
+@case("name", "email", do="which Keystone leaves out")
+def a_user_has_texts_that_keystone_would_not_keep(_stage: Stage) -> Any:
+    return checked(KeystoneUserLifecycle, {**USER, "name": "nova ", "email": "😀"})
+
+
+@case("name", do="a NUL")
+def a_user_has_a_name_with_a_nul(_stage: Stage) -> Any:
+    return checked(KeystoneUserLifecycle, {**USER, "name": "no\0va"})
+
+
+@case("description", do="U+FFFF")
+def a_service_has_a_text_that_keystone_would_not_keep(_stage: Stage) -> Any:
+    wanted = {"name": "nova", "type": "compute", "description": "😀"}
+    return checked(ServiceLifecycle, wanted)
+
+
+@case("region", do="U+FFFF")
+def an_endpoint_has_a_region_that_keystone_would_not_keep(_stage: Stage) -> Any:
+    return checked(EndpointLifecycle, {**ENDPOINT, "region": "😀"})
+
+
+@case(KEYSTONE, "'nova '", do="Choose another")
+def keystone_would_not_keep_a_name(_stage: Stage) -> None:
+    keystone().create_user("nova ", SECRET, "", True)
 
 
 @case("name", "'nova'", "'nova2'", do="To rename, ")

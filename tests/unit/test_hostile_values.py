@@ -236,15 +236,15 @@ def test_names_stay_names_and_texts_stay_texts_in_sql(connected: Connected, valu
         if half_a_character(value):
             continue
         wire.sent.clear()
-        server.create_schema(value, Schema(value, value))
+        server.alter_schema(value, Schema(value, value))
         server.drop_schema(value)
-        server.create_user(value, value, "x")
+        server.set_password(value, value, "x")
         server.grant(value, value, value, ["SELECT"])
         server.revoke(value, value, value, ["SELECT"])
-        create, drop, user, grant, revoke = (tokens(each) for each in wire.sent)
-        assert create == ["CREATE", "DATABASE", value, "CHARACTER", "SET", value, "COLLATE", value]
+        alter, drop, user, grant, revoke = (tokens(each) for each in wire.sent)
+        assert alter == ["ALTER", "DATABASE", value, "CHARACTER", "SET", value, "COLLATE", value]
         assert drop == ["DROP", "DATABASE", "IF", "EXISTS", value]
-        assert user[:5] == ["CREATE", "USER", value, "@", value]
+        assert user[:8] == ["GRANT", "USAGE", "ON", "*.*", "TO", value, "@", value]
         assert grant == ["GRANT", "SELECT", "ON", pattern(value), ".*", "TO", value, "@", value]
         assert revoke == ["REVOKE", "SELECT", "ON", pattern(value), ".*", "FROM", value, "@", value]
 
