@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import socket
 import threading
@@ -24,6 +25,8 @@ from .remote.script import call, decoded
 PREFIX = "access:"
 DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
 NOTE_SECONDS = 60.0
+# 255 bytes, less `.new`.
+LONGEST_NAME = 250
 # How long a step may take, in seconds, where nobody says otherwise.
 DEADLINES = {
     "packages": 1800,
@@ -229,5 +232,8 @@ def access_from(get: Callable[[str], Any]) -> Access:
 
 
 def _file_name(note: str) -> str:
-    # Names of users and schemas are data: one may hold a slash.
-    return quote(note, safe="")
+    # Names of users and schemas are data: one may hold a slash, and one of 255 letters has more bytes than a file's name may have.
+    name = quote(note, safe="")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:100]}.{hashlib.sha256(note.encode()).hexdigest()}"

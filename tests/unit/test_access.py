@@ -8,7 +8,7 @@ import inspect
 
 import pytest
 
-from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, access_from
+from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, _file_name, access_from
 from nova_infra.errors import InvalidSettings
 from nova_infra.provider import DeadlineArgs, _Access
 
@@ -50,3 +50,21 @@ def test_a_deadline_that_is_said_holds(text: str, seconds: float) -> None:
 def test_a_deadline_that_is_no_time_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(InvalidSettings, match=rf"deadlines\.check: is '{text}'"):
         Access({"deadlines_check": text}.__getitem__).deadline("check")
+
+
+# ------------------------------------------------------------ notes
+
+
+def test_a_note_about_any_name_has_a_name_that_a_file_may_have_and_no_other_has() -> None:
+    names = [
+        "user.nova",
+        "user.a/b",
+        "user." + "ü" * 255,
+        "user." + "ü" * 254,
+        "user." + "x" * 245,
+        "user." + "x" * 246,
+    ]
+    files = [_file_name(name) for name in names]
+    assert files[:2] == ["user.nova", "user.a%2Fb"]
+    assert len(set(files)) == len(names)
+    assert all("/" not in file and len(f"{file}.new") < 256 for file in files)
