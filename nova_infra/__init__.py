@@ -6,14 +6,15 @@ One by one, each with its arguments: `Database` (`DatabaseArgs`), `KeystoneUser`
 `Endpoint` (`EndpointArgs`), `NodePackages` (`NodePackagesArgs`), `ControllerNode` (`ControllerNodeArgs`), `ComputeNode`
 (`ComputeNodeArgs`), `ServiceCheck` (`ServiceCheckArgs`, `Awaited`).
 
-How machines and servers are reached: `Provider`, with `SSHArgs`, `ControllerArgs`, `IdentityArgs`, `DatabaseServerArgs`, `DeadlineArgs`.
+How machines and servers are reached: `Provider`, with `SSHArgs`, `JumpHostArgs`, `ControllerArgs`, `IdentityArgs`,
+`DatabaseServerArgs`, `DeadlineArgs`.
 
 What is raised on purpose: `NovaInfraError`.
 """
 
 from .deployment import NovaDeployment
 from .errors import NovaInfraError
-from .provider import ControllerArgs, DatabaseServerArgs, DeadlineArgs, IdentityArgs, Provider, SSHArgs
+from .provider import ControllerArgs, DatabaseServerArgs, DeadlineArgs, IdentityArgs, JumpHostArgs, Provider, SSHArgs
 from .resources.compute_node import ComputeNode, ComputeNodeArgs
 from .resources.controller_node import ControllerNode, ControllerNodeArgs
 from .resources.database import Database, DatabaseArgs
@@ -39,6 +40,7 @@ __all__ = [
     "Endpoint",
     "EndpointArgs",
     "IdentityArgs",
+    "JumpHostArgs",
     "KeystoneUser",
     "KeystoneUserArgs",
     "NodePackages",

@@ -37,6 +37,8 @@ DEADLINES = {
     "drain": 3600,
     "dump": 3600,
 }
+# What may prove who we are on the jump host.
+JUMP_CREDENTIALS = ("private_key", "private_key_file", "private_key_password", "password", "agent_socket_path")
 KEYS = (
     "ssh_private_key",
     "ssh_private_key_file",
@@ -46,6 +48,11 @@ KEYS = (
     "ssh_agent_socket_path",
     "ssh_known_hosts_file",
     "ssh_verify_host_keys",
+    "jump_host",
+    "jump_port",
+    "jump_user",
+    "jump_host_key",
+    *(f"jump_{name}" for name in JUMP_CREDENTIALS),
     "controller_name",
     "controller_host",
     "controller_port",
@@ -87,10 +94,35 @@ class Access:
             verify_host_keys=self.get("ssh_verify_host_keys") != "False",
         )
 
+    @cached_property
+    def jump_host(self) -> Connection | None:
+        """The machine through which all others are reached, or None: directly. Without a key or password of its own, it has ours."""
+        if not self.get("jump_host"):
+            return None
+        address = Address(
+            self.get("jump_host"), int(self.get("jump_port") or 22), self.get("jump_user"), self.get("jump_host_key")
+        )
+        own = {name: self.get(f"jump_{name}") for name in JUMP_CREDENTIALS}
+        login = self.login
+        if any(own.values()):
+            login = Login(
+                **own,
+                known_hosts_file=login.known_hosts_file,
+                verify_host_keys=login.verify_host_keys,
+                setting="jumpHost",
+            )
+        return connect("The jump host", address, login)
+
+    def _connect(self, name: str, address: Address) -> Connection:
+        jump = self.jump_host
+        # The jump host may be one of the nodes, such as the controller.
+        there = jump is not None and (jump.address.host, jump.address.port) == (address.host, address.port)
+        return connect(name, address, self.login, None if there else jump)
+
     def node(self, name: str, connection: Mapping[str, Any]) -> Connection:
         """The connection to a node; `connection` is `{host, port, user, host_key}`."""
         address = Address(connection["host"], int(connection["port"]), connection["user"], connection["host_key"])
-        return connect(name, address, self.login)
+        return self._connect(name, address)
 
     @cached_property
     def controller(self) -> Connection | None:
@@ -103,7 +135,7 @@ class Access:
             self.get("controller_user"),
             self.get("controller_host_key"),
         )
-        return connect(self.get("controller_name"), address, self.login)
+        return self._connect(self.get("controller_name"), address)
 
     @cached_property
     def identity(self) -> Identity:

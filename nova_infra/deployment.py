@@ -13,6 +13,7 @@ from .provider import (
     DatabaseServerArgs,
     DeadlineArgs,
     IdentityArgs,
+    JumpHostArgs,
     Provider,
     SSHArgs,
     shard_of,
@@ -85,7 +86,9 @@ class NovaDeployment(pulumi.ComponentResource):
                 password=secret("sshPassword", ""),
                 sudo_password=secret("sudoPassword", ""),
                 known_hosts_file=settings.ssh.known_hosts_file,
+                agent_socket_path=settings.ssh.agent_socket_path,
                 verify_host_keys=settings.ssh.verify_host_keys,
+                jump_host=self._jump_host(),
             ),
             controller=ControllerArgs(name=gateway.name, **self._connection(gateway)),
             identity=IdentityArgs(
@@ -106,6 +109,21 @@ class NovaDeployment(pulumi.ComponentResource):
             ),
             deadlines=DeadlineArgs(**settings.deadlines.model_dump()),
             opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _jump_host(self) -> JumpHostArgs | None:
+        given, secret = self._settings.jump_host, self._settings.secrets.get
+        if not given.host:
+            return None
+        return JumpHostArgs(
+            host=given.host,
+            port=given.port,
+            user=given.user or self._settings.ssh.user,
+            host_key=given.host_key,
+            private_key=secret("jumpHostPrivateKey", ""),
+            private_key_file=given.private_key_file,
+            private_key_password=secret("jumpHostPrivateKeyPassword", ""),
+            password=secret("jumpHostPassword", ""),
         )
 
     def _database_host(self) -> str:

@@ -40,12 +40,34 @@ _TRIES = ("dial_error_limit", "per_dial_timeout")
 
 
 @dataclass(frozen=True)
+class JumpHostArgs:
+    """A machine through which the others are reached: SSH goes to them inside a connection to it.
+
+    It forwards, and runs nothing: it needs TCP forwarding and no shell. Its host key is verified, and so is that of each machine behind it.
+    Without a key, password or agent of its own, the login of the machines is used. Files are read where Pulumi runs.
+
+        nova_infra.SSHArgs(private_key_file="~/.ssh/id_ed25519", jump_host=nova_infra.JumpHostArgs(host="jump.example.org", user="ops"))
+    """
+
+    host: Text
+    port: pulumi.Input[int] = 22
+    user: Text = "root"
+    host_key: Text = ""
+    private_key: Text = ""
+    private_key_file: Text = ""
+    private_key_password: Text = ""
+    password: Text = ""
+    agent_socket_path: Text = ""
+
+
+@dataclass(frozen=True)
 class SSHArgs:
     """What proves who we are on the machines, and whom we trust.
 
     Files are read where Pulumi runs, relative to the project's folder. With neither a key nor a password, the SSH agent (at
     `agent_socket_path`, default `$SSH_AUTH_SOCK`) and the user's default keys are tried. Host keys are verified: against a node's
-    own `host_key`, else against `known_hosts_file` (default `~/.ssh/known_hosts`).
+    own `host_key`, else against `known_hosts_file` (default `~/.ssh/known_hosts`). `jump_host` is a machine through which all others
+    are reached, but for itself, should it be one of them.
     """
 
     private_key: Text = ""
@@ -56,18 +78,19 @@ class SSHArgs:
     agent_socket_path: Text = ""
     known_hosts_file: Text = ""
     verify_host_keys: pulumi.Input[bool] = True
+    jump_host: JumpHostArgs | None = None
 
     @classmethod
     def of(cls, connection: AnyConnection) -> SSHArgs:
         """The credentials of a `pulumi_command.remote.ConnectionArgs`, for a provider that several resources share.
 
-        Its host, port, user and host key belong to each resource. A password is also what sudo gets, should it ask. Without a
+        Its host, port, user and host key belong to each resource; its proxy is the jump host of all. A password is also what sudo gets, should it ask. Without a
         `host_key`, pulumi-command trusts any machine; we look into `~/.ssh/known_hosts`.
         Raises InvalidSettings for a connection that cannot be taken as it is.
         """
         _refuse_unusable(connection, "connection")
         credentials = {name: _part(connection, name, "") for name in _CREDENTIALS}
-        return cls(**credentials, sudo_password=credentials["password"])
+        return cls(**credentials, sudo_password=credentials["password"], jump_host=_jump_host(connection))
 
 
 @dataclass(frozen=True)
@@ -140,13 +163,15 @@ class _Access:
     def inputs(self) -> dict[str, Any]:
         """Flat properties `access:ssh_password` ...: a provider's configuration is text; secrets are marked."""
         flat: dict[str, Any] = {}
-        for group in fields(self):
-            part = getattr(self, group.name)
+        groups = {group.name: getattr(self, group.name) for group in fields(self)}
+        groups["jump"] = self.ssh.jump_host or JumpHostArgs(host="", user="")
+        for group, part in groups.items():
             for each in fields(part):
+                if each.name == "jump_host":
+                    continue
                 text = pulumi.Output.from_input(getattr(part, each.name)).apply(str)
-                flat[f"{PREFIX}{group.name}_{each.name}"] = (
-                    pulumi.Output.secret(text) if each.name in _SECRETS else text
-                )
+                key = f"{PREFIX}{group}_{each.name}"
+                flat[key] = pulumi.Output.secret(text) if each.name in _SECRETS else text
         return flat
 
 
@@ -188,6 +213,7 @@ class Provider(pulumi.ProviderResource):
         )
         super().__init__(PACKAGE, name, access.inputs(), opts)
         self.identity = access.identity
+        self.jump_host = access.ssh.jump_host
 
 
 def shard_of(node: str, concurrency: int) -> int:
@@ -220,7 +246,9 @@ def with_provider(name: str, connection: AnyConnection, opts: pulumi.ResourceOpt
     Resources with the same credentials share it. Raises InvalidSettings for a connection that cannot be taken as it is.
     """
     _refuse_unusable(connection, f"{name}.connection")
-    if provider_in(opts) is not None:
+    provider = provider_in(opts)
+    if provider is not None:
+        _refuse_other_way(connection, f"{name}.connection", provider)
         return opts
     # Beside a provider that the options hold for another package, not in its place.
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[_provider_for(name, connection)]))
@@ -256,7 +284,9 @@ _made: WeakKeyDictionary[Any, dict[tuple[Any, ...], Provider]] = WeakKeyDictiona
 def _provider_for(name: str, connection: AnyConnection) -> Provider:
     made = _made.setdefault(get_monitor(), {})
     # An Output stands for itself: what it holds is not known yet.
+    proxy = _given(connection, "proxy")
     credentials = tuple(_given(connection, each) for each in _CREDENTIALS)
+    credentials += tuple(_given(proxy, each) if proxy else None for each in (*_PLACE, *_CREDENTIALS))
     if credentials not in made:
         taken = {each.pulumi_resource_name for each in made.values()}
         # A NodePackages and somebody's child may have one name.
@@ -284,12 +314,37 @@ def _whole(port: Any) -> Any:
         return port
 
 
+def _jump_host(connection: AnyConnection) -> JumpHostArgs | None:
+    proxy = _given(connection, "proxy")
+    if proxy is None:
+        return None
+    return JumpHostArgs(**connection_state(proxy), **{name: _part(proxy, name, "") for name in _CREDENTIALS})
+
+
 def _refuse_unusable(connection: AnyConnection, key: str) -> None:
-    known = (*_PLACE, *_CREDENTIALS, *_TRIES, "proxy")
-    unknown = sorted(set(connection) - set(known)) if isinstance(connection, Mapping) else []
-    problems = [Problem(f"{key}.{each}", f"is no part of a connection; it has {', '.join(known)}") for each in unknown]
-    if _given(connection, "proxy") is not None:
-        reason = "is not supported: run Pulumi on a machine that reaches the node itself, and leave it out"
-        problems.append(Problem(f"{key}.proxy", reason))
+    problems = _unknown_parts(connection, key, (*_PLACE, *_CREDENTIALS, *_TRIES, "proxy"))
+    proxy = _given(connection, "proxy")
+    if isinstance(proxy, pulumi.Output):
+        # Which provider a resource has is settled before its values are known.
+        problems.append(Problem(f"{key}.proxy", "is an Output; give an object, whose values may be Outputs"))
+    elif proxy is not None:
+        problems += _unknown_parts(proxy, f"{key}.proxy", (*_PLACE, *_CREDENTIALS, *_TRIES))
+        if not _given(proxy, "host"):
+            problems.append(Problem(f"{key}.proxy.host", "is empty: it says how SSH reaches the jump host"))
     if problems:
         raise InvalidSettings(problems)
+
+
+def _unknown_parts(connection: AnyConnection, key: str, known: tuple[str, ...]) -> list[Problem]:
+    unknown = sorted(set(connection) - set(known)) if isinstance(connection, Mapping) else []
+    return [Problem(f"{key}.{each}", f"is no part of a connection; it has {', '.join(known)}") for each in unknown]
+
+
+def _refuse_other_way(connection: AnyConnection, key: str, provider: pulumi.ProviderResource) -> None:
+    if _given(connection, "proxy") is None or not isinstance(provider, Provider) or provider.jump_host is not None:
+        return
+    reason = (
+        "is part of the provider, and the one that is given has no jump host: give it one with "
+        "ssh=nova_infra.SSHArgs.of(connection), or leave out either of both"
+    )
+    raise InvalidSettings([Problem(f"{key}.proxy", reason)])

@@ -64,6 +64,9 @@ OPTIONAL_SECRETS = {
     "sshPrivateKeyPassword": "the passphrase of the private key",
     "sshPassword": "for machines that let in with a password",
     "sudoPassword": "where sudo asks for one",
+    "jumpHostPrivateKey": "the private key for the jump host, where it has one of its own and no file holds it",
+    "jumpHostPrivateKeyPassword": "the passphrase of the private key for the jump host",
+    "jumpHostPassword": "for a jump host that lets in with a password",
 }
 # These become values of nova.conf as they are.
 _IN_NOVA_CONF = frozenset({"novaPassword", "rabbitPassword"})
@@ -141,6 +144,27 @@ class SSH(_Part):
     """The file with the machines' host keys; empty: `~/.ssh/known_hosts`."""
     verify_host_keys: bool = True
     """Whether host keys are verified. Without it anybody on the way can read the passwords."""
+    agent_socket_path: Text = ""
+    """The socket of the SSH agent; empty: `$SSH_AUTH_SOCK` where Pulumi runs."""
+
+
+class JumpHost(_Part):
+    """A machine through which all others are reached, but for itself: it may be one of the nodes.
+
+    It needs TCP forwarding, and no shell. Without a key or password of its own, the login of the nodes is used. Host keys are verified, its own
+    and those of the machines behind it.
+    """
+
+    host: HostOrNone = ""
+    """Where SSH reaches it; empty: there is none."""
+    port: Port = 22
+    """The port of SSH."""
+    user: Text = ""
+    """The login; empty: `ssh.user`."""
+    host_key: HostKey = ""
+    """Its SSH host key, as `ssh-keyscan` prints it without the host; empty: `ssh.known_hosts_file` has it."""
+    private_key_file: Text = ""
+    """The file of the private key."""
 
 
 class DatabaseSettings(_Part):
@@ -345,6 +369,7 @@ class Settings(BaseModel):
     """The machines that run instances."""
     compute_defaults: ComputeDefaults = ComputeDefaults()
     ssh: SSH = SSH()
+    jump_host: JumpHost = JumpHost()
     database: DatabaseSettings = DatabaseSettings()
     identity: IdentitySettings = IdentitySettings()
     message_queue: MessageQueue = MessageQueue()
@@ -483,7 +508,7 @@ def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -
             continue
         reason = unsupported(value) if key in _IN_NOVA_CONF else unprintable(value)
         # A private key has lines.
-        if reason and not key.startswith("ssh"):
+        if reason and not key.startswith(("ssh", "jumpHost")):
             yield key, f"cannot be used: the value {reason}"
         # Tried: nova's MySQL client, on Python 2, ends with UnicodeEncodeError where it gets the password as unicode.
         if key == "novaDatabasePassword" and not value.isascii():

@@ -8,76 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import re
 import shlex
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncssh
-import tenacity
 
-from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, StepFailed
+from ..errors import ConnectionFailed, DeadlineExceeded, StepFailed
 from ..masking import mask
+from .connecting import Way
+from .login import Address, Login
+from .reason import CONNECT_SECONDS, Unreachable, reason_of, why
 from .script import Answer, Call, Listener, Script, compose
 
 T = TypeVar("T")
-
-CONNECT_SECONDS = 30
-KEEPALIVE_SECONDS = 15
-# A machine that has just booted, or an sshd at its MaxStartups, refuses for a moment.
-CONNECT_TRIES = 4
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a machine is reached. `host_key` is a line as ssh-keyscan prints it, without the host (`ssh-ed25519 AAAA...`)."""
-
-    host: str
-    port: int = 22
-    user: str = "root"
-    host_key: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.user}@{self.host}" + (f":{self.port}" if self.port != 22 else "")
-
-
-@dataclass(frozen=True)
-class Login:
-    """What proves who we are, and whom we trust. Files are read on the machine where Pulumi runs."""
-
-    private_key: str = ""
-    private_key_file: str = ""
-    private_key_password: str = ""
-    password: str = ""
-    sudo_password: str = ""
-    agent_socket_path: str = ""
-    known_hosts_file: str = ""
-    verify_host_keys: bool = True
-
-    def secrets(self) -> list[str]:
-        """What must not appear in any text."""
-        return [self.private_key, self.private_key_password, self.password, self.sudo_password]
-
-
-class Unreachable(OSError):  # noqa: N818
-    """A machine could not connect to a server. An OSError, as whoever opens sockets expects it."""
-
-
-def why(error: BaseException) -> str:
-    """What an error of a client says; when the connection failed, the short reason instead of the layers around it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, Unreachable):
-            return str(cause)
-        if isinstance(cause, (ConnectionError, socket.gaierror, TimeoutError)):
-            return _reason(cause)
-        cause = cause.__cause__ or cause.__context__
-    return str(error).strip().rstrip(".")
 
 
 class _Loop:
@@ -90,6 +37,11 @@ class _Loop:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
+
+# The login shell may be any, its PATH short, its language another: sudo's own words are wanted in English.
+_SHELL = (
+    "/bin/sh -c 'LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH;"
+)
 
 _the_loop: list[_Loop] = []
 _loop_lock = threading.Lock()
@@ -104,13 +56,16 @@ def _loop() -> _Loop:
 
 
 class Connection:
-    """A machine, connected at the first use and again when the connection was lost."""
+    """A machine, connected at the first use and again when the connection was lost; with `jump`, through that machine."""
 
-    def __init__(self, name: str, address: Address, login: Login) -> None:
+    def __init__(self, name: str, address: Address, login: Login, jump: Connection | None = None) -> None:
         self.name = name
         self.address = address
         self.login = login
+        self.jump = jump
         self._connection: asyncssh.SSHClientConnection | None = None
+        # Where sshd opens few sessions on a connection (MaxSessions), what runs beside them has connections of its own.
+        self._more: list[asyncssh.SSHClientConnection] = []
         self._connecting: asyncio.Lock | None = None
 
     # ------------------------------------------------------------ scripts
@@ -138,15 +93,14 @@ class Connection:
         listener = Listener(script.mark, f"connecting to {self.address}", show)
         beating = asyncio.ensure_future(_beat(listener))
         try:
-            connection = await self._connected()
+            await self._connected()
             listener.begin(doing)
-            return await self._listen(connection, script, listener, deadline, hidden)
+            return await self._listen(script, listener, deadline, hidden)
         finally:
             beating.cancel()
 
     async def _listen(
         self,
-        connection: asyncssh.SSHClientConnection,
         script: Script,
         listener: Listener,
         deadline: float,
@@ -155,7 +109,7 @@ class Connection:
         try:
             async with asyncio.timeout(deadline):
                 command = self._command(len(script.source))
-                async with await connection.create_process(command, encoding="utf-8", errors="replace") as process:
+                async with await self._session(command, encoding="utf-8", errors="replace") as process:
                     complaints = asyncio.ensure_future(process.stderr.read())
                     # When the connection breaks nobody waits for it any more; asyncio would complain with a traceback.
                     complaints.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -163,17 +117,21 @@ class Connection:
                     process.stdin.write(self._preamble() + script.source.decode())
                     async for line in process.stdout:
                         listener.hear(line)
-                    complaint = mask((await complaints).strip(), hidden)
+                    complaint = mask(complaint_of(await complaints, script.mark), hidden)
                     completed = await process.wait()
         except TimeoutError:
             raise DeadlineExceeded(
                 f"{self.name} ({self.address}): {listener.current} took longer than {deadline:.0f} s. It was told to stop. "
                 "Look at the machine; run the same command again when it answers."
             ) from None
-        except (OSError, asyncssh.Error) as error:
-            self._connection = None
+        except asyncssh.ChannelOpenError as error:
             raise ConnectionFailed(
-                f"{self.name} ({self.address}): the connection was lost during {listener.current}: {_reason(error)}. "
+                f"{self.name} ({self.address}): the machine took the login and opens no session: {reason_of(error)}. "
+                "Check MaxSessions in its sshd_config."
+            ) from None
+        except (OSError, asyncssh.Error) as error:
+            raise ConnectionFailed(
+                f"{self.name} ({self.address}): the connection was lost during {listener.current}: {reason_of(error)}. "
                 "Run the same command again: it continues with what is left."
             ) from None
         if completed.exit_status != 0:
@@ -186,15 +144,38 @@ class Connection:
             )
         return listener.answer
 
+    async def _session(self, command: str, **options: Any) -> asyncssh.SSHClientProcess[Any]:
+        """The command, begun on the machine. Nothing of a script has been sent yet, so that this may be tried again."""
+        connection = await self._connected()
+        for each in [connection, *self._more]:
+            try:
+                return await each.create_process(command, **options)
+            except asyncssh.ChannelOpenError:
+                pass
+            except (OSError, asyncssh.Error):
+                # It broke while nobody used it, and nobody has noticed.
+                each.abort()
+                await each.wait_closed()
+        if connection.is_closed():
+            connection = await self._connected()
+        else:
+            connection = await self._connect()
+            self._more = [*(each for each in self._more if not each.is_closed()), connection]
+        return await connection.create_process(command, **options)
+
     def _command(self, length: int) -> str:
-        # `head -c` takes exactly the script; what stays open behind it is the sign that we are still here.
-        run = f'eval "$(head -c {length})"'
+        """What the login shell is given: one line that sh, csh and fish read alike (in '' no !, no \\ but before " and $).
+
+        `head -c` takes exactly the script; what stays open behind it is the sign that we are still here.
+        """
+        run = f'eval \\"\\$(head -c {length})\\"'
         if self.address.user == "root":
-            return f"sh -c '{run}'"
-        if self.login.sudo_password:
-            # sudo reads one line, or none when it asks for no password: skip to the line that ends the preamble.
-            return f"""sudo -S -p "" sh -c 'while IFS= read -r line && [ "$line" != nova-infra ]; do :; done; {run}'"""
-        return f"sudo -n sh -c '{run}'"
+            return f'{_SHELL} eval "$(head -c {length})"\''
+        if not self.login.sudo_password:
+            return f"""{_SHELL} exec sudo -n sh -c "{run}"'"""
+        # sudo reads one line, or none when it asks for no password: skip to the line that ends the preamble.
+        skip = "while IFS= read -r line; do case \\$line in nova-infra) break;; esac; done"
+        return f"""{_SHELL} exec sudo -S -p "" sh -c "{skip}; {run}"'"""
 
     def _preamble(self) -> str:
         if self.address.user != "root" and self.login.sudo_password:
@@ -202,9 +183,17 @@ class Connection:
         return ""
 
     def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
-        if not listener.heard and "sudo" in complaint:
+        if not listener.heard and ("sudo" in complaint or complaint.startswith("Sorry, user ")):
+            # Its lecture, and what the login prints, stand before its own words.
+            own = [line for line in complaint.splitlines() if line.startswith("sudo: ")]
+            said = "; ".join(own).rstrip(".") or complaint.rstrip(".")
+            if "tty" in said:
+                return ConnectionFailed(
+                    f"{self.name} ({self.address}): sudo wants a terminal: {said}. Take `requiretty` out of the machine's sudoers, or put "
+                    f"`Defaults:{self.address.user} !requiretty` there. A terminal would show what is sent, passwords too."
+                )
             return ConnectionFailed(
-                f"{self.name} ({self.address}): sudo refused: {complaint.rstrip('.')}. Allow the user {self.address.user} to run every "
+                f"{self.name} ({self.address}): sudo refused: {said}. Allow the user {self.address.user} to run every "
                 "command with sudo, without a password or with the stack's sudoPassword."
             )
         said = complaint or f"exit status {status}"
@@ -247,14 +236,20 @@ class Connection:
                 raise
         # OpenSSH before 6.7 (Ubuntu 14.04 has 6.6) cannot open UNIX sockets, and some are told not to: netcat does it there.
         # MariaDB's socket is for everybody, so this needs no sudo.
-        process = await connection.create_process(f"nc -U {shlex.quote(path)}", encoding=None)
+        process = await self._session(f"nc -U {shlex.quote(path)}", encoding=None)
         return process.stdout, process.stdin
 
     async def _bridge(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]], end: socket.socket) -> None:
         try:
+            # To get in may take longer, where many want to at once.
+            await self._connected()
+        except BaseException:
+            opening.close()
+            raise
+        try:
             far_reader, far_writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
         except (asyncssh.Error, TimeoutError) as error:
-            raise Unreachable(f"{self.name} could not connect to {what}: {_reason(error)}") from None
+            raise Unreachable(f"{self.name} could not connect to {what}: {reason_of(error)}") from None
         end.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=end)
         tasks = {asyncio.ensure_future(_copy(reader, far_writer)), asyncio.ensure_future(_copy(far_reader, writer))}
@@ -273,90 +268,19 @@ class Connection:
             return self._connection
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
-        options = self._options()
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(CONNECT_TRIES),
-            wait=tenacity.wait_exponential_jitter(initial=1, max=5),
-            # A wrong key or a refused login stays so.
-            retry=tenacity.retry_if_exception(
-                lambda error: (
-                    isinstance(error, (OSError, TimeoutError, asyncssh.Error))
-                    and not isinstance(error, (asyncssh.HostKeyNotVerifiable, asyncssh.PermissionDenied))
-                )
-            ),
-            reraise=True,
-        )
+        jump = partial(self._through, self.jump) if self.jump else None
+        return await Way(self._who(), self.address, self.login, jump).open()
 
-        async def connect_once() -> asyncssh.SSHClientConnection:
-            return await asyncssh.connect(self.address.host, self.address.port, **options)
-
+    async def _through(self, jump: Connection) -> asyncssh.SSHClientConnection:
         try:
-            return await retrying(connect_once)
-        except asyncssh.HostKeyNotVerifiable as error:
-            problem = (
-                f"its host key is not the one we trust: {_reason(error)}. If the machine was installed anew, put its new key into "
-                "host_key or the known hosts file; else find out who answers there"
-            )
-        except asyncssh.PermissionDenied as error:
-            problem = (
-                f"the machine refused the login: {_reason(error)}. Check the user name and that the public key is in its "
-                "authorized_keys"
-            )
-        except (OSError, asyncssh.Error, TimeoutError) as error:
-            raise NoConnection(
-                f"{self.name} ({self.address}): no SSH connection: {_reason(error)}. Check the address, that the machine is up, and "
-                "that firewalls let this machine in."
-            ) from None
-        raise ConnectionFailed(f"{self.name} ({self.address}): {problem}.")
+            return await jump._connected()
+        except ConnectionFailed as error:
+            # Whoever is behind a jump host that fails is not gone: this is no NoConnection.
+            raise ConnectionFailed(f"{self._who()}: not reached. {error}") from None
 
-    def _options(self) -> dict[str, Any]:
-        login = self.login
-        options: dict[str, Any] = {
-            "username": self.address.user,
-            "config": None,
-            "known_hosts": self._trusted(),
-            "connect_timeout": CONNECT_SECONDS,
-            "login_timeout": CONNECT_SECONDS,
-            "keepalive_interval": KEEPALIVE_SECONDS,
-        }
-        if login.private_key or login.private_key_file:
-            options["client_keys"] = [self._private_key()]
-            options["agent_path"] = None
-        elif login.agent_socket_path:
-            options["agent_path"] = login.agent_socket_path
-        if login.password:
-            options["password"] = login.password
-        return options
-
-    def _private_key(self) -> asyncssh.SSHKey:
-        login = self.login
-        passphrase = login.private_key_password or None
-        try:
-            if login.private_key:
-                return asyncssh.import_private_key(login.private_key, passphrase)
-            return asyncssh.read_private_key(str(Path(login.private_key_file).expanduser()), passphrase)
-        except (OSError, asyncssh.KeyImportError) as error:
-            where = login.private_key_file or "the stack's sshPrivateKey"
-            raise ConnectionFailed(
-                f"{self.name} ({self.address}): the private key in {where} cannot be used: {_reason(error)}. "
-                "Check that it is a private key in the form of OpenSSH, and its passphrase."
-            ) from None
-
-    def _trusted(self) -> Any:
-        if not self.login.verify_host_keys:
-            return None
-        if self.address.host_key:
-            return asyncssh.import_known_hosts(f"{_known_hosts_name(self.address)} {self.address.host_key}\n")
-        if not self.login.known_hosts_file:
-            return ()  # asyncssh's default: ~/.ssh/known_hosts
-        path = Path(self.login.known_hosts_file).expanduser()
-        try:
-            return asyncssh.read_known_hosts(str(path))
-        except (OSError, ValueError) as error:
-            raise ConnectionFailed(
-                f"{self.name} ({self.address}): the known hosts file {path} cannot be read: {_reason(error)}. "
-                "Correct the file or its name, or give the node's host_key."
-            ) from None
+    def _who(self) -> str:
+        through = f" through {self.jump.address}" if self.jump else ""
+        return f"{self.name} ({self.address}{through})"
 
 
 _bridges: set[asyncio.Task[None]] = set()
@@ -377,30 +301,19 @@ async def _copy(source: Any, target: Any) -> None:
         target.close()
 
 
-def _known_hosts_name(address: Address) -> str:
-    return address.host if address.port == 22 else f"[{address.host}]:{address.port}"
+def complaint_of(said: str, mark: str) -> str:
+    """What a script said on standard error: behind the mark with which it began there. What the login printed is before that."""
+    return said.rpartition(f"{mark}\n")[2].strip()
 
 
-def _reason(error: BaseException) -> str:
-    text = str(getattr(error, "reason", "") or error).strip().rstrip(".")
-    if isinstance(error, socket.gaierror):
-        return str(error.strerror)
-    if isinstance(error, OSError) and (numbers := re.findall(r"\[Errno (\d+)\]", text)):
-        # asyncio puts the addresses that it has tried into the text, as Python writes them.
-        return "; ".join(dict.fromkeys(os.strerror(int(number)) for number in numbers))
-    return text or (
-        f"no answer within {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else type(error).__name__
-    )
-
-
-_pool: dict[tuple[str, Address, Login], Connection] = {}
+_pool: dict[tuple[str, Address, Login, Connection | None], Connection] = {}
 _pool_lock = threading.Lock()
 
 
-def connect(name: str, address: Address, login: Login) -> Connection:
-    """The pooled connection of this process to the machine; it is opened at its first use."""
+def connect(name: str, address: Address, login: Login, jump: Connection | None = None) -> Connection:
+    """The pooled connection of this process to the machine, through `jump` if given; it is opened at its first use."""
     with _pool_lock:
-        return _pool.setdefault((name, address, login), Connection(name, address, login))
+        return _pool.setdefault((name, address, login, jump), Connection(name, address, login, jump))
 
 
 __all__ = ["Address", "Connection", "Login", "Unreachable", "connect", "why"]

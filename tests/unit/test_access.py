@@ -24,6 +24,45 @@ def test_resources_with_the_same_configuration_share_one_access() -> None:
     assert access_from({}.get) is not access_from(configuration.get)
 
 
+# ------------------------------------------------------------ the jump host
+
+PLACE = {"host": "10.0.0.31", "port": 22, "user": "ubuntu", "host_key": ""}
+JUMP = {
+    "jump_host": "192.0.2.1",
+    "jump_port": "22",
+    "jump_user": "ops",
+    "ssh_private_key": "ours",
+    "controller_host": "192.0.2.1",
+}
+
+
+def access(**configuration: str) -> Access:
+    return Access(lambda key: configuration.get(key, ""))
+
+
+def test_without_a_jump_host_machines_are_reached_directly() -> None:
+    assert access().node("compute1", PLACE).jump is None
+
+
+def test_all_machines_but_the_jump_host_itself_are_reached_through_it() -> None:
+    given = access(**JUMP)
+    jump = given.node("compute1", PLACE).jump
+    assert jump is given.jump_host
+    assert given.node("compute2", {**PLACE, "host": "10.0.0.32"}).jump is jump
+    assert given.controller is not None
+    assert given.controller.jump is None
+    assert access(**{**JUMP, "controller_port": "2222"}).controller.jump is jump  # type: ignore[union-attr]
+
+
+def test_a_jump_host_takes_our_login_unless_it_has_one_of_its_own() -> None:
+    assert access(**JUMP).jump_host.login.private_key == "ours"  # type: ignore[union-attr]
+    own = access(**JUMP, jump_password="hunter2", ssh_sudo_password="s", ssh_verify_host_keys="False").jump_host
+    assert own is not None
+    assert (own.login.private_key, own.login.password, own.login.sudo_password) == ("", "hunter2", "")
+    assert not own.login.verify_host_keys
+    assert own.login.setting == "jumpHost"
+
+
 # ------------------------------------------------------------ deadlines
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import asyncssh
 import pytest
 
-from nova_infra.errors import ConnectionFailed, DeadlineExceeded, StepFailed
+from nova_infra.errors import ConnectionFailed, DeadlineExceeded, NoConnection, StepFailed
 from nova_infra.masking import Secret
+from nova_infra.remote import connecting
 from nova_infra.remote import connection as connection_module
 from nova_infra.remote.connection import Address, Connection, Login, connect
 from nova_infra.remote.http import session_through
@@ -36,6 +37,7 @@ SUDO = """#!/bin/sh
 case "$SUDO_MODE:$1" in
     free:-n) shift ;;
     free:-S) shift 3 ;;
+    tty:*) echo "sudo: sorry, you must have a tty to run sudo" >&2; exit 1 ;;
     asks:-S) shift 3; IFS= read -r given; [ "$given" = "s3cret sudo" ] || { echo "sudo: 1 incorrect password attempt" >&2; exit 1; } ;;
     *) echo "sudo: a password is required" >&2; exit 1 ;;
 esac
@@ -68,6 +70,8 @@ class Machine:
     sudo: str = "free"
     noise: str = ""
     breaks: bool = False
+    hangs_up: int = 0
+    forwards: str = "yes"
     logins: int = 0
     commands: list[str] = dataclasses.field(default_factory=list)
     loop: asyncio.AbstractEventLoop = dataclasses.field(default_factory=asyncio.new_event_loop)
@@ -76,10 +80,19 @@ class Machine:
         machine = self
 
         class Server(asyncssh.SSHServer):
-            def connection_made(self, _connection: asyncssh.SSHServerConnection) -> None:
-                machine.logins += 1
+            def connection_made(self, connection: asyncssh.SSHServerConnection) -> None:
+                self.connection = connection
+                if machine.hangs_up:
+                    machine.hangs_up -= 1
+                    connection.abort()
+                else:
+                    machine.logins += 1
 
             def connection_requested(self, *_where: Any) -> bool:
+                if machine.forwards == "no":
+                    raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+                if machine.forwards == "dies":
+                    self.connection.abort()
                 return True
 
         self.server = await asyncssh.listen(
@@ -116,6 +129,11 @@ class Machine:
         process.exit(await shell.wait())
         feeding.cancel()
 
+    def as_new(self) -> None:
+        """As the first test meets it."""
+        self.sudo, self.noise, self.breaks, self.hangs_up, self.forwards, self.logins = "free", "", False, 0, "yes", 0
+        self.commands.clear()
+
     def address(self, user: str = "root", key: asyncssh.SSHKey = HOST_KEY) -> Address:
         return Address("127.0.0.1", self.port, user, key.export_public_key().decode().strip())
 
@@ -136,8 +154,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture
 def machine(running: Machine) -> Machine:
-    running.sudo, running.noise, running.breaks, running.logins = "free", "", False, 0
-    running.commands.clear()
+    running.as_new()
     return running
 
 
@@ -261,7 +278,7 @@ def test_a_connection_that_breaks_is_said_so_and_the_next_operation_connects_ane
 
 def test_a_user_that_is_not_root_uses_sudo(machine: Machine) -> None:
     assert run(Connection("compute1", machine.address("ubuntu"), LOGIN), ON).facts == [("on",)]
-    assert machine.commands[0].startswith("sudo -n ")
+    assert "exec sudo -n " in machine.commands[0]
 
 
 @pytest.mark.parametrize("mode", ["asks", "free"])
@@ -357,6 +374,15 @@ def test_an_encrypted_key_opens_with_its_passphrase(machine: Machine) -> None:
     assert run(Connection("compute1", machine.address(), login), ON).facts == [("on",)]
 
 
+def test_a_key_with_a_passphrase_as_ssh_keygen_writes_it_opens_with_it_and_with_no_other(machine: Machine) -> None:
+    encrypted = KEY.export_private_key("openssh", passphrase="hunter2").decode()
+    login = Login(private_key=encrypted, private_key_password="hunter2")
+    assert run(Connection("compute1", machine.address(), login), ON).facts == [("on",)]
+    with pytest.raises(ConnectionFailed, match="passphrase is not the one that was given") as error:
+        run(Connection("compute1", machine.address(), dataclasses.replace(login, private_key_password="hunter3")), ON)
+    assert "hunter3" not in str(error.value)
+
+
 @pytest.mark.parametrize("host_key", ["ssh-ed25519", "ssh-ed25519 AAAA", "nonsense"])
 def test_a_host_key_that_is_none_is_one_sentence(machine: Machine, host_key: str) -> None:
     with pytest.raises(ConnectionFailed, match="compute1"):
@@ -364,7 +390,7 @@ def test_a_host_key_that_is_none_is_one_sentence(machine: Machine, host_key: str
 
 
 def test_a_machine_that_does_not_answer_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "CONNECT_TRIES", 1)
+    monkeypatch.setattr(connecting, "CONNECT_TRIES", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -377,6 +403,137 @@ def test_a_machine_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Monk
                 ),
                 ON,
             )
+
+
+def test_a_server_that_knows_only_ssh_rsa_takes_an_rsa_key(machine: Machine) -> None:
+    # As old sshds do: neither the server's own key nor ours with a newer signature.
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[key],
+            signature_algs=["ssh-rsa"],
+            kex_algs=["ecdh-sha2-nistp256"],
+            encryption_algs=["aes128-ctr"],
+            authorized_client_keys=asyncssh.import_authorized_keys(key.export_public_key().decode()),
+            process_factory=machine.process,
+            encoding=None,
+        )
+
+    old = asyncio.run_coroutine_threadsafe(listen(), machine.loop).result(10)
+    try:
+        address = Address("127.0.0.1", old.get_port(), host_key=key.export_public_key().decode().strip())
+        opened = Connection("compute1", address, Login(private_key=key.export_private_key().decode()))
+        assert run(opened, ON).facts == [("on",)]
+        assert opened._connection is not None
+        assert opened._connection.get_extra_info("send_cipher") == "aes128-ctr"
+    finally:
+        machine.loop.call_soon_threadsafe(old.close)
+
+
+def test_a_machine_that_hangs_up_before_the_login_is_asked_again_and_gets_the_script_once(machine: Machine) -> None:
+    machine.hangs_up = 5
+    assert run(Connection("compute1", machine.address(), LOGIN), ON).facts == [("on",)]
+    assert (machine.hangs_up, machine.logins, len(machine.commands)) == (0, 1, 1)
+
+
+def test_a_machine_that_goes_on_hanging_up_is_there_and_is_not_left(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "CROWDED_SECONDS", 0)
+    machine.hangs_up = 1000
+    with pytest.raises(ConnectionFailed, match="MaxStartups") as error:
+        run(Connection("compute1", machine.address(), LOGIN), ON)
+    assert not isinstance(error.value, NoConnection)
+
+
+def test_a_connection_that_broke_while_nobody_used_it_is_made_anew(machine: Machine, node: Connection) -> None:
+    assert run(node, ON).facts == [("on",)]
+    assert node._connection is not None
+    # As when a firewall has forgotten it: neither side has said anything.
+    connection_module._loop().loop.call_soon_threadsafe(node._connection._transport.abort)  # type: ignore[union-attr]
+    assert run(node, ON).facts == [("on",)]
+    assert (machine.logins, len(machine.commands)) == (2, 2)
+
+
+# ------------------------------------------------------------ a jump host
+
+
+@pytest.fixture
+def behind(machine: Machine) -> Callable[..., Connection]:
+    """A connection to the machine through itself, as another user."""
+
+    def make(key: asyncssh.SSHKey = HOST_KEY, login: Login = LOGIN, port: int = 0) -> Connection:
+        jump = Connection("The jump host", machine.address("ops", key), login)
+        address = dataclasses.replace(machine.address(), port=port or machine.port)
+        return Connection("compute1", address, LOGIN, jump)
+
+    return make
+
+
+def test_a_script_runs_behind_a_jump_host_that_runs_nothing(
+    machine: Machine, behind: Callable[..., Connection]
+) -> None:
+    assert run(behind(), ON).facts == [("on",)]
+    assert (machine.logins, len(machine.commands)) == (2, 1)
+
+
+def test_machines_behind_a_jump_host_share_one_connection_to_it(
+    machine: Machine, behind: Callable[..., Connection]
+) -> None:
+    first = behind()
+    nodes = [first, *(Connection(f"compute{n}", machine.address(), LOGIN, first.jump) for n in range(2, 6))]
+    with ThreadPoolExecutor(5) as threads:
+        assert list(threads.map(lambda each: run(each, ON).facts, nodes)) == [[("on",)]] * 5
+    assert machine.logins == 6
+
+
+@pytest.mark.parametrize(
+    ("jump", "said"),
+    [
+        ({"key": OTHER_KEY}, "its host key is not the one we trust"),
+        ({"login": Login(private_key=OTHER_KEY.export_private_key().decode())}, "refused the login"),
+    ],
+)
+def test_a_jump_host_that_refuses_is_named_and_the_machine_behind_it_is_not_gone(
+    machine: Machine, behind: Callable[..., Connection], jump: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConnectionFailed, match=rf"compute1 .*not reached\. The jump host \(ops@127.*{said}") as error:
+        run(behind(**jump), ON)
+    assert not isinstance(error.value, NoConnection)
+
+
+@pytest.mark.parametrize(("forwards", "said"), [("no", "opens no way to it"), ("dies", "went away")])
+def test_a_jump_host_that_does_not_forward_does_not_make_the_machine_gone(
+    machine: Machine,
+    behind: Callable[..., Connection],
+    monkeypatch: pytest.MonkeyPatch,
+    forwards: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(connecting, "CROWDED_SECONDS", 0)
+    machine.forwards = forwards
+    with pytest.raises(ConnectionFailed, match=f"the jump host {said}") as error:
+        run(behind(), ON)
+    assert not isinstance(error.value, NoConnection)
+
+
+def test_a_dead_jump_host_does_not_make_the_machine_gone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "CONNECT_TRIES", 1)
+    jump = Connection("The jump host", dataclasses.replace(machine.address("ops"), port=1), LOGIN)
+    with pytest.raises(ConnectionFailed, match=r"not reached\. The jump host .*Connection refused") as error:
+        run(Connection("compute1", machine.address(), LOGIN, jump), ON)
+    assert not isinstance(error.value, NoConnection)
+
+
+def test_a_machine_that_does_not_answer_a_jump_host_that_works_is_gone(
+    behind: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "CONNECT_TRIES", 1)
+    with pytest.raises(NoConnection, match=r"compute1 \(root@127.* through ops@127.*\): .*Connection refused"):
+        run(behind(port=1), ON)
 
 
 def test_connections_are_shared_by_who_means_the_same_machine_and_login(machine: Machine) -> None:

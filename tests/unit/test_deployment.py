@@ -370,6 +370,24 @@ def test_ssh_goes_to_the_host_that_is_given_and_nova_to_the_management_address()
 # ------------------------------------------------------------ providers
 
 
+def test_a_jump_host_is_a_part_of_every_provider_with_our_login_or_its_own() -> None:
+    given = {"jumpHost": {"host": "192.0.2.1", "host_key": HOST_KEY}, "ssh": {"user": "ubuntu"}, "concurrency": "8"}
+    graph = registered(given, {"jumpHostPassword": "hunter2"})
+    made = [each.inputs for each in graph.values() if each.kind == "pulumi-python"]
+    assert len(made) == 2
+    for inputs in made:
+        place = {key: inputs[f"access:jump_{key}"] for key in ("host", "port", "user", "host_key", "private_key_file")}
+        usual = {"host": "192.0.2.1", "port": "22", "user": "ubuntu", "host_key": HOST_KEY, "private_key_file": ""}
+        assert place == usual
+        assert "hunter2" in str(inputs["access:jump_password"])
+    assert "hunter2" not in "".join(each.plain() for each in graph.values())
+
+
+def test_without_a_jump_host_no_secret_of_one_reaches_a_provider() -> None:
+    graph = registered({}, {"jumpHostPassword": "hunter2"})
+    assert not [each for each in graph.values() if "hunter2" in str(each.inputs)]
+
+
 def test_more_than_four_at_once_take_more_providers_and_a_node_stays_with_its_own() -> None:
     computes = [{"name": f"compute{number}", "address": f"10.0.0.{number}"} for number in range(31, 51)]
     graph = registered({"computes": computes, "concurrency": "12"})

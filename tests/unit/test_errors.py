@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pulumi
 import pytest
 import requests
@@ -32,7 +33,7 @@ from nova_infra.configuration import encode, read_options, unsupported, write_op
 from nova_infra.errors import InvalidSettings, NoConnection, NovaInfraError, Problem
 from nova_infra.identity import Identity
 from nova_infra.releases import release
-from nova_infra.remote import connection as connection_module
+from nova_infra.remote import connecting
 from nova_infra.remote.connection import Address, Connection
 from nova_infra.remote.inspection import Question
 from nova_infra.remote.operation import operate, wait_until
@@ -82,6 +83,7 @@ INNER = {
         "Unreachable",
         "?",
     },  # becomes a failure of the client that has asked; ? is the result of _failure
+    "remote.connecting": {"?"},  # the last try's error is made one of ours
     "remote.http": {"NewConnectionError"},  # becomes one of keystoneauth's
     "remote.script": {"LookupError"},  # a script of ours that does not answer
 }
@@ -215,6 +217,71 @@ def sudo_refuses(stage: Stage) -> None:
     run_on(stage.node("ubuntu", sudo_password=SECRET), call("fact", "a"))
 
 
+@case("compute1 (ubuntu@127.0.0.1:", "sudo wants a terminal", do="`Defaults:ubuntu !requiretty`")
+def sudo_wants_a_terminal(stage: Stage) -> None:
+    stage.machine.sudo = "tty"
+    run_on(stage.node("ubuntu"), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "opens no session: open failed", do="Check MaxSessions")
+def no_session_is_opened(stage: Stage) -> None:
+    async def refuse(*_what: Any, **_more: Any) -> Any:
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+
+    stage.patch.setattr(asyncssh.SSHClientConnection, "create_process", refuse)
+    run_on(stage.node(), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "did not let us in", do="Look at the log of its sshd")
+def the_machine_hangs_up(stage: Stage) -> None:
+    stage.patch.setattr(connecting, "CROWDED_SECONDS", 0)
+    stage.machine.hangs_up = 1
+    run_on(stage.node(), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "Too many authentication failures", do="name the right one (private_key_file)")
+def an_agent_has_too_many_keys(stage: Stage) -> None:
+    async def refuse(*_what: Any, **_more: Any) -> Any:
+        raise asyncssh.ProtocolError("Too many authentication failures")
+
+    stage.patch.setattr(asyncssh, "connect", refuse)
+    run_on(stage.node(), call("fact", "a"))
+
+
+def behind(stage: Stage, jump: Address) -> Connection:
+    return Connection("compute1", stage.machine.address(), LOGIN, Connection("The jump host", jump, LOGIN))
+
+
+@case("compute1 (root@127.0.0.1:", "The jump host (ops@127.0.0.1:1)", "Connection refused", do="Check the address")
+def the_jump_host_does_not_answer(stage: Stage) -> None:
+    stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
+    run_on(behind(stage, dataclasses.replace(stage.machine.address("ops"), port=1)), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "through ops@127.0.0.1:", do="AllowTcpForwarding")
+def the_jump_host_does_not_forward(stage: Stage) -> None:
+    stage.machine.forwards = "no"
+    run_on(behind(stage, stage.machine.address("ops")), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "through ops@127.0.0.1:", do="Look at it, and run the same command again")
+def the_jump_host_dies(stage: Stage) -> None:
+    stage.patch.setattr(connecting, "CROWDED_SECONDS", 0)
+    stage.machine.forwards = "dies"
+    run_on(behind(stage, stage.machine.address("ops")), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "passphrase", do="Correct the passphrase")
+def the_passphrase_is_wrong(stage: Stage) -> None:
+    key = KEY.export_private_key("openssh", passphrase="another").decode()
+    run_on(stage.node(private_key=key, private_key_password=SECRET), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "no passphrase was given", do="Give the passphrase")
+def there_is_no_passphrase(stage: Stage) -> None:
+    run_on(stage.node(private_key=KEY.export_private_key("openssh", passphrase=SECRET).decode()), call("fact", "a"))
+
+
 @case("compute1 (root@127.0.0.1:", "host key", do="put its new key into host_key")
 def another_machine_answers(stage: Stage) -> None:
     run_on(Connection("compute1", stage.machine.address(key=OTHER_KEY), LOGIN), call("fact", "a"))
@@ -227,14 +294,14 @@ def the_login_is_refused(stage: Stage) -> None:
 
 @case("compute1 (root@127.0.0.1:1)", "Connection refused", do="Check the address")
 def nobody_answers(stage: Stage) -> None:
-    stage.patch.setattr(connection_module, "CONNECT_TRIES", 1)
+    stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
     address = Address("127.0.0.1", 1, host_key=KEY.export_public_key().decode().strip())
     run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
 
 
 @case("compute1 (root@no-such.invalid)", do="Check the address")
 def nobody_knows_the_host(stage: Stage) -> None:
-    stage.patch.setattr(connection_module, "CONNECT_TRIES", 1)
+    stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
 
     def unknown(*_where: Any, **_more: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
@@ -621,10 +688,29 @@ def a_template_is_no_text(stage: Stage) -> None:
     render_options(stage.folder / "template", str)
 
 
-@case("p.connection.hostKey", "p.connection.proxy", do="leave it out")
+@case("p.connection.hostKey", "p.connection.proxy.usr", "p.connection.proxy.host", do="it says how SSH reaches")
 def a_connection_cannot_be_used(_stage: Stage) -> Any:
-    given: Any = {"host": "192.0.2.7", "hostKey": "ssh-ed25519 AAAA", "proxy": {"host": "192.0.2.1"}}
+    given: Any = {"host": "192.0.2.7", "hostKey": "ssh-ed25519 AAAA", "proxy": {"host": "", "usr": "ops"}}
     return refusal(lambda: nova_infra.NodePackages("p", nova_infra.NodePackagesArgs("compute1", given, {})))
+
+
+@case("p.connection.proxy", do="give an object")
+def a_jump_host_is_known_too_late(_stage: Stage) -> Any:
+    def program() -> None:
+        given: Any = {"host": "192.0.2.7", "proxy": pulumi.Output.from_input({"host": "192.0.2.1"})}
+        nova_infra.NodePackages("p", nova_infra.NodePackagesArgs("compute1", given, {}))
+
+    return refusal(program)
+
+
+@case("p.connection.proxy", do="ssh=nova_infra.SSHArgs.of(connection)")
+def a_jump_host_is_not_that_of_the_provider(_stage: Stage) -> Any:
+    def program() -> None:
+        given: Any = {"host": "192.0.2.7", "proxy": {"host": "192.0.2.1"}}
+        opts = pulumi.ResourceOptions(provider=nova_infra.Provider("access"))
+        nova_infra.NodePackages("p", nova_infra.NodePackagesArgs("compute1", given, {}), opts)
+
+    return refusal(program)
 
 
 @case("node.provider", "ComputeNode node", do="Make one with identity=")
@@ -823,7 +909,7 @@ def outcome(
 
     @functools.cache
     def made(name: str) -> Outcome:
-        running.sudo, running.noise, running.breaks = "free", "", False
+        running.as_new()
         messages: list[Message] = []
         with pytest.MonkeyPatch.context() as patch, noting(messages):
             try:

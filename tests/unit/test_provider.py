@@ -279,18 +279,50 @@ def test_a_node_that_cannot_see_novas_reports_is_refused(make: Any, kind: str) -
         assert f"{kind} node needs a nova_infra.Provider that says where Keystone is" in problem.reason
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_a_connection_through_a_proxy_is_refused_whoever_has_the_credentials(given: bool) -> None:
+def test_a_proxy_is_the_jump_host_of_the_provider_that_is_made_from_the_connection() -> None:
+    def program() -> None:
+        key = pulumi.Output.secret("the key")
+        proxy = ProxyConnectionArgs(
+            host="192.0.2.1", port=2222, user="ops", private_key="its key", host_key="its host key"
+        )
+        packages("direct", ConnectionArgs(host="192.0.2.6", private_key=key))
+        packages("behind", ConnectionArgs(host="192.0.2.7", private_key=key, proxy=proxy))
+        packages("too", {"host": "192.0.2.8", "private_key": key, "proxy": proxy})
+
+    found = graph(program)
+    assert [found[name].provider for name in ("direct", "behind", "too")] == [
+        "direct-access",
+        "behind-access",
+        "behind-access",
+    ]
+    inputs = found["behind-access"].inputs
+    place = {key: inputs[f"access:jump_{key}"] for key in ("host", "port", "user", "host_key")}
+    assert place == {"host": "192.0.2.1", "port": "2222", "user": "ops", "host_key": "its host key"}
+    assert "its key" in json.dumps(inputs["access:jump_private_key"])
+    assert "its key" not in found["behind-access"].plain()
+    assert found["direct-access"].inputs["access:jump_host"] == ""
+
+
+def test_a_proxy_beside_a_provider_that_has_a_jump_host_is_taken_for_the_same() -> None:
     connection = ConnectionArgs(host="192.0.2.7", proxy=ProxyConnectionArgs(host="192.0.2.1"))
 
-    def make() -> None:
-        opts = pulumi.ResourceOptions(provider=nova_infra.Provider("access")) if given else None
-        packages("p", connection, opts)
+    def program() -> None:
+        access = nova_infra.Provider("access", ssh=nova_infra.SSHArgs.of(connection))
+        packages("p", connection, pulumi.ResourceOptions(provider=access))
+
+    found = graph(program)
+    assert found["p"].provider == "access"
+    assert found["access"].inputs["access:jump_host"] == "192.0.2.1"
+
+
+def test_a_proxy_beside_a_provider_without_a_jump_host_is_refused() -> None:
+    connection = ConnectionArgs(host="192.0.2.7", proxy=ProxyConnectionArgs(host="192.0.2.1"))
+
+    def make() -> object:
+        return packages("p", connection, pulumi.ResourceOptions(provider=nova_infra.Provider("access")))
 
     (problem,) = refusal(make)
     assert problem.key == "p.connection.proxy"
-    (problem,) = refusal(lambda: nova_infra.SSHArgs.of(connection))
-    assert problem.key == "connection.proxy"
 
 
 def test_a_misspelled_key_of_a_connection_is_refused() -> None:

@@ -28,6 +28,7 @@ PUBLIC = {
     "Endpoint",
     "EndpointArgs",
     "IdentityArgs",
+    "JumpHostArgs",
     "KeystoneUser",
     "KeystoneUserArgs",
     "NodePackages",

@@ -9,6 +9,10 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
 # Under sudo they may be a desktop's; the init system is meant, not a user's session.
 unset UPSTART_SESSION UPSTART_JOB UPSTART_INSTANCE
+# With colours grep's answers would not be what they are.
+unset GREP_OPTIONS CDPATH
+# What stands before this on standard error is the login's.
+printf '%s\n' "$mark" >&2
 ours=/var/lib/nova-infra
 # Seconds until a wait says again what it waits for.
 beat=15
