@@ -66,10 +66,12 @@ class Login:
             "keepalive_interval": KEEPALIVE_SECONDS,
         }
         if self._has_key():
-            options["client_keys"] = [self._private_key(who)]
-            options["agent_path"] = None
-        elif self.agent_socket_path:
-            options["agent_path"] = self.agent_socket_path
+            options |= {"client_keys": [self._private_key(who)], "agent_path": None}
+        elif self.password and not self.agent_socket_path:
+            # sshd counts each key that is tried before the password.
+            options |= {"client_keys": None, "agent_path": None}
+        else:
+            options["agent_path"] = self._agent() or None
         if self.password:
             options["password"] = self.password
         return options
@@ -80,7 +82,7 @@ class Login:
             return "that the public key is in its authorized_keys"
         if self.password:
             return f"the password ({self.setting}Password)"
-        path = self.agent_socket_path or os.environ.get("SSH_AUTH_SOCK", "")
+        path = self._agent()
         if not path:
             return "who we are: no key was named (private_key_file), and there is no SSH agent ($SSH_AUTH_SOCK) where Pulumi runs"
         try:
@@ -95,6 +97,10 @@ class Login:
             return f"the SSH agent at {path}, which holds no key; `ssh-add` puts one there"
         keys = "key" if count == 1 else "keys"
         return f"that its authorized_keys has the public key; the SSH agent at {path} holds {count} {keys}"
+
+    def _agent(self) -> str:
+        path = self.agent_socket_path or os.environ.get("SSH_AUTH_SOCK", "")
+        return str(Path(path).expanduser()) if path else ""
 
     def _has_key(self) -> bool:
         return bool(self.private_key or self.private_key_file)
