@@ -12,6 +12,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -209,7 +210,10 @@ class Connection:
         return self._bridged(f"{host}:{port}", self._open_tcp(host, port))
 
     def reach_unix(self, path: str) -> socket.socket:
-        """A connected socket to the UNIX socket `path` on this machine. Raises Unreachable, an OSError."""
+        """A connected socket to the UNIX socket `path` on this machine, where a server is that speaks first, as MariaDB does.
+
+        Raises Unreachable, an OSError; StepFailed where the machine has no means to it.
+        """
         return self._bridged(path, self._open_unix(path))
 
     def _bridged(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]]) -> socket.socket:
@@ -232,12 +236,25 @@ class Connection:
         try:
             return await connection.open_unix_connection(path, encoding=None)
         except asyncssh.ChannelOpenError as error:
-            if error.code == asyncssh.OPEN_CONNECT_FAILED:
-                raise
+            # OpenSSH says the same of a socket that is not there and of what it is not to do.
+            refused = reason_of(error)
         # OpenSSH before 6.7 (Ubuntu 14.04 has 6.6) cannot open UNIX sockets, and some are told not to: netcat does it there.
         # MariaDB's socket is for everybody, so this needs no sudo.
         process = await self._session(f"nc -U {shlex.quote(path)}", encoding=None)
-        return process.stdout, process.stdin
+        first = await process.stdout.read(65536)
+        if first:
+            return _Begun(first, process.stdout), process.stdin
+        heard = (await process.stderr.read()).decode("utf-8", "replace")
+        complaint = mask(heard.strip().rstrip("."), self.login.secrets())
+        if (await process.wait()).exit_status == 127 or "option" in complaint:
+            raise StepFailed(
+                f"{self.name} ({self.address}): connecting to {path} failed: sshd there says: {refused}, and nc, which does it where sshd does not "
+                f"forward to UNIX sockets: {complaint}. Install netcat-openbsd there, or set AllowStreamLocalForwarding yes in its sshd_config; "
+                "then, should it still fail, look whether the server runs."
+            )
+        raise Unreachable(
+            f"{self.name} could not connect to {path}: {complaint.splitlines()[0] if complaint else refused}"
+        )
 
     async def _bridge(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]], end: socket.socket) -> None:
         try:
@@ -281,6 +298,18 @@ class Connection:
     def _who(self) -> str:
         through = f" through {self.jump.address}" if self.jump else ""
         return f"{self.name} ({self.address}{through})"
+
+
+@dataclass
+class _Begun:
+    """A reader whose first bytes have been read."""
+
+    first: bytes
+    rest: Any
+
+    async def read(self, count: int) -> bytes:
+        first, self.first = self.first, b""
+        return first or bytes(await self.rest.read(count))
 
 
 _bridges: set[asyncio.Task[None]] = set()
