@@ -8,6 +8,9 @@ machine counts as gone (NoConnection): a removal may then pass over it.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -119,11 +122,24 @@ class Way:
                 "once hangs up (MaxStartups), and so does one that does not want this address"
             )
         else:
-            return NoConnection(
-                f"{self.who}: no SSH connection: {said}. Check the address, that the machine is up, and "
-                f"that firewalls let {'the jump host' if self.jump else 'this machine'} in."
-            )
+            return NoConnection(f"{self.who}: no SSH connection: {said}. {self._where_to_look(error, said)}")
         return ConnectionFailed(f"{self.who}: {problem}.")
+
+    def _where_to_look(self, error: BaseException, said: str) -> str:
+        """What to look at when nobody answers: each cause has another place."""
+        ours = "the jump host" if self.jump else "this machine"
+        if isinstance(error, socket.gaierror):
+            return "The machine where Pulumi runs does not know this name: correct the address, or make the name known there (DNS, /etc/hosts)."
+        if isinstance(error, TimeoutError):
+            return f"The machine is off, or a firewall drops what {ours} sends. Check the address, that the machine is up, and the firewalls on the way."
+        if os.strerror(errno.ECONNREFUSED) in said:
+            return (
+                f"Something is up at this address, and nothing listens on port {self.address.port}. Check the address and the port, and that "
+                "sshd runs there."
+            )
+        if any(os.strerror(number) in said for number in (errno.EHOSTUNREACH, errno.ENETUNREACH)):
+            return f"The machine is off, or no way leads to its network. Check the address, that the machine is up, and the routes of {ours} (VPN)."
+        return f"Check the address, that the machine is up, and that firewalls let {ours} in."
 
 
 def _may_pass(error: BaseException) -> bool:

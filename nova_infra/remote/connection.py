@@ -24,6 +24,7 @@ from .connecting import Way
 from .login import Address, Login
 from .reason import CONNECT_SECONDS, Unreachable, reason_of, why
 from .script import Answer, Call, Listener, Script, compose
+from .sudo import refusal_in
 
 T = TypeVar("T")
 
@@ -184,19 +185,9 @@ class Connection:
         return ""
 
     def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
-        if not listener.heard and ("sudo" in complaint or complaint.startswith("Sorry, user ")):
-            # Its lecture, and what the login prints, stand before its own words.
-            own = [line for line in complaint.splitlines() if line.startswith("sudo: ")]
-            said = "; ".join(own).rstrip(".") or complaint.rstrip(".")
-            if "tty" in said:
-                return ConnectionFailed(
-                    f"{self.name} ({self.address}): sudo wants a terminal: {said}. Take `requiretty` out of the machine's sudoers, or put "
-                    f"`Defaults:{self.address.user} !requiretty` there. A terminal would show what is sent, passwords too."
-                )
-            return ConnectionFailed(
-                f"{self.name} ({self.address}): sudo refused: {said}. Allow the user {self.address.user} to run every "
-                "command with sudo, without a password or with the stack's sudoPassword."
-            )
+        refusal = "" if listener.heard or self.address.user == "root" else refusal_in(complaint, self.address.user)
+        if refusal:
+            return ConnectionFailed(f"{self.name} ({self.address}): {refusal}")
         said = complaint or f"exit status {status}"
         return StepFailed(
             f"{self.name} ({self.address}): {listener.current} failed: {said.rstrip('.')}. When that is put right, run the same command "

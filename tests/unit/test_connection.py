@@ -394,7 +394,9 @@ def test_a_machine_that_does_not_answer_is_one_sentence(monkeypatch: pytest.Monk
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(ConnectionFailed, match=r"compute1 \(root@127.0.0.1:\d+\): no SSH connection: .*firewalls"):
+        with pytest.raises(
+            ConnectionFailed, match=r"compute1 \(root@127.0.0.1:\d+\): no SSH connection: .*that sshd runs there"
+        ):
             run(
                 Connection(
                     "compute1",
