@@ -18,12 +18,38 @@ from typing import Any
 
 import pymysql
 import pymysql.cursors
+import tenacity
+from pymysql.constants import CR, ER
 
 from .errors import DatabaseError
 from .masking import mask
+from .remote.script import progress
 from .wording import quoted
 
 TIMEOUT_SECONDS = 30
+# A server that is being started does not listen yet; connections that are all in use come free again.
+PATIENCE_SECONDS = 15.0
+_NONE_FREE = frozenset({ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS})
+_NOT_REACHED = frozenset(
+    {
+        CR.CR_CONNECTION_ERROR,
+        CR.CR_CONN_HOST_ERROR,
+        CR.CR_SERVER_GONE_ERROR,
+        CR.CR_SERVER_LOST,
+        ER.SERVER_SHUTDOWN,
+        0,  # pymysql's own, of a connection that broke
+    }
+)
+_NOT_LET_IN = frozenset({ER.ACCESS_DENIED_ERROR, ER.HOST_NOT_PRIVILEGED, ER.HOST_IS_BLOCKED})
+_MAY_NOT = frozenset(
+    {
+        ER.DBACCESS_DENIED_ERROR,
+        ER.TABLEACCESS_DENIED_ERROR,
+        ER.COLUMNACCESS_DENIED_ERROR,
+        ER.SPECIFIC_ACCESS_DENIED_ERROR,
+        ER.CANT_CREATE_USER_WITH_GRANT,
+    }
+)
 ALL = "ALL"
 # Columns of mysql.db whose privilege is named otherwise in GRANT.
 _PRIVILEGE_NAMES = {
@@ -137,6 +163,7 @@ class Server:
     def schema(self, name: str) -> Schema | None:
         """The schema's defaults, or None when there is no such schema."""
         rows = self._rows(
+            f"looking for the schema {name}",
             "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
             (name,),
         )
@@ -145,15 +172,23 @@ class Server:
     def create_schema(self, name: str, schema: Schema) -> None:
         """Makes the schema."""
         self._refuse_name("schema", name, no_name(name))
-        self._rows(f"CREATE DATABASE {_quoted(name)} CHARACTER SET %s COLLATE %s", (schema.charset, schema.collation))
+        self._rows(
+            f"creating the schema {name}",
+            f"CREATE DATABASE {_quoted(name)} CHARACTER SET %s COLLATE %s",
+            (schema.charset, schema.collation),
+        )
 
     def alter_schema(self, name: str, schema: Schema) -> None:
         """Sets the schema's defaults; tables keep theirs."""
-        self._rows(f"ALTER DATABASE {_quoted(name)} CHARACTER SET %s COLLATE %s", (schema.charset, schema.collation))
+        self._rows(
+            f"changing the schema {name}",
+            f"ALTER DATABASE {_quoted(name)} CHARACTER SET %s COLLATE %s",
+            (schema.charset, schema.collation),
+        )
 
     def drop_schema(self, name: str) -> None:
         """Drops the schema with all that is in it; one that is gone is fine."""
-        self._rows(f"DROP DATABASE IF EXISTS {_quoted(name)}")
+        self._rows(f"dropping the schema {name}", f"DROP DATABASE IF EXISTS {_quoted(name)}")
 
     # ------------------------------------------------------------ users
 
@@ -163,7 +198,9 @@ class Server:
         From 10.4 on mysql.user is a view that has the same columns; in 10.2 and 10.3 the hash may stand in either of two.
         """
         rows = self._rows(
-            "SELECT Host, Password, plugin, authentication_string FROM mysql.user WHERE User = %s", (user,)
+            f"looking for the user {user}",
+            "SELECT Host, Password, plugin, authentication_string FROM mysql.user WHERE User = %s",
+            (user,),
         )
         return {str(host): _stored(hash_ or "", plugin or "", string or "") for host, hash_, plugin, string in rows}
 
@@ -171,25 +208,36 @@ class Server:
         """Makes user@host. 5.5 knows no IF NOT EXISTS: ask password_hashes first."""
         self._refuse_name("user", user, no_name(user))
         self._refuse_name("host", host, no_client_host(host))
-        self._rows("CREATE USER %s@%s IDENTIFIED BY PASSWORD %s", (user, host, native_hash(password)))
+        self._rows(
+            f"creating the user {user}@{host}",
+            "CREATE USER %s@%s IDENTIFIED BY PASSWORD %s",
+            (user, host, native_hash(password)),
+        )
 
     def set_password(self, user: str, host: str, password: str) -> None:
         """Sets the password of user@host, which is there; it is then asked for also where a plugin was asked before."""
         # SET PASSWORD refuses a user of another plugin; ALTER USER does not exist in 5.5.
-        self._rows("GRANT USAGE ON *.* TO %s@%s IDENTIFIED BY PASSWORD %s", (user, host, native_hash(password)))
+        self._rows(
+            f"setting the password of the user {user}@{host}",
+            "GRANT USAGE ON *.* TO %s@%s IDENTIFIED BY PASSWORD %s",
+            (user, host, native_hash(password)),
+        )
 
     def drop_user(self, user: str, host: str) -> None:
         """Drops user@host; one that is gone is fine."""
         if host in self.password_hashes(user):
-            self._rows("DROP USER %s@%s", (user, host))
+            self._rows(f"dropping the user {user}@{host}", "DROP USER %s@%s", (user, host))
 
     def shared(self, user: str, host: str, schema: str) -> bool:
         """Whether user@host has privileges besides those on this schema: globally, or on (something in) another."""
-        for row in self._rows("SELECT * FROM mysql.user WHERE User = %s AND Host = %s", (user, host), as_dict=True):
+        doing = f"reading what the user {user}@{host} may do"
+        everywhere = "SELECT * FROM mysql.user WHERE User = %s AND Host = %s"
+        for row in self._rows(doing, everywhere, (user, host), as_dict=True):
             if any(column.endswith("_priv") and value == "Y" for column, value in row.items()):
                 return True
-        on_schemas = self._rows("SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, host))
+        on_schemas = self._rows(doing, "SELECT Db FROM mysql.db WHERE User = %s AND Host = %s", (user, host))
         inside = self._rows(
+            doing,
             "SELECT Db FROM mysql.tables_priv WHERE User = %s AND Host = %s UNION "
             "SELECT Db FROM mysql.columns_priv WHERE User = %s AND Host = %s UNION "
             "SELECT Db FROM mysql.procs_priv WHERE User = %s AND Host = %s",
@@ -208,7 +256,9 @@ class Server:
         """
         granted: set[str] = set()
         available: set[str] = set()
-        for row in self._rows("SELECT * FROM mysql.db WHERE User = %s AND Host = %s", (user, host), as_dict=True):
+        doing = f"reading the privileges of {user}@{host} on {schema}"
+        on_schemas = "SELECT * FROM mysql.db WHERE User = %s AND Host = %s"
+        for row in self._rows(doing, on_schemas, (user, host), as_dict=True):
             if str(row["Db"]) != _escaped(schema):
                 continue
             available |= _privileges_in(row)
@@ -222,6 +272,7 @@ class Server:
     def every_privilege(self) -> frozenset[str]:
         """What ALL stands for on a schema of this server; releases differ."""
         rows = self._rows(
+            "reading which privileges there are",
             "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
             ("mysql", "db"),
         )
@@ -249,15 +300,20 @@ class Server:
         """Grants privileges (ALL, SELECT, ..., GRANT OPTION) on the schema to user@host, which is there."""
         options = " WITH GRANT OPTION" if GRANT_OPTION in privileges else ""
         names = [name for name in privileges if name != GRANT_OPTION] or [_NO_PRIVILEGE]
-        self._rows(f"GRANT {_privileges(names)} ON {_pattern(schema)}.* TO %s@%s{options}", (user, host))
+        self._rows(
+            f"granting {', '.join(sorted(privileges))} on {schema} to {user}@{host}",
+            f"GRANT {_privileges(names)} ON {_pattern(schema)}.* TO %s@%s{options}",
+            (user, host),
+        )
 
     def revoke(self, user: str, host: str, schema: str, privileges: Collection[str]) -> None:
         """Takes privileges on the schema away, of which user@host has some."""
+        doing = f"revoking {', '.join(sorted(privileges))} on {schema} from {user}@{host}"
         if GRANT_OPTION in privileges:
-            self._rows(f"REVOKE GRANT OPTION ON {_pattern(schema)}.* FROM %s@%s", (user, host))
+            self._rows(doing, f"REVOKE GRANT OPTION ON {_pattern(schema)}.* FROM %s@%s", (user, host))
         names = [name for name in privileges if name != GRANT_OPTION]
         if names:
-            self._rows(f"REVOKE {_privileges(names)} ON {_pattern(schema)}.* FROM %s@%s", (user, host))
+            self._rows(doing, f"REVOKE {_privileges(names)} ON {_pattern(schema)}.* FROM %s@%s", (user, host))
 
     # ------------------------------------------------------------ asking
 
@@ -267,14 +323,29 @@ class Server:
                 f"MariaDB at {self.name}: the {kind} {quoted(name)} is not made: it {reason}. Choose another name."
             )
 
-    def _rows(self, statement: str, values: tuple[Any, ...] = (), *, as_dict: bool = False) -> list[Any]:
-        doing = " ".join(statement.split()[:2])
+    def _rows(self, doing: str, statement: str, values: tuple[Any, ...] = (), *, as_dict: bool = False) -> list[Any]:
         with self._asked(doing), self._connected(as_dict) as cursor:
             cursor.execute(statement, values)
             return list(cursor.fetchall())
 
     @contextmanager
     def _connected(self, as_dict: bool) -> Iterator[Any]:
+        # Only connecting is tried again: what a statement has done is never guessed.
+        trying = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            wait=tenacity.wait_fixed(1),
+            retry=tenacity.retry_if_exception(_may_pass),
+            before_sleep=self._say_that_it_waits,
+            reraise=True,
+        )
+        connection = trying(self._connect, as_dict)
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def _connect(self, as_dict: bool) -> Any:
         connection: Any = pymysql.connect(
             user=self.user,
             password=self._password,
@@ -287,22 +358,60 @@ class Server:
             ssl_disabled=self._private,
         )
         connection.connect(sock=self._dial())
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+        return connection
+
+    def _say_that_it_waits(self, state: tenacity.RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome and (error := state.outcome.exception()):
+            progress(f"MariaDB at {self.name}")(f"{self._said(error)}: trying again for {PATIENCE_SECONDS:.0f} s")
+
+    def _said(self, error: BaseException) -> str:
+        said = mask(str(error.args[-1] if error.args else error).strip().rstrip("."), [self._password])
+        return f"{said} (error {code})" if (code := _code(error)) else said
 
     @contextmanager
     def _asked(self, doing: str) -> Iterator[None]:
         try:
             yield
         except (pymysql.MySQLError, OSError) as error:
-            said = mask(str(error.args[-1] if error.args else error).strip().rstrip("."), [self._password])
             raise DatabaseError(
-                f"MariaDB at {self.name} as {self.user}: {doing} failed: {said}. Check that the server runs, and the account and its "
-                "password (databaseAdminPassword)."
+                f"MariaDB at {self.name} as {self.user}: {doing} failed: {self._said(error)}. {_advice(error)}"
             ) from None
+
+
+def _code(error: BaseException) -> int:
+    """The number of an error of MariaDB or its client; 0 when there is none."""
+    code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else 0
+    return code if isinstance(code, int) else 0
+
+
+def _not_reached(error: BaseException) -> bool:
+    return isinstance(error, OSError) or (
+        isinstance(error, (pymysql.OperationalError, pymysql.InterfaceError)) and _code(error) in _NOT_REACHED
+    )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a connection may be had a little later."""
+    return _not_reached(error) or _code(error) in _NONE_FREE
+
+
+def _advice(error: BaseException) -> str:
+    code = _code(error)
+    if code in _NOT_LET_IN:
+        return "Check the account (admin_user in nova:database), its password (databaseAdminPassword), and that it may log in from there."
+    if code in _MAY_NOT:
+        return (
+            "The account lacks a privilege (SHOW GRANTS shows those it has): grant it, or name an account that may create schemas and users "
+            "(admin_user in nova:database, databaseAdminPassword)."
+        )
+    if code in _NONE_FREE:
+        return (
+            f"Its connections were all in use for {PATIENCE_SECONDS:.0f} s: SHOW PROCESSLIST says by whom. End some, or raise max_connections, and run the "
+            "same command again."
+        )
+    if _not_reached(error):
+        return "Check that MariaDB runs there, and that it listens where the stack says (host, port and socket in nova:database)."
+    return "Look at MariaDB's log; run the same command again when that is put right."
 
 
 def _quoted(name: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nova_infra import mysql
 from nova_infra.errors import DatabaseError
 from nova_infra.mysql import (
     ALL,
@@ -396,15 +397,57 @@ def test_a_server_that_refuses_is_quoted_with_its_name_and_the_step_and_without_
     with pytest.raises(DatabaseError) as error:
         server.drop_schema("nova")
     said = str(error.value)
-    assert "MariaDB at controller as root: DROP DATABASE failed: Access denied" in said
+    assert "MariaDB at controller as root: dropping the schema nova failed: Access denied" in said
     assert "databaseAdminPassword" in said
     assert "admin-pass" not in said
     assert error.value.__suppress_context__
 
 
-def test_a_server_that_cannot_be_reached_is_one_sentence() -> None:
+def test_a_server_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mysql, "PATIENCE_SECONDS", 0.0)
+
     def dial() -> socket.socket:
         raise OSError("Connection refused")
 
-    with pytest.raises(DatabaseError, match=r"MariaDB at controller as root: SELECT .* failed: Connection refused"):
+    with pytest.raises(DatabaseError, match="as root: looking for the schema nova failed: Connection refused"):
         Server("controller", "root", "x", dial).schema("nova")
+
+
+def test_only_connecting_is_tried_again_and_a_statement_is_sent_once(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, wire = connected()
+    connect, tries = pymysql.connect, []
+
+    def none_free_at_first(**options: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise pymysql.OperationalError(1040, "Too many connections")
+        return connect(**options)
+
+    monkeypatch.setattr(pymysql, "connect", none_free_at_first)
+    server.drop_schema("nova")
+    assert len(tries) == 2
+    assert wire.sent == ["DROP DATABASE IF EXISTS `nova`"]
+
+    def breaks(_statement: str) -> list[Any]:
+        raise pymysql.OperationalError(2013, "Lost connection to MySQL server during query")
+
+    monkeypatch.setattr(wire, "answer", breaks)
+    with pytest.raises(DatabaseError, match="Lost connection"):
+        server.drop_schema("nova")
+    assert wire.sent == ["DROP DATABASE IF EXISTS `nova`"] * 2
+
+
+@pytest.mark.parametrize("code", [1045, 1130, 1142])
+def test_an_account_that_is_refused_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    tries = []
+
+    def refuse(**_options: Any) -> Any:
+        tries.append(1)
+        raise pymysql.OperationalError(code, "no")
+
+    monkeypatch.setattr(pymysql, "connect", refuse)
+    with pytest.raises(DatabaseError, match=rf"no \(error {code}\)"):
+        Server("controller", "root", "x", socket.socket).schema("nova")
+    assert len(tries) == 1
