@@ -145,7 +145,7 @@ class Access:
             self.get("identity_username"),
             self.get("identity_password"),
             self.get("identity_tenant"),
-            session_through(self.controller),
+            session_through(self.controller, patient_with=self.get("identity_url")),
         )
 
     @cached_property

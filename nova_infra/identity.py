@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import keystoneauth1.exceptions
@@ -83,6 +84,7 @@ class Identity:
 
     def __init__(self, url: str, username: str, password: str, tenant: str, http: requests.Session) -> None:
         self.url = url.rstrip("/")
+        self._account = f"{username} (tenant {tenant})"
         self._password = password
         self._http = http
         auth = v2.Password(auth_url=self.url, username=username, password=password, tenant_name=tenant)
@@ -140,7 +142,8 @@ class Identity:
         found = self._tenants(name)
         if not found:
             raise IdentityError(
-                f"Keystone at {self.url} has no tenant {name}. Create it (keystone tenant-create --name {name}), or name another in the stack."
+                f"Keystone at {self.url} has no tenant {name}. Create it (keystone tenant-create --name {name}), or name another in the stack "
+                "(service_tenant and default_tenant in nova:identity)."
             )
         return found[0]
 
@@ -162,7 +165,8 @@ class Identity:
             found = [role.id for role in self._client.roles.list() if role.name == name]
         if not found:
             raise IdentityError(
-                f"Keystone at {self.url} has no role {name}. Create it (keystone role-create --name {name}), or name another in the stack."
+                f"Keystone at {self.url} has no role {name}. Create it (keystone role-create --name {name}), or name another in the stack "
+                "(role in nova:identity)."
             )
         return str(found[0])
 
@@ -248,10 +252,23 @@ class Identity:
     def _sentence(self, doing: str, name: str, error: Exception, secrets: tuple[str, ...]) -> str:
         said = mask(why(error), [self._password, *secrets]).rstrip(".")
         asked = f"{doing} {name}".strip()
+        return f"Keystone at {self.url} as {self._account}: {asked} failed: {said}. {_advice(error)}"
+
+
+def _advice(error: Exception) -> str:
+    status = getattr(error, "http_status", 0) or 0
+    if status == HTTPStatus.UNAUTHORIZED:
         return (
-            f"Keystone at {self.url}: {asked} failed: {said}. Check the URL and the administrator's name, tenant and "
-            "password (adminPassword), and that Keystone runs."
+            "Keystone does not let this account in: check its name and tenant (admin_user and admin_tenant in nova:identity) and its password "
+            "(adminPassword)."
         )
+    if status == HTTPStatus.FORBIDDEN:
+        return "The account may not do that: give it the role of an administrator in its tenant, or name another (admin_user in nova:identity)."
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "That is Keystone's own failure: its log says why (/var/log/keystone on its machine). Then run the same command again."
+    if isinstance(error, keystoneauth1.exceptions.ConnectionError):
+        return "Check the URL (admin_url in nova:identity), and that Keystone runs there."
+    return "Check the URL (admin_url in nova:identity): it is to be that of Keystone's v2.0 admin API."
 
 
 class _Unauthorized(IdentityError):  # noqa: N818

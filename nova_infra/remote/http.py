@@ -15,18 +15,21 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
+from urllib3.util import Retry
 
 from .connection import Connection
 
 Dial = Callable[[str, int], socket.socket]
+# A server that is being started refuses connections for some seconds: tried again after 0, 1, 2 and 4.
+CONNECT_RETRIES = 4
 
 
 class _ThroughSSH(HTTPAdapter):
     """Opens every connection with `dial`."""
 
-    def __init__(self, dial: Dial) -> None:
+    def __init__(self, dial: Dial, retries: Retry | int) -> None:
         self._dial = dial
-        super().__init__()
+        super().__init__(max_retries=retries)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
@@ -57,12 +60,23 @@ def _dialled(dial: Dial, connection: HTTPConnection) -> socket.socket:
         raise NewConnectionError(connection, str(error)) from None
 
 
-def session_through(connection: Connection | None) -> requests.Session:
-    """A session that connects from the node, or from this machine when there is no connection."""
+def session_through(connection: Connection | None, patient_with: str = "") -> requests.Session:
+    """A session that connects from the node, or from this machine when there is no connection.
+
+    With URLs that begin with `patient_with` connecting is tried for some seconds. Only connecting: a request is sent once.
+    """
     session = requests.Session()
     if connection is not None:
         session.trust_env = False  # a proxy of this machine has no place on the node's network
-        adapter = _ThroughSSH(connection.reach_tcp)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
+
+    def adapter(retries: Retry | int) -> HTTPAdapter:
+        return HTTPAdapter(max_retries=retries) if connection is None else _ThroughSSH(connection.reach_tcp, retries)
+
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter(0))
+    if patient_with:
+        only_connecting = Retry(
+            None, connect=CONNECT_RETRIES, read=False, redirect=False, status=0, other=0, backoff_factor=0.5
+        )
+        session.mount(patient_with, adapter(only_connecting))
     return session
