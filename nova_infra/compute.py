@@ -138,8 +138,23 @@ class Compute:
         except (keystoneauth1.exceptions.ClientException, KeyError, ValueError) as error:
             said = mask(_said(error))
             raise ComputeError(
-                f"The compute API in region {self.region}: {doing} failed: {said.rstrip('.')}. Look at /var/log/nova/nova-api.log on the controller."
+                f"The compute API in region {self.region}: {doing} failed: {said.rstrip('.')}. {self._advice(error)}"
             ) from None
+
+    def _advice(self, error: Exception) -> str:
+        if isinstance(error, keystoneauth1.exceptions.EndpointNotFound):
+            return "Correct the service's name and type and the region, or make its service and endpoint in Keystone first."
+        if isinstance(error, keystoneauth1.exceptions.ConnectFailure):
+            return "Check that nova-api runs there (service nova-api status); its log is /var/log/nova/nova-api.log on the controller."
+        if isinstance(error, keystoneauth1.exceptions.Unauthorized):
+            keystone = getattr(self._adapter.session.auth, "auth_url", None)
+            if keystone and str(error.url).startswith(keystone):
+                return "Keystone does not let the administrator in: check the name, the tenant and the password (adminPassword)."
+            return (
+                "It does not accept Keystone's token: check [keystone_authtoken] in nova.conf (identity_uri, admin_user, admin_password) and "
+                "/var/log/nova/nova-api.log on the controller."
+            )
+        return "Look at /var/log/nova/nova-api.log on the controller."
 
 
 def _said(error: Exception) -> str:
@@ -149,6 +164,7 @@ def _said(error: Exception) -> str:
     try:
         # {"computeFault": {"message": ..., "code": 500}}
         (fault,) = response.json().values()
-        return f"HTTP {response.status_code}: {' '.join(fault['message'].split())}"
+        text = " ".join(fault["message"].split())
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}: {response.text[:300].strip()}"
+        text = response.text[:300].strip()
+    return f"HTTP {response.status_code} from {response.url}: {text}"
