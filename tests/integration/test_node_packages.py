@@ -41,7 +41,9 @@ package novainfratest-lib 1.0 '' "$user"
 package novainfratest-tool 1.0 novainfratest-lib 'getent passwd novainfra-tool >/dev/null || useradd --system novainfra-tool'
 package novainfratest-tool 2.0 novainfratest-lib 'getent passwd novainfra-tool >/dev/null || useradd --system novainfra-tool'
 package novainfratest-plugin 1.0 novainfratest-tool
-package novainfratest-other 1.0 novainfratest-lib '[ ! -e /run/novainfratest-fails ]'
+package novainfratest-other 1.0 novainfratest-lib \
+    '[ ! -e /run/novainfratest-fails ] || { echo no answer; echo the licence server refuses password=lab-hunter2-secret; exit 1; }'
+mkdir -p build/opt/novainfratest && head -c 300000 /dev/zero >build/opt/novainfratest/big && package novainfratest-big 1.0
 for deb in *.deb; do
     dpkg-deb -f "$deb"
     printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$deb" "$(stat -c %s "$deb")" "$(sha256sum "$deb" | cut -d ' ' -f 1)"

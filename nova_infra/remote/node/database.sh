@@ -31,9 +31,9 @@ dump_database() {
         gzip 2>&3 >"$dump.part" && echo well >&3; } 3>&1)
     if [ "$(printf '%s\n' "$heard" | grep -cx well)" != 2 ] || ! gzip -dc "$dump.part" | tail -n 1 | grep -q '^-- Dump completed'; then
         rm -f "$dump.part"
-        fail "there is no complete dump, and nothing was dropped: $(printf '%s\n' "$heard" | grep -vx well | tail -n 2) (disk space: $(df -Pk "$backups" | tail -n 1))"
+        fail "there is no complete dump, and nothing was dropped: $(printf '%s\n' "$heard" | grep -vx well | tail -n 2) ($(space_in "$backups"))"
     fi
     # The data is on the disk before anything is dropped. A link, other than a rename, takes nobody's place.
-    sync && ln "$dump.part" "$dump" && rm -f "$dump.part" || fail "could not write $dump, and nothing was dropped (disk space: $(df -Pk "$backups" | tail -n 1))"
+    sync && ln "$dump.part" "$dump" && rm -f "$dump.part" || fail "could not write $dump, and nothing was dropped ($(space_in "$backups"))"
     say "progress$tab$dump"
 }

@@ -29,6 +29,14 @@ read_origins() {
     done
 }
 
+# What a folder has room for, as a part of a sentence: `0 of 64 kB free on /var`.
+space_in() {
+    if [ ! -d "$1" ]; then printf 'there is no folder %s' "$1"; return 0; fi
+    df -Pk "$1" 2>/dev/null | awk 'NR == 2 { printf "%d of %d kB free on %s", $4, $2, $6 }'
+    df -Pi "$1" 2>/dev/null | awk 'NR == 2 && $2 > 0 && $4 == 0 { printf ", no inode left" }'
+    [ -w "$1" ] || printf ', and %s cannot be written' "$1"
+}
+
 # Keeps a file as it was before us, once, so that it can be put back. The copy is for root only, as the file may hold passwords;
 # its owner and mode stand beside it. A link is kept as a link.
 keep_original() {
@@ -40,7 +48,7 @@ keep_original() {
         stat -c '%U:%G %a %u:%g' "$1" >"$kept.owner" && cp "$1" "$kept.new" && chmod 600 "$kept.new" &&
             touch -r "$1" "$kept.new" && mv "$kept.new" "$kept"
     else : >"$kept.absent"
-    fi || fail "could not keep a copy of $1 in $ours (disk space: $(df -Pk /var/lib | tail -n 1))"
+    fi || fail "could not keep a copy of $1 in $ours ($(space_in "$ours"))"
 }
 
 put_back_original() {
@@ -58,7 +66,7 @@ put_back_original() {
             # The account may be gone with its package; its number is what the file had.
             { chown "$owner" "$1.nova-infra" 2>/dev/null || chown "$ids" "$1.nova-infra"; } &&
             chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv -T "$1.nova-infra" "$1"
-    fi || fail "could not put $1 back (it is kept as $kept; disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
+    fi || fail "could not put $1 back (it is kept as $kept; $(space_in "${1%/*}"))"
     rm -f "$kept" "$kept.owner" "$kept.absent" "$kept.new"
 }
 
@@ -67,9 +75,14 @@ put_back_original() {
 put_file() {
     keep_original "$1"
     rm -f "$1.nova-infra"
-    (set -C && printf '%s' "$5" >"$1.nova-infra") && chown -h "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" &&
-        mv -T "$1.nova-infra" "$1" ||
-        fail "could not write $1 (does its directory exist, and has the disk space: $(df -Pk "${1%/*}" 2>&1 | tail -n 1))"
+    said=$( {
+        (set -C && printf '%s' "$5" >"$1.nova-infra") && chown -h "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" &&
+            mv -T "$1.nova-infra" "$1"
+    } 2>&1) || {
+        room=$(space_in "${1%/*}")
+        rm -f "$1.nova-infra"
+        fail "could not write $1: $(printf '%s\n' "$said" | sed 's/^sh: [0-9]*: //; $!d') ($room)"
+    }
 }
 
 set_owner_and_mode() {

@@ -4,10 +4,10 @@ read_note() {
     if [ -f "$ours/$1" ]; then fact note "$1" "$(encoded <"$ours/$1")"; else fact note "$1" -; fi
 }
 
-write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"; }
+write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"; }
 
 # Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
-lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it, or the disk is full)"; }
+lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it for 60 s, or there is no room; $(space_in "$ours"))"; }
 
 # Writes a note unless there is one already, and says what it then holds.
 write_first_note() {

@@ -19,8 +19,7 @@ simulate_install() {
     if ! apt-get -s --no-remove install "$@" >"$ours/output" 2>&1; then
         update_lists
         step "installing $*"
-        apt-get -s --no-remove install "$@" >"$ours/output" 2>&1 ||
-            fail "apt-get cannot install $*: $(grep -E '^E:|Depends:' "$ours/output" | head -n 5)$(held_back) (its sources: $(apt_sources))"
+        apt-get -s --no-remove install "$@" >"$ours/output" 2>&1 || not_installable "$@"
     fi
     refuse_held
     older=$(listed_under 'The following packages will be DOWNGRADED:')
@@ -41,6 +40,28 @@ simulate_install() {
     remember packages.added "$ours/new.purge"
     remember packages.removable "$ours/new.remove"
     note_named "$@"
+}
+
+# What apt says, and what there is instead.
+not_installable() {
+    said=$(grep -E '^E:|Depends:' "$ours/output" | head -n 5 | joined)
+    case $said in
+        *'Unable to locate package'* | *'find any package'* | *'no installation candidate'*)
+            fail "apt-get cannot install $*: $said$(apt_sources)$unfetched. Correct the name, or add the repository that has it to apt's sources there: for Juno on Ubuntu 14.04 the Ubuntu Cloud Archive (add-apt-repository cloud-archive:juno)" ;;
+        *Version*'was not found'*)
+            fail "apt-get cannot install $*: $said (there are: $(versions_of "$@"))$(apt_sources)$unfetched. Name a version that is there, or add the repository that has it to apt's sources there" ;;
+    esac
+    fail "apt-get cannot install $*: ${said:-it said nothing}$(held_back)$(no_room)$(apt_sources)$unfetched"
+}
+
+# Lines as one line.
+joined() { tr -s ' \t' '  ' | sed 's/^ //; s/ $//' | awk 'NF { printf "%s%s", sep, $0; sep = "; " }'; }
+
+# The versions that apt has of those of these that name one.
+versions_of() {
+    for word; do
+        case $word in *=*) echo "${word%%=*} $(apt-cache madison "${word%%=*}" | cut -d '|' -f 2 | tr -d ' ' | uniq | tr '\n' ' ')" ;; esac
+    done | joined
 }
 
 # The packages that apt lists, indented, under a line of its output.
@@ -68,16 +89,27 @@ name_packages() {
 # Adds the lines of the file $2 to our list $1.
 remember() {
     cat "$2" "$ours/$1" 2>/dev/null | sort -u >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" && rm -f "$2" ||
-        fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"
+        fail "could not write $ours/$1 ($(space_in "$ours"))"
     [ -s "$ours/$1" ] || [ "$1" = packages.added ] || rm -f "$ours/$1"
 }
 
 update_lists() {
     step "fetching the package lists"
-    in_own_session '^(W|E):' apt-get -q update || fail "apt-get update: $(tail -n 5 "$ours/output")"
+    in_own_session '^(W|E):' apt-get -q update ||
+        fail "apt-get update: $(grep -E '^(W|E):' "$ours/output" | tail -n 5 | without_logins | joined)$(no_room)$(apt_sources). Correct these sources there, or the way to them"
+    # It also ends well when it has reached none of them.
+    unfetched=$(sed -n 's/^[WE]: Failed to fetch //p' "$ours/output" | head -n 3 | without_logins | joined)
+    [ -z "$unfetched" ] || unfetched=" (not fetched: $unfetched)"
 }
+unfetched=
 
-apt_sources() { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | grep '^deb ' | tr '\n' ';'; }
+# A source may hold the login of who may read it.
+without_logins() { sed 's#://[^/@ ]*@#://#g'; }
+
+apt_sources() {
+    sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -n 's/^deb  *//p' | sed 's/^\[.*\] *//' | without_logins | joined)
+    echo " (its sources: ${sources:-none})"
+}
 
 # One apt run, never cut off. Nova's services do not start while they are half configured: policy-rc.d forbids it
 # (invoke-rc.d(8)); what was there before answers for all others, and is put back. Users and groups that came with the
@@ -125,11 +157,52 @@ running_services() {
     done
 }
 
-# What apt says behind a question that it has asked stands in the line of the question.
-apt_failed() { fail "apt-get $1: $(grep -E '(^|[] ])E: |^dpkg:|error' "$ours/output" | tail -n 5)$(held_back)"; }
+# What dpkg says of a package stands in the indented lines behind its error, what the package's own script said before it. What apt
+# says behind a question that it has asked stands in the line of the question.
+complaints='
+function complain(text) { if (text != "" && !known[text]++) print text }
+function close_item() { if (item != "") complain(item (script == "" ? "" : ", after its script said \"" script "\"")); item = script = "" }
+item != "" && /^ / { item = item $0; next }  # what it says of the error
+{ close_item() }
+/^(Setting up|Unpacking|Preparing to unpack|Selecting|Removing|Purging|Processing triggers) / { last = before = ""; began = 1; next }
+/^dpkg: (error processing|unrecoverable) / {
+    item = $0; found = 1
+    if (began) script = (before == "" ? "" : before " / ") last
+    next
+}
+(/Sub-process .* returned an error code/ || /^dpkg-deb: error: paste /) && found { next }
+/(^|[] ])E: / || /^dpkg(-deb)?: / { complain($0); next }
+NF && !/^\(Reading database/ && !/^Errors were encountered/ { before = last; last = $0 }
+END { close_item() }
+'
+apt_failed() {
+    # apt runs dpkg on a terminal of its own: its lines then end with a carriage return.
+    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | tail -n 5 | joined)$(no_room)
+    case $said in
+        *'No space left'* | *'enough free space'* | *'no room is left'*) todo=". Make room there (apt-get clean removes what apt has fetched)" ;;
+        *'error processing package'*) todo=". Look there: dpkg --configure -a runs that script again" ;;
+        *) todo= ;;
+    esac
+    fail "apt-get $1: ${said:-it said nothing}$(held_back)$todo"
+}
+
+# The file systems of apt, dpkg and ours on which less than 1 MB or no inode is left.
+no_room() {
+    full=$(for folder in / /usr /etc /tmp /var/cache/apt/archives /var/lib/apt/lists /var/lib/dpkg "$ours"; do
+        df -Pk "$folder" | awk 'NR == 2 && $4 < 1024 { print $6 }'
+        df -Pi "$folder" | awk 'NR == 2 && $2 > 0 && $4 == 0 { print $6 }'
+    done 2>/dev/null | sort -u | tr '\n' ' ')
+    [ -z "$full" ] || echo " (no room is left on ${full% })"
+}
+
+# What apt says and what we note about it need room: of a list that was cut off nobody would know.
+need_room() {
+    mkdir -p "$ours" && [ "$(df -Pk "$ours" | awk 'NR == 2 { print $4 }')" -ge 1024 ] ||
+        fail "there is no room for our notes and for what apt says ($(space_in "$ours")). Make at least 1 MB of room there (apt-get clean removes what apt has fetched)"
+}
 
 install_packages() {
-    mkdir -p "$ours"
+    need_room
     wait_for_apt
     install_once "$@" && return
     if grep -q 'Could not get lock' "$ours/output"; then
@@ -175,7 +248,7 @@ wait_for_apt() {
     waited=0
     while [ -n "$holder" ]; do
         [ "$waited" -lt "$apt_patience" ] ||
-            fail "$holder still holds apt's lock after $apt_patience s. Let it end, or end it, and run the same command again"
+            fail "$holder still holds apt's lock after $apt_patience s; it runs: $(holder_command). Let it end, or end it"
         sleep 1
         waited=$((waited + 1))
         [ "$((waited % beat))" -ne 0 ] || say "progress${tab}$holder still holds apt's lock"
@@ -183,6 +256,8 @@ wait_for_apt() {
     done
     [ -z "$interrupted" ] || step "$interrupted"
 }
+
+holder_command() { pid=${holder#process }; tr '\0' ' ' <"/proc/${pid%% *}/cmdline" 2>/dev/null | cut -c 1-200 | joined; }
 
 # The process that holds one of the locks of apt and dpkg. They are locks of fcntl(2), which flock(1) does not see; and the
 # numbers in /proc/locks are not those of stat(1) on every file system, so the process's open files are looked at.
@@ -199,6 +274,7 @@ apt_holder() {
 # Purges exactly what we added, with the users and groups that came with it. What others have since come to need stays.
 purge_packages() {
     [ -e "$ours/packages.added" ] || return 0
+    need_room
     wait_for_apt
     take_away $(ours_here)
     if [ -n "$keep" ]; then
@@ -215,6 +291,7 @@ purge_packages() {
 # The packages that the stack no longer names: those that we added go, with their dependencies that we added and that nobody
 # needs any more, and with the users and groups of which only they speak.
 drop_packages() {
+    need_room
     wait_for_apt
     mine=$(ours_here)
     dropped=$(printf '%s\n' "$@")
@@ -244,7 +321,7 @@ without() { if [ $# -eq 0 ]; then cat; else grep -Fvx "$(printf '%s\n' "$@")"; f
 forget() {
     [ -e "$ours/$1" ] && [ -n "$2" ] || return 0
     without $2 <"$ours/$1" >"$ours/$1.new"
-    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 (disk space: $(df -Pk /var/lib | tail -n 1))"
+    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"
 }
 
 # Of what we added: what is there. Of what had left its configuration here before us, that does not count.
