@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -44,6 +45,30 @@ class Lab:
         if check and done.returncode != 0:
             raise AssertionError(f"{node}: {script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def inside(self, node: str, script: str) -> str:
+        """What a bash script prints that runs as root on a node, also when nobody can log in there or use sudo."""
+        command = ["podman", "exec", "-i", self.container(node), "bash", "-s"]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"{node}: {script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def small_disk(self, node: str, folder: str, options: str) -> Iterator[None]:
+        """A tmpfs of these options over a folder of a node, made and gone with it where there is none."""
+        made = self.inside(node, f"[ -d {folder} ] || {{ mkdir -p {folder}; echo made; }}")
+        inspected = ["podman", "inspect", "--format", "{{.State.Pid}}", self.container(node)]
+        process = subprocess.run(inspected, capture_output=True, text=True, check=True).stdout.strip()
+        # A node may not mount anything itself.
+        entered = ["nsenter", "--target", process, "--mount", "--pid"]
+        subprocess.run([*entered, "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*entered, "umount", "--lazy", folder], check=True)
+            if made:
+                self.inside(node, f"rmdir {folder}")
 
     def address(self, node: str) -> str:
         """The management address of a node."""

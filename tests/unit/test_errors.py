@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import json
 import re
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from typing import Any
 
 import asyncssh
 import pulumi
+import pymysql
 import pytest
 import requests
 from pulumi import dynamic
@@ -211,7 +213,7 @@ def the_machine_runs_something_else(stage: Stage) -> None:
     run_on(stage.node(), call("fact", "a"))
 
 
-@case("compute1 (ubuntu@127.0.0.1:", "sudo refused", do="Allow the user ubuntu")
+@case("compute1 (ubuntu@127.0.0.1:", "sudo refused: sudo: 1 incorrect", do="Correct the stack's sudoPassword")
 def sudo_refuses(stage: Stage) -> None:
     stage.machine.sudo = "asks"
     run_on(stage.node("ubuntu", sudo_password=SECRET), call("fact", "a"))
@@ -282,6 +284,37 @@ def there_is_no_passphrase(stage: Stage) -> None:
     run_on(stage.node(private_key=KEY.export_private_key("openssh", passphrase=SECRET).decode()), call("fact", "a"))
 
 
+@case("compute1 (ubuntu@127.0.0.1:", "sudo refused: sudo: a password is required", do="(sudoPassword)")
+def sudo_wants_a_password(stage: Stage) -> None:
+    stage.machine.sudo = "asks"
+    run_on(stage.node("ubuntu"), call("fact", "a"))
+
+
+@case("compute1 (ubuntu@127.0.0.1:", "sudo refused: sh: sudo: not found", do="Install sudo")
+def there_is_no_sudo(stage: Stage) -> None:
+    stage.machine.noise = "echo 'sh: sudo: not found' >&2; exit 127; "
+    run_on(stage.node("ubuntu"), call("fact", "a"))
+
+
+@case(
+    "compute1 (ubuntu@127.0.0.1:",
+    "is not allowed to execute our script as root on compute1",
+    do="Allow the user ubuntu",
+)
+def sudo_does_not_allow_it(stage: Stage) -> None:
+    # What sudo says, its lecture and our command included.
+    said = """We trust you have received the usual lecture.
+Sorry, user ubuntu is not allowed to execute '/bin/sh -c eval "$(head -c 9)"' as root on compute1."""
+    stage.machine.noise = f"echo {shlex.quote(said)} >&2; exit 1; "
+    run_on(stage.node("ubuntu"), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "/run/a server.sock", "nc: not found", do="Install netcat-openbsd")
+def nothing_reaches_a_unix_socket(stage: Stage) -> None:
+    stage.machine.noise = "echo 'sh: nc: not found' >&2; exit 127; "
+    stage.node().reach_unix("/run/a server.sock")
+
+
 @case("compute1 (root@127.0.0.1:", "host key", do="put its new key into host_key")
 def another_machine_answers(stage: Stage) -> None:
     run_on(Connection("compute1", stage.machine.address(key=OTHER_KEY), LOGIN), call("fact", "a"))
@@ -292,23 +325,40 @@ def the_login_is_refused(stage: Stage) -> None:
     run_on(stage.node(private_key=OTHER_KEY.export_private_key().decode()), call("fact", "a"))
 
 
-@case("compute1 (root@127.0.0.1:1)", "Connection refused", do="Check the address")
+@case("compute1 (root@127.0.0.1:1)", "Connection refused", "port 1", do="Check the address")
 def nobody_answers(stage: Stage) -> None:
     stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
     address = Address("127.0.0.1", 1, host_key=KEY.export_public_key().decode().strip())
     run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
 
 
-@case("compute1 (root@no-such.invalid)", do="Check the address")
-def nobody_knows_the_host(stage: Stage) -> None:
+def cannot_connect(stage: Stage, error: BaseException) -> None:
+    async def refused(*_where: Any, **_more: Any) -> Any:
+        raise error
+
     stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
+    stage.patch.setattr(asyncssh, "connect", refused)
+    run_on(stage.node(), call("fact", "a"))
 
-    def unknown(*_where: Any, **_more: Any) -> Any:
-        raise socket.gaierror(-2, "Name or service not known")
 
-    stage.patch.setattr(socket, "getaddrinfo", unknown)
-    address = Address("no-such.invalid", host_key=KEY.export_public_key().decode().strip())
-    run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
+@case("compute1 (root@127.0.0.1:", "Name or service not known", do="correct the address")
+def nobody_knows_the_host(stage: Stage) -> None:
+    cannot_connect(stage, socket.gaierror(-2, "Name or service not known"))
+
+
+@case("compute1 (root@127.0.0.1:", "no answer within 30 s", do="the firewalls on the way")
+def nothing_is_heard(stage: Stage) -> None:
+    cannot_connect(stage, TimeoutError())
+
+
+@case("compute1 (root@127.0.0.1:", "No route to host", do="the routes of this machine")
+def no_way_leads_there(stage: Stage) -> None:
+    cannot_connect(stage, OSError(113, "No route to host"))
+
+
+@case("compute1 (root@127.0.0.1:", "Connection lost", do="Check the address")
+def the_machine_closes_the_connection(stage: Stage) -> None:
+    cannot_connect(stage, asyncssh.ConnectionLost("Connection lost"))
 
 
 @case("compute1 (root@127.0.0.1:", "/no/such/key", "No such file", do="Check that it is a private key")
@@ -501,7 +551,17 @@ def keystone_does_not_know_us(_stage: Stage) -> None:
     keystone(tokens=(401, {"error": {"message": f"No {SECRET}.", "code": 401}})).tenant_id("service")
 
 
-@case(KEYSTONE, "listing endpoints", "HTTP 403", do="Check the URL")
+@case(KEYSTONE, "as admin (tenant admin): looking for the role admin", "HTTP 500", do="/var/log/keystone")
+def keystone_fails(_stage: Stage) -> None:
+    keystone(roles=(500, {"error": {"message": f"It failed, {SECRET}.", "code": 500}})).role_id("admin")
+
+
+@case(KEYSTONE, "looking for the tenant service", "HTTP 404", do="Check the URL")
+def something_else_than_keystone_answers(_stage: Stage) -> None:
+    keystone(tenants=(404, {})).tenant_id("service")
+
+
+@case(KEYSTONE, "listing endpoints", "HTTP 403", do="give it the role of an administrator")
 def keystone_refuses(_stage: Stage) -> None:
     keystone(endpoints=(403, {"error": {"message": "You may not.", "code": 403}})).endpoints([])
 
@@ -511,9 +571,44 @@ def keystone_does_not_answer(_stage: Stage) -> None:
     Identity("http://127.0.0.1:1/v2.0", "admin", SECRET, "admin", requests.Session()).tenant_id("service")
 
 
-@case("regionOne", "listing its services", do="Look at /var/log/nova/nova-api.log")
+@case("regionOne", "listing its services", do="make its service and endpoint in Keystone first")
 def the_compute_api_is_not_in_the_catalog(_stage: Stage) -> None:
     Compute(keystone().session, "regionOne", "nova", "compute").services()
+
+
+NOVA = "http://controller:8774/v2/1"
+
+
+def compute(status: int, said: Any, **answers: Any) -> Compute:
+    urls = {"region": "regionOne", "publicURL": NOVA, "id": "e"}
+    token = {"id": "t", "expires": "2099-01-01T00:00:00Z"}
+    catalog = [{"name": "nova", "type": "compute", "endpoints": [urls]}]
+    given = {"tokens": (200, {"access": {"token": token, "serviceCatalog": catalog, "user": {}}}), **answers}
+    session = keystone(**given, **{"os-services": (status, said)}).session
+    return Compute(session, "regionOne", "nova", "compute")
+
+
+@case("regionOne", "listing its services", f"HTTP 500 from {NOVA}/os-services", do="nova-api.log")
+def the_compute_api_fails(_stage: Stage) -> None:
+    compute(500, {"computeFault": {"message": f"It failed: password = {SECRET}.", "code": 500}}).services()
+
+
+@case("regionOne", f"HTTP 401 from {NOVA}/os-services", do="check [keystone_authtoken]")
+def the_compute_api_does_not_take_the_token(_stage: Stage) -> None:
+    compute(401, {"error": {"message": "Authentication required.", "code": 401}}).services()
+
+
+@case("regionOne", f"HTTP 401 from {KEYSTONE}/tokens", do="adminPassword")
+def keystone_gives_no_token_for_the_compute_api(_stage: Stage) -> None:
+    compute(200, {}, tokens=(401, {"error": {"message": "No.", "code": 401}})).services()
+
+
+@case("regionOne", "listing its services", "Connection refused", do="Check that nova-api runs")
+def the_compute_api_does_not_run(stage: Stage) -> None:
+    stage.patch.setattr(sys.modules[__name__], "NOVA", "http://127.0.0.1:1")
+    asked = compute(200, {})
+    asked._adapter.session.session.mount("http://127.0.0.1:1", requests.adapters.HTTPAdapter())
+    asked.services()
 
 
 @case("regionOne/compute/nova", do="create the service first")
@@ -528,9 +623,39 @@ def unreachable_database() -> mysql.Server:
     return mysql.Server("controller:/run/mysqld.sock", "root", SECRET, dial)
 
 
-@case("controller:/run/mysqld.sock", "root", do="Check that the server runs")
-def mariadb_does_not_answer(_stage: Stage) -> None:
+@case("controller:/run/mysqld.sock", "root", "dropping the schema nova", do="Check that MariaDB runs")
+def mariadb_does_not_answer(stage: Stage) -> None:
+    stage.patch.setattr(mysql, "PATIENCE_SECONDS", 0.0)
     unreachable_database().drop_schema("nova")
+
+
+def mariadb_says(stage: Stage, code: int, said: str) -> None:
+    def refuse(**_options: Any) -> Any:
+        raise pymysql.OperationalError(code, f"{said}, {SECRET}.")
+
+    stage.patch.setattr(mysql, "PATIENCE_SECONDS", 0.0)
+    stage.patch.setattr(pymysql, "connect", refuse)
+    unreachable_database().create_user("nova", "%", SECRET)
+
+
+@case("controller:/run/mysqld.sock as root: creating the user nova@%", "(error 1045)", do="(databaseAdminPassword)")
+def mariadb_does_not_let_us_in(stage: Stage) -> None:
+    mariadb_says(stage, 1045, "Access denied for user 'root'@'localhost' (using password: YES)")
+
+
+@case("creating the user nova@%", "Too many connections", "(error 1040)", do="raise max_connections")
+def mariadb_has_no_connection_free(stage: Stage) -> None:
+    mariadb_says(stage, 1040, "Too many connections")
+
+
+@case("creating the user nova@%", "denied", "(error 1227)", do="name an account that may create schemas and users")
+def mariadb_does_not_allow_it(stage: Stage) -> None:
+    mariadb_says(stage, 1227, "Access denied; you need the CREATE USER privilege")
+
+
+@case("creating the user nova@%", "read-only", "(error 1290)", do="Look at MariaDB's log")
+def mariadb_does_not_do_it(stage: Stage) -> None:
+    mariadb_says(stage, 1290, "The server runs with --read-only")
 
 
 @case("'FLY `x`'", do="Correct the privileges")

@@ -1,0 +1,300 @@
+"""What is printed when a machine refuses, each cause made to happen on a real one and put right again.
+
+A test compares with its row in docs/errors.md, and looks for the secrets that were there to be printed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from nova_infra.access import Access
+from nova_infra.errors import ConnectionFailed, NoConnection, NovaInfraError, StepFailed
+from nova_infra.masking import Secret
+from nova_infra.remote import connection as connection_module
+from nova_infra.remote.connection import Connection
+from nova_infra.remote.inspection import Question, inspect
+from nova_infra.remote.script import Answer, Call, call
+from nova_infra.resources.node_packages import NodePackagesLifecycle
+from tests.error_rows import assert_printed
+from tests.nodes import ROOT, Lab, setting
+
+from .test_node_packages import NO_REPOSITORY, OTHER, REPOSITORY, TOOL, another_apt, wanted
+
+BIG = "novainfratest-big"
+SECRET = "lab-hunter2-secret"
+# Of the stack, and of these tests.
+SECRETS = (SECRET, setting("DB_ROOT_PASS"), setting("ADMIN_PASS"))
+
+
+def printed(error: NovaInfraError) -> str:
+    """What a user reads of it: no secret, no traceback."""
+    text = str(error)
+    assert [secret for secret in SECRETS if secret in text] == []
+    assert "Traceback" not in text
+    return text
+
+
+def with_(access: Access, **changes: str) -> Access:
+    """The same access with other settings."""
+    return Access(lambda key: changes.get(key, access.get(key)))
+
+
+def look(lab: Lab, access: Access, kind: type[NovaInfraError] = ConnectionFailed, **changes: Any) -> str:
+    """What is printed when compute1 is looked at."""
+    place = {"host": lab.address("compute1"), "port": 22, "user": "ubuntu", "host_key": "", **changes}
+    with pytest.raises(kind) as raised:
+        inspect(access.node("compute1", place), Question())
+    return printed(raised.value)
+
+
+# ------------------------------------------------------------ connecting
+
+
+@pytest.fixture
+def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting is tried once, and for 2 s."""
+    monkeypatch.setattr(connection_module, "CONNECT_TRIES", 1)
+    monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 2)
+
+
+def test_a_host_key_that_is_not_the_trusted_one(lab: Lab, access: Access) -> None:
+    other = (ROOT / ".lab" / "id_ed25519.pub").read_text().rsplit(" ", 1)[0]
+    assert_printed("wrong host key", look(lab, access, host_key=other))
+
+
+def test_a_name_that_nobody_knows(lab: Lab, access: Access, one_try: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The resolver itself answers; told to look nowhere, it asks no server outside of the lab.
+    real = socket.getaddrinfo
+
+    def here_only(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002, PLR0917
+        return real(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here_only)
+    assert_printed("no route: unknown name", look(lab, access, NoConnection, host="no-such-machine"))
+
+
+def test_an_address_that_no_machine_has(
+    lab: Lab, access: Access, one_try: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kernel asks the lab's network for 3 s who has the address.
+    monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 10)
+    nobody = lab.address("compute1").rsplit(".", 1)[0] + ".250"
+    assert_printed("no route: nobody has the address", look(lab, access, NoConnection, host=nobody))
+
+
+def test_a_machine_without_sshd(lab: Lab, access: Access, one_try: None) -> None:
+    assert_printed("no route: no sshd", look(lab, access, NoConnection, port=2222))
+
+
+def test_a_firewall_that_drops_what_we_send(lab: Lab, access: Access, one_try: None) -> None:
+    lab.inside("compute1", "iptables -I INPUT -p tcp --dport 2222 -j DROP")
+    try:
+        assert_printed("no route: firewall", look(lab, access, NoConnection, port=2222))
+    finally:
+        lab.inside("compute1", "iptables -D INPUT -p tcp --dport 2222 -j DROP")
+
+
+def test_a_login_that_the_machine_does_not_know(lab: Lab, access: Access) -> None:
+    assert_printed("no login", look(lab, with_(access, ssh_password=SECRET), user="nobody-here"))
+
+
+# ------------------------------------------------------------ sudo
+
+USER = "novainfra-login"
+
+
+@pytest.fixture
+def login(lab: Lab) -> Iterator[None]:
+    """One more login on compute1, whom sudo asks for a password."""
+    lab.inside(
+        "compute1",
+        f"useradd --create-home --shell /bin/bash {USER} && echo {USER}:{SECRET} | chpasswd && cp -r /home/ubuntu/.ssh /home/{USER} && "
+        f"chown -R {USER}: /home/{USER}/.ssh && echo '{USER} ALL=(ALL) ALL' >/etc/sudoers.d/{USER} && chmod 440 /etc/sudoers.d/{USER}",
+    )
+    yield
+    lab.inside(
+        "compute1",
+        f"rm -f /etc/sudoers.d/{USER}; pkill -KILL -u {USER}; for try in 1 2 3 4 5; do userdel --remove {USER} 2>/dev/null && break; sleep 1; "
+        f"done; ! id {USER} 2>/dev/null",
+    )
+
+
+def test_a_machine_without_sudo(lab: Lab, access: Access) -> None:
+    lab.inside("compute1", "mv /usr/bin/sudo /usr/bin/sudo.away")
+    try:
+        assert_printed("no sudo", look(lab, access))
+    finally:
+        lab.inside("compute1", "mv /usr/bin/sudo.away /usr/bin/sudo")
+
+
+def test_a_login_that_sudo_does_not_allow_everything(lab: Lab, access: Access, login: None) -> None:
+    lab.inside("compute1", f"echo '{USER} ALL=(ALL) /bin/ls' >/etc/sudoers.d/{USER}")
+    text = look(lab, with_(access, ssh_sudo_password=SECRET), user=USER)
+    assert_printed("sudo: the login may not", text)
+    lab.inside("compute1", f"rm /etc/sudoers.d/{USER}")
+    text = look(lab, with_(access, ssh_sudo_password=SECRET), user=USER)
+    assert_printed("sudo: the login is unknown to it", text)
+
+
+def test_a_sudo_that_wants_a_password(lab: Lab, access: Access, login: None) -> None:
+    assert_printed("sudo wants a password", look(lab, access, user=USER))
+
+
+def test_a_sudo_password_that_is_wrong(lab: Lab, access: Access, login: None) -> None:
+    assert_printed("sudo gets a wrong password", look(lab, with_(access, ssh_sudo_password=f"{SECRET}-2"), user=USER))
+
+
+# ------------------------------------------------------------ no way to a UNIX socket
+
+
+@pytest.fixture
+def no_forwarding(lab: Lab) -> Iterator[None]:
+    """The controller's sshd forwards to no UNIX socket, as Ubuntu 14.04's."""
+    settings = "/etc/ssh/sshd_config.d/novainfratest.conf"
+    lab.inside("controller", f"echo 'AllowStreamLocalForwarding no' >{settings}; kill -HUP $(cat /run/sshd.pid)")
+    yield
+    lab.inside("controller", f"rm -f {settings}; kill -HUP $(cat /run/sshd.pid)")
+
+
+def through_a_new_connection(access: Access) -> Access:
+    """The same access whose connections are made anew."""
+    return with_(access, ssh_known_hosts_file=str(ROOT / "tests" / ".." / ".lab" / "known_hosts"))
+
+
+def test_a_machine_without_netcat_where_sshd_does_not_forward(lab: Lab, access: Access, no_forwarding: None) -> None:
+    lab.inside("controller", "mv /bin/nc.openbsd /bin/nc.away")
+    try:
+        with pytest.raises(StepFailed) as raised:
+            through_a_new_connection(access).database.schema("nova")
+    finally:
+        lab.inside("controller", "mv /bin/nc.away /bin/nc.openbsd")
+    assert_printed("no `nc`", printed(raised.value))
+    # Nothing but netcat was missing.
+    assert through_a_new_connection(access).database.schema("information_schema") is not None
+
+
+# ------------------------------------------------------------ apt and dpkg
+
+
+@pytest.fixture(scope="module")
+def repository(lab: Lab) -> Iterator[None]:
+    """The repository of test_node_packages.py."""
+    lab.run("compute1", NO_REPOSITORY + REPOSITORY)
+    try:
+        yield
+    finally:
+        lab.run("compute1", NO_REPOSITORY)
+
+
+@pytest.fixture
+def packages(access: Access, lab: Lab, repository: None) -> Iterator[NodePackagesLifecycle]:
+    """The resource's own code; afterwards nothing of it is on the node."""
+    lifecycle = NodePackagesLifecycle()
+    lifecycle.access = access
+    yield lifecycle
+    lab.inside("compute1", "rm -f /run/novainfratest-fails; dpkg --configure -a >/dev/null")
+    lifecycle.remove(wanted(lab, TOOL))
+    assert lab.inside("compute1", "ls -d /var/lib/nova-infra 2>/dev/null; true") == ""
+
+
+def install(packages: NodePackagesLifecycle, state: dict[str, Any]) -> str:
+    """What is printed when these cannot be installed."""
+    with pytest.raises(StepFailed) as raised:
+        packages.make(state)
+    return printed(raised.value)
+
+
+def test_a_package_that_no_source_has(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    assert_printed("no such package", install(packages, wanted(lab, "no-such-package")))
+
+
+def test_a_source_that_does_not_answer_and_whose_login_is_a_secret(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    source = "/etc/apt/sources.list.d/novainfratest-2.list"
+    lab.inside("compute1", f"echo 'deb [trusted=yes] http://{SECRET}@127.0.0.1:9/ ./' >{source}")
+    try:
+        text = install(packages, wanted(lab, "no-such-package"))
+    finally:
+        lab.inside("compute1", f"rm -f {source}")
+    assert_printed("no such package, and a source that does not answer", text)
+
+
+def test_a_version_that_no_source_has(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    assert_printed("no such version of a package", install(packages, wanted(lab, f"{TOOL}=9.9")))
+
+
+def test_another_apt_that_does_not_end(
+    lab: Lab, packages: NodePackagesLifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Connection.run
+
+    def impatient(self: Connection, calls: Iterable[Call], **more: Any) -> Answer:
+        return run(self, [Call("apt_patience=1"), *calls], **more)
+
+    monkeypatch.setattr(Connection, "run", impatient)
+    with another_apt(lab, 5):
+        assert_printed("apt locked by another", install(packages, wanted(lab, TOOL)))
+
+
+def test_a_package_that_cannot_be_configured_and_then_can(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    lab.inside("compute1", "touch /run/novainfratest-fails")
+    assert_printed("dpkg left half configured", install(packages, wanted(lab, OTHER)))
+    lab.inside("compute1", "rm /run/novainfratest-fails")
+    assert packages.make(wanted(lab, OTHER))["versions"] == {OTHER: "1.0"}
+
+
+def test_a_package_that_somebody_has_left_half_configured(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    by_hand = f"export DEBIAN_FRONTEND=noninteractive; ! apt-get -qq -y install {OTHER} >/dev/null 2>&1"
+    lab.inside("compute1", f"touch /run/novainfratest-fails; {by_hand}")
+    try:
+        assert_printed("dpkg left half configured", install(packages, wanted(lab, BIG)))
+        lab.inside("compute1", "rm /run/novainfratest-fails")
+        packages.make(wanted(lab, BIG, TOOL))
+        assert lab.inside("compute1", f"dpkg-query -W -f '${{Status}}' {OTHER}") == "install ok installed"
+    finally:
+        lab.inside("compute1", f"rm -f /run/novainfratest-fails; dpkg --purge {OTHER} >/dev/null 2>&1")
+
+
+# ------------------------------------------------------------ disks
+
+
+def test_a_disk_that_is_full_where_apt_unpacks(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    with lab.small_disk("compute1", "/opt/novainfratest", "size=64k"):
+        assert_printed("disk full: apt unpacks", install(packages, wanted(lab, BIG)))
+    assert packages.make(wanted(lab, BIG))["versions"] == {BIG: "1.0"}
+
+
+def test_a_disk_that_is_full_where_apt_keeps_what_it_fetches(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    with lab.small_disk("compute1", "/var/lib/dpkg/updates", "nr_inodes=1"):
+        assert_printed("disk full: dpkg", install(packages, wanted(lab, TOOL)))
+    packages.make(wanted(lab, TOOL))
+
+
+def test_a_disk_that_is_full_where_we_take_notes(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    with lab.small_disk("compute1", "/var/lib/nova-infra", "size=64k"):
+        lab.inside("compute1", "head -c 100000 /dev/zero >/var/lib/nova-infra/fill 2>/dev/null; true")
+        assert_printed("disk full: our notes", install(packages, wanted(lab, TOOL)))
+
+
+def test_a_disk_without_an_inode_for_our_lock(lab: Lab, packages: NodePackagesLifecycle) -> None:
+    with lab.small_disk("compute1", "/var/lib/nova-infra", "nr_inodes=1"):
+        assert_printed("no inode for our lock", install(packages, wanted(lab, TOOL)))
+
+
+def test_a_disk_that_is_full_where_a_configuration_file_goes(lab: Lab, access: Access) -> None:
+    node = access.node("compute1", wanted(lab, TOOL)["connection"])
+    path = "/etc/novainfratest/nova.conf"
+    write = call("put_file", path, "root", "root", "640", Secret(SECRET * 10_000), title=f"writing {path}")
+    try:
+        with lab.small_disk("compute1", "/etc/novainfratest", "size=64k"):
+            lab.inside("compute1", f"echo before >{path}")
+            with pytest.raises(StepFailed) as raised:
+                node.run([write], doing="configuring", deadline=30, secrets=[SECRET])
+            # What was there is whole.
+            assert lab.inside("compute1", f"cat {path}") == "before\n"
+    finally:
+        lab.inside("compute1", "rm -rf /var/lib/nova-infra")
+    assert_printed("disk full: our files", printed(raised.value))
