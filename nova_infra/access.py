@@ -119,6 +119,11 @@ class Access:
         there = jump is not None and (jump.address.host, jump.address.port) == (address.host, address.port)
         return connect(name, address, self.login, None if there else jump)
 
+    def secrets(self) -> list[str]:
+        """What must not appear in any text."""
+        own = self.jump_host.login.secrets() if self.jump_host else []
+        return [*self.login.secrets(), *own, self.get("identity_password"), self.get("database_password")]
+
     def node(self, name: str, connection: Mapping[str, Any]) -> Connection:
         """The connection to a node; `connection` is `{host, port, user, host_key}`."""
         address = Address(connection["host"], int(connection["port"]), connection["user"], connection["host_key"])

@@ -37,7 +37,6 @@ _NOT_REACHED = frozenset(
         CR.CR_SERVER_GONE_ERROR,
         CR.CR_SERVER_LOST,
         ER.SERVER_SHUTDOWN,
-        0,  # pymysql's own, of a connection that broke
     }
 )
 _NOT_LET_IN = frozenset({ER.ACCESS_DENIED_ERROR, ER.HOST_NOT_PRIVILEGED, ER.HOST_IS_BLOCKED})

@@ -72,6 +72,7 @@ class NodePackagesLifecycle(Lifecycle):
             lambda facts: decide(wanted, facts),
             doing="installing packages",
             deadline=self.access.deadline("packages"),
+            secrets=self.access.secrets(),
         )
         return _found(operated.facts)
 
@@ -98,6 +99,7 @@ class NodePackagesLifecycle(Lifecycle):
                 doing="removing packages",
                 deadline=self.access.deadline("packages"),
                 look_again=False,
+                secrets=self.access.secrets(),
             )
 
 

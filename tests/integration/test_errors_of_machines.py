@@ -24,7 +24,7 @@ from tests.nodes import ROOT, Lab, setting
 
 from .test_node_packages import NO_REPOSITORY, OTHER, REPOSITORY, TOOL, another_apt, wanted
 
-BIG = "novainfratest-big"
+BIG, USING = "novainfratest-big", "novainfratest-user"
 SECRET = "lab-hunter2-secret"
 # Of the stack, and of these tests.
 SECRETS = (SECRET, setting("DB_ROOT_PASS"), setting("ADMIN_PASS"))
@@ -63,7 +63,7 @@ def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_host_key_that_is_not_the_trusted_one(lab: Lab, access: Access) -> None:
     other = (ROOT / ".lab" / "id_ed25519.pub").read_text().rsplit(" ", 1)[0]
-    assert_printed("wrong host key", look(lab, access, host_key=other))
+    assert_printed("Wrong host key", look(lab, access, host_key=other))
 
 
 def test_a_name_that_nobody_knows(lab: Lab, access: Access, one_try: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_a_name_that_nobody_knows(lab: Lab, access: Access, one_try: None, monke
         return real(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
 
     monkeypatch.setattr(socket, "getaddrinfo", here_only)
-    assert_printed("no route: unknown name", look(lab, access, NoConnection, host="no-such-machine"))
+    assert_printed("No route: unknown name", look(lab, access, NoConnection, host="no-such-machine"))
 
 
 def test_an_address_that_no_machine_has(
@@ -83,23 +83,23 @@ def test_an_address_that_no_machine_has(
     # The kernel asks the lab's network for 3 s who has the address.
     monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 10)
     nobody = lab.address("compute1").rsplit(".", 1)[0] + ".250"
-    assert_printed("no route: nobody has the address", look(lab, access, NoConnection, host=nobody))
+    assert_printed("No route: nobody has the address", look(lab, access, NoConnection, host=nobody))
 
 
 def test_a_machine_without_sshd(lab: Lab, access: Access, one_try: None) -> None:
-    assert_printed("no route: no sshd", look(lab, access, NoConnection, port=2222))
+    assert_printed("No route: no sshd", look(lab, access, NoConnection, port=2222))
 
 
 def test_a_firewall_that_drops_what_we_send(lab: Lab, access: Access, one_try: None) -> None:
     lab.inside("compute1", "iptables -I INPUT -p tcp --dport 2222 -j DROP")
     try:
-        assert_printed("no route: firewall", look(lab, access, NoConnection, port=2222))
+        assert_printed("No route: firewall", look(lab, access, NoConnection, port=2222))
     finally:
         lab.inside("compute1", "iptables -D INPUT -p tcp --dport 2222 -j DROP")
 
 
 def test_a_login_that_the_machine_does_not_know(lab: Lab, access: Access) -> None:
-    assert_printed("no login", look(lab, with_(access, ssh_password=SECRET), user="nobody-here"))
+    assert_printed("No login", look(lab, with_(access, ssh_password=SECRET), user="nobody-here"))
 
 
 # ------------------------------------------------------------ sudo
@@ -126,7 +126,7 @@ def login(lab: Lab) -> Iterator[None]:
 def test_a_machine_without_sudo(lab: Lab, access: Access) -> None:
     lab.inside("compute1", "mv /usr/bin/sudo /usr/bin/sudo.away")
     try:
-        assert_printed("no sudo", look(lab, access))
+        assert_printed("No sudo", look(lab, access))
     finally:
         lab.inside("compute1", "mv /usr/bin/sudo.away /usr/bin/sudo")
 
@@ -134,18 +134,18 @@ def test_a_machine_without_sudo(lab: Lab, access: Access) -> None:
 def test_a_login_that_sudo_does_not_allow_everything(lab: Lab, access: Access, login: None) -> None:
     lab.inside("compute1", f"echo '{USER} ALL=(ALL) /bin/ls' >/etc/sudoers.d/{USER}")
     text = look(lab, with_(access, ssh_sudo_password=SECRET), user=USER)
-    assert_printed("sudo: the login may not", text)
+    assert_printed("Sudo: the login may not", text)
     lab.inside("compute1", f"rm /etc/sudoers.d/{USER}")
     text = look(lab, with_(access, ssh_sudo_password=SECRET), user=USER)
-    assert_printed("sudo: the login is unknown to it", text)
+    assert_printed("Sudo: the login is unknown to it", text)
 
 
 def test_a_sudo_that_wants_a_password(lab: Lab, access: Access, login: None) -> None:
-    assert_printed("sudo wants a password", look(lab, access, user=USER))
+    assert_printed("Sudo wants a password", look(lab, access, user=USER))
 
 
 def test_a_sudo_password_that_is_wrong(lab: Lab, access: Access, login: None) -> None:
-    assert_printed("sudo gets a wrong password", look(lab, with_(access, ssh_sudo_password=f"{SECRET}-2"), user=USER))
+    assert_printed("Sudo gets a wrong password", look(lab, with_(access, ssh_sudo_password=f"{SECRET}-2"), user=USER))
 
 
 # ------------------------------------------------------------ no way to a UNIX socket
@@ -172,7 +172,7 @@ def test_a_machine_without_netcat_where_sshd_does_not_forward(lab: Lab, access: 
             through_a_new_connection(access).database.schema("nova")
     finally:
         lab.inside("controller", "mv /bin/nc.away /bin/nc.openbsd")
-    assert_printed("no `nc`", printed(raised.value))
+    assert_printed("No `nc`", printed(raised.value))
     # Nothing but netcat was missing.
     assert through_a_new_connection(access).database.schema("information_schema") is not None
 
@@ -209,21 +209,26 @@ def install(packages: NodePackagesLifecycle, state: dict[str, Any]) -> str:
 
 
 def test_a_package_that_no_source_has(lab: Lab, packages: NodePackagesLifecycle) -> None:
-    assert_printed("no such package", install(packages, wanted(lab, "no-such-package")))
+    assert_printed("No such package", install(packages, wanted(lab, "no-such-package")))
 
 
-def test_a_source_that_does_not_answer_and_whose_login_is_a_secret(lab: Lab, packages: NodePackagesLifecycle) -> None:
+def test_a_source_that_does_not_answer_and_whose_login_is_a_secret(
+    lab: Lab, packages: NodePackagesLifecycle, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = "/etc/apt/sources.list.d/novainfratest-2.list"
     lab.inside("compute1", f"echo 'deb [trusted=yes] http://{SECRET}@127.0.0.1:9/ ./' >{source}")
     try:
         text = install(packages, wanted(lab, "no-such-package"))
     finally:
         lab.inside("compute1", f"rm -f {source}")
-    assert_printed("no such package, and a source that does not answer", text)
+    assert_printed("No such package, and a source that does not answer", text)
+    progress = capsys.readouterr().out
+    assert "Failed to fetch http://127.0.0.1:9/" in progress
+    assert SECRET not in progress
 
 
 def test_a_version_that_no_source_has(lab: Lab, packages: NodePackagesLifecycle) -> None:
-    assert_printed("no such version of a package", install(packages, wanted(lab, f"{TOOL}=9.9")))
+    assert_printed("No such version of a package", install(packages, wanted(lab, f"{TOOL}=9.9")))
 
 
 def test_another_apt_that_does_not_end(
@@ -236,21 +241,24 @@ def test_another_apt_that_does_not_end(
 
     monkeypatch.setattr(Connection, "run", impatient)
     with another_apt(lab, 5):
-        assert_printed("apt locked by another", install(packages, wanted(lab, TOOL)))
+        assert_printed("Apt locked by another", install(packages, wanted(lab, TOOL)))
 
 
 def test_a_package_that_cannot_be_configured_and_then_can(lab: Lab, packages: NodePackagesLifecycle) -> None:
     lab.inside("compute1", "touch /run/novainfratest-fails")
-    assert_printed("dpkg left half configured", install(packages, wanted(lab, OTHER)))
+    # The one that depends on it is not the one to look at.
+    text = install(packages, wanted(lab, USING))
+    assert_printed("Dpkg left half configured", text)
+    assert f"dpkg: error processing package {USING}" not in text
     lab.inside("compute1", "rm /run/novainfratest-fails")
-    assert packages.make(wanted(lab, OTHER))["versions"] == {OTHER: "1.0"}
+    assert packages.make(wanted(lab, USING))["versions"] == {USING: "1.0"}
 
 
 def test_a_package_that_somebody_has_left_half_configured(lab: Lab, packages: NodePackagesLifecycle) -> None:
     by_hand = f"export DEBIAN_FRONTEND=noninteractive; ! apt-get -qq -y install {OTHER} >/dev/null 2>&1"
     lab.inside("compute1", f"touch /run/novainfratest-fails; {by_hand}")
     try:
-        assert_printed("dpkg left half configured", install(packages, wanted(lab, BIG)))
+        assert_printed("Dpkg left half configured", install(packages, wanted(lab, BIG)))
         lab.inside("compute1", "rm /run/novainfratest-fails")
         packages.make(wanted(lab, BIG, TOOL))
         assert lab.inside("compute1", f"dpkg-query -W -f '${{Status}}' {OTHER}") == "install ok installed"
@@ -263,25 +271,25 @@ def test_a_package_that_somebody_has_left_half_configured(lab: Lab, packages: No
 
 def test_a_disk_that_is_full_where_apt_unpacks(lab: Lab, packages: NodePackagesLifecycle) -> None:
     with lab.small_disk("compute1", "/opt/novainfratest", "size=64k"):
-        assert_printed("disk full: apt unpacks", install(packages, wanted(lab, BIG)))
+        assert_printed("Disk full: apt unpacks", install(packages, wanted(lab, BIG)))
     assert packages.make(wanted(lab, BIG))["versions"] == {BIG: "1.0"}
 
 
-def test_a_disk_that_is_full_where_apt_keeps_what_it_fetches(lab: Lab, packages: NodePackagesLifecycle) -> None:
+def test_a_disk_that_is_full_where_dpkg_keeps_its_books(lab: Lab, packages: NodePackagesLifecycle) -> None:
     with lab.small_disk("compute1", "/var/lib/dpkg/updates", "nr_inodes=1"):
-        assert_printed("disk full: dpkg", install(packages, wanted(lab, TOOL)))
+        assert_printed("Disk full: dpkg", install(packages, wanted(lab, TOOL)))
     packages.make(wanted(lab, TOOL))
 
 
 def test_a_disk_that_is_full_where_we_take_notes(lab: Lab, packages: NodePackagesLifecycle) -> None:
     with lab.small_disk("compute1", "/var/lib/nova-infra", "size=64k"):
         lab.inside("compute1", "head -c 100000 /dev/zero >/var/lib/nova-infra/fill 2>/dev/null; true")
-        assert_printed("disk full: our notes", install(packages, wanted(lab, TOOL)))
+        assert_printed("Disk full: our notes", install(packages, wanted(lab, TOOL)))
 
 
 def test_a_disk_without_an_inode_for_our_lock(lab: Lab, packages: NodePackagesLifecycle) -> None:
     with lab.small_disk("compute1", "/var/lib/nova-infra", "nr_inodes=1"):
-        assert_printed("no inode for our lock", install(packages, wanted(lab, TOOL)))
+        assert_printed("No inode for our lock", install(packages, wanted(lab, TOOL)))
 
 
 def test_a_disk_that_is_full_where_a_configuration_file_goes(lab: Lab, access: Access) -> None:
@@ -297,4 +305,4 @@ def test_a_disk_that_is_full_where_a_configuration_file_goes(lab: Lab, access: A
             assert lab.inside("compute1", f"cat {path}") == "before\n"
     finally:
         lab.inside("compute1", "rm -rf /var/lib/nova-infra")
-    assert_printed("disk full: our files", printed(raised.value))
+    assert_printed("Disk full: our files", printed(raised.value))

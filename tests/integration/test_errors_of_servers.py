@@ -130,11 +130,11 @@ def test_a_keystone_that_has_lost_its_tables(lab: Lab, access: Access) -> None:
 
 
 def test_a_tenant_that_is_not_there(access: Access) -> None:
-    assert_printed("no such tenant", make_user(access, tenant="nowhere"))
+    assert_printed("No such tenant", make_user(access, tenant="nowhere"))
 
 
 def test_a_role_that_is_not_there(access: Access) -> None:
-    assert_printed("no such role", make_user(access, roles=["nobody"]))
+    assert_printed("No such role", make_user(access, roles=["nobody"]))
 
 
 # ------------------------------------------------------------ MariaDB
@@ -305,18 +305,18 @@ def ask_nova(access: Access) -> str:
 
 def test_a_compute_api_that_does_not_accept_the_token(lab: Lab, access: Access, api: None) -> None:
     with endpoint(lab, f"http://127.0.0.1:{PORT}/401"):
-        assert_printed("the compute API answers 401", ask_nova(access))
+        assert_printed("The compute API answers 401", ask_nova(access))
 
 
 def test_a_compute_api_that_fails(lab: Lab, access: Access, api: None) -> None:
     with endpoint(lab, f"http://127.0.0.1:{PORT}/500"):
-        assert_printed("the compute API answers 500", ask_nova(access))
+        assert_printed("The compute API answers 500", ask_nova(access))
 
 
 def test_a_compute_api_that_does_not_run(lab: Lab, access: Access) -> None:
     with endpoint(lab, f"http://127.0.0.1:{PORT}/v2"):
-        assert_printed("the compute API does not run", ask_nova(access))
+        assert_printed("The compute API does not run", ask_nova(access))
 
 
 def test_a_compute_api_that_is_not_in_the_catalog(access: Access) -> None:
-    assert_printed("the compute API is not in the catalog", ask_nova(access))
+    assert_printed("The compute API is not in the catalog", ask_nova(access))

@@ -42,7 +42,8 @@ package novainfratest-tool 1.0 novainfratest-lib 'getent passwd novainfra-tool >
 package novainfratest-tool 2.0 novainfratest-lib 'getent passwd novainfra-tool >/dev/null || useradd --system novainfra-tool'
 package novainfratest-plugin 1.0 novainfratest-tool
 package novainfratest-other 1.0 novainfratest-lib \
-    '[ ! -e /run/novainfratest-fails ] || { echo no answer; echo the licence server refuses password=lab-hunter2-secret; exit 1; }'
+    '[ ! -e /run/novainfratest-fails ] || { echo no answer; echo the licence server refuses password=lab-hunter2-secret and lab-admin-pass; exit 1; }'
+package novainfratest-user 1.0 novainfratest-other
 mkdir -p build/opt/novainfratest && head -c 300000 /dev/zero >build/opt/novainfratest/big && package novainfratest-big 1.0
 for deb in *.deb; do
     dpkg-deb -f "$deb"

@@ -102,11 +102,11 @@ def test_a_password_that_mariadb_refuses_is_said_under_the_databases_name(printe
 
 
 def test_a_package_that_apt_does_not_have_is_said_under_the_packages_name(printed: str) -> None:
-    assert_printed("no such package", said_of(printed, "the-packages"))
+    assert_printed("No such package", said_of(printed, "the-packages"))
 
 
 def test_a_host_key_that_is_not_the_trusted_one_is_said_under_its_resources_name(printed: str) -> None:
-    assert_printed("wrong host key", said_of(printed, "the-stranger"))
+    assert_printed("Wrong host key", said_of(printed, "the-stranger"))
 
 
 def test_nobody_reads_a_traceback_or_a_secret(printed: str) -> None:

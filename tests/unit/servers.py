@@ -289,6 +289,9 @@ class Reached:
         self.log.survive()
         self.notes.pop(name, None)
 
+    def secrets(self) -> list[str]:
+        return []
+
     def deadline(self, _name: str) -> float:
         return 10.0
 

@@ -222,6 +222,9 @@ class Gone:
     def node(self, name: str, _connection: Any) -> Any:
         return name
 
+    def secrets(self) -> list[str]:
+        return []
+
     def deadline(self, _name: str) -> float:
         return 1.0
 

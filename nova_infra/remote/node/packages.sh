@@ -160,12 +160,17 @@ running_services() {
 # What dpkg says of a package stands in the indented lines behind its error, what the package's own script said before it. What apt
 # says behind a question that it has asked stands in the line of the question.
 complaints='
-function complain(text) { if (text != "" && !known[text]++) print text }
-function close_item() { if (item != "") complain(item (script == "" ? "" : ", after its script said \"" script "\"")); item = script = "" }
+function complain(text) { if (!known[text]++) { print text; said++ } }
+function close_item() {
+    # What depends on a package that failed is not why.
+    if (item ~ /dependency problems/) waits = item
+    else if (item != "") complain(item (script == "" ? "" : ", after its script said \"" script "\""))
+    item = script = ""
+}
 item != "" && /^ / { item = item $0; next }  # what it says of the error
 { close_item() }
 /^(Setting up|Unpacking|Preparing to unpack|Selecting|Removing|Purging|Processing triggers) / { last = before = ""; began = 1; next }
-/^dpkg: (error processing|unrecoverable) / {
+/^dpkg: (error processing|unrecoverable|dependency problems) / {
     item = $0; found = 1
     if (began) script = (before == "" ? "" : before " / ") last
     next
@@ -173,11 +178,11 @@ item != "" && /^ / { item = item $0; next }  # what it says of the error
 (/Sub-process .* returned an error code/ || /^dpkg-deb: error: paste /) && found { next }
 /(^|[] ])E: / || /^dpkg(-deb)?: / { complain($0); next }
 NF && !/^\(Reading database/ && !/^Errors were encountered/ { before = last; last = $0 }
-END { close_item() }
+END { close_item(); if (!said && waits != "") complain(waits) }
 '
 apt_failed() {
     # apt runs dpkg on a terminal of its own: its lines then end with a carriage return.
-    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | tail -n 5 | joined)$(no_room)
+    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | head -n 5 | joined)$(no_room)
     case $said in
         *'No space left'* | *'enough free space'* | *'no room is left'*) todo=". Make room there (apt-get clean removes what apt has fetched)" ;;
         *'error processing package'*) todo=". Look there: dpkg --configure -a runs that script again" ;;
