@@ -118,10 +118,12 @@ packages_session='
 ours=/var/lib/nova-infra
 policy=/usr/sbin/policy-rc.d
 accounts() { { sed "s/:.*//; s/^/user /" /etc/passwd; sed "s/:.*//; s/^/group /" /etc/group; } | sort; }
+no_policy() { rm -f $policy.new $policy.kept; echo "E: could not write $policy"; exit 100; }
 accounts >$ours/accounts.before
 [ -e $policy.nova-infra ] || [ -e $policy.nova-infra-none ] ||
-    if [ -e $policy ]; then cp -p $policy $policy.nova-infra; else : >$policy.nova-infra-none; fi
-{ echo "#!/bin/sh"; echo "running=\" $nova_running \""; cat <<"POLICY"; } >$policy.new
+    if [ -e $policy ]; then cp -p $policy $policy.kept && mv $policy.kept $policy.nova-infra; else touch $policy.nova-infra-none; fi ||
+    no_policy
+{ echo "#!/bin/sh"; echo "running=\" $nova_running \""; cat <<"POLICY"; } >$policy.new &&
 for word; do
     case $word in
         --*) ;;
@@ -133,7 +135,7 @@ done
 [ ! -x /usr/sbin/policy-rc.d.nova-infra ] || exec /usr/sbin/policy-rc.d.nova-infra "$@"
 exit 0
 POLICY
-chmod 755 $policy.new && mv $policy.new $policy
+chmod 755 $policy.new && mv $policy.new $policy || no_policy
 # What these start is not to hold our lock.
 dpkg --force-confold --configure -a 9>&-
 set -- -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
@@ -182,13 +184,14 @@ END { close_item(); if (!said && waits != "") complain(waits) }
 '
 apt_failed() {
     # apt runs dpkg on a terminal of its own: its lines then end with a carriage return.
-    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | head -n 5 | joined)$(no_room)
+    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | head -n 5 | joined)
+    said=${said:-it said nothing}$(no_room)
     case $said in
         *'No space left'* | *'enough free space'* | *'no room is left'*) todo=". Make room there (apt-get clean removes what apt has fetched)" ;;
-        *'error processing package'*) todo=". Look there: dpkg --configure -a runs that script again" ;;
+        *'(--configure)'*) todo=". Look there: dpkg --configure -a runs that script again" ;;
         *) todo= ;;
     esac
-    fail "apt-get $1: ${said:-it said nothing}$(held_back)$todo"
+    fail "apt-get $1: $said$(held_back)$todo"
 }
 
 # The file systems of apt, dpkg and ours on which less than 1 MB or no inode is left.
