@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pulumi
 
+from . import intent
 from .options import options_of_nodes
-from .provider import (
-    ControllerArgs,
-    DatabaseServerArgs,
-    DeadlineArgs,
-    IdentityArgs,
-    JumpHostArgs,
-    Provider,
-    SSHArgs,
-    shard_of,
-    shards,
-)
-from .releases import Role, release
+from .provider import Provider, shard_of, shards
+from .releases import release
 from .resources.compute_node import ComputeNode, ComputeNodeArgs
 from .resources.controller_node import ControllerNode, ControllerNodeArgs
 from .resources.database import Database, DatabaseArgs
@@ -74,70 +64,7 @@ class NovaDeployment(pulumi.ComponentResource):
     # ------------------------------------------------------------ how machines and servers are reached
 
     def _access(self, name: str) -> Provider:
-        settings = self._settings
-        gateway = settings.controllers[0]
-        secret = settings.secrets.get
-        return Provider(
-            name,
-            ssh=SSHArgs(
-                private_key=secret("sshPrivateKey", ""),
-                private_key_file=settings.ssh.private_key_file,
-                private_key_password=secret("sshPrivateKeyPassword", ""),
-                password=secret("sshPassword", ""),
-                sudo_password=secret("sudoPassword", ""),
-                known_hosts_file=settings.ssh.known_hosts_file,
-                agent_socket_path=settings.ssh.agent_socket_path,
-                verify_host_keys=settings.ssh.verify_host_keys,
-                jump_host=self._jump_host(),
-            ),
-            controller=ControllerArgs(name=gateway.name, **self._connection(gateway)),
-            identity=IdentityArgs(
-                url=settings.identity.admin_url,
-                username=settings.identity.admin_user,
-                password=settings.secrets["adminPassword"],
-                tenant=settings.identity.admin_tenant,
-                region=settings.region,
-                compute_name=settings.service.name,
-                compute_type=settings.service.type,
-            ),
-            database=DatabaseServerArgs(
-                user=settings.database.admin_user,
-                password=settings.secrets["databaseAdminPassword"],
-                socket=settings.database.socket,
-                host=self._database_host(),
-                port=settings.database.port or 3306,
-            ),
-            deadlines=DeadlineArgs(**settings.deadlines.model_dump()),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-    def _jump_host(self) -> JumpHostArgs | None:
-        given, secret = self._settings.jump_host, self._settings.secrets.get
-        if not given.host:
-            return None
-        return JumpHostArgs(
-            host=given.host,
-            port=given.port,
-            user=given.user or self._settings.ssh.user,
-            host_key=given.host_key,
-            private_key=secret("jumpHostPrivateKey", ""),
-            private_key_file=given.private_key_file,
-            private_key_password=secret("jumpHostPrivateKeyPassword", ""),
-            password=secret("jumpHostPassword", ""),
-        )
-
-    def _database_host(self) -> str:
-        # On the controller through which servers are reached the socket is the way in: the guide leaves root at localhost only.
-        database, gateway = self._settings.database, self._settings.controllers[0]
-        return "" if database.host in (gateway.name, gateway.address) else database.host
-
-    def _connection(self, node: Node) -> dict[str, Any]:
-        return {
-            "host": node.host or node.address,
-            "port": node.port,
-            "user": node.user or self._settings.ssh.user,
-            "host_key": node.host_key,
-        }
+        return Provider(name, **vars(intent.access_arguments(self._settings)), opts=pulumi.ResourceOptions(parent=self))
 
     def _named(self, what: str) -> str:
         # Pulumi wants names that are unique in the stack: two deployments in one program have the same parts.
@@ -193,33 +120,22 @@ class NovaDeployment(pulumi.ComponentResource):
 
     # ------------------------------------------------------------ nodes
 
-    def _role(self, node: Node) -> Role:
-        return self._release.controller if isinstance(node, Controller) else self._release.compute
-
-    def _package_versions(self, node: Node) -> dict[str, str]:
-        layers = self._settings.packages
-        extra = layers.controller if isinstance(node, Controller) else layers.compute
-        # On Ubuntu a control service is a package of its own: a controller gets those of the services that it runs.
-        left_out = set(self._role(node).services) - set(self._services(node))
-        return {
-            **{name: PRESENT for name in self._role(node).packages if name not in left_out},
-            **extra,
-            **layers.nodes.get(node.name, {}),
-        }
-
     def _pinned(self, node: Node) -> dict[str, str]:
-        return {name: version for name, version in self._package_versions(node).items() if version != PRESENT}
+        return {name: version for name, version in intent.packages(self._settings, node).items() if version != PRESENT}
 
     def _packages(self, node: Node) -> NodePackages:
         args = NodePackagesArgs(
-            node.name, self._connection(node), self._package_versions(node), on_unreachable=node.on_unreachable
+            node.name,
+            intent.place(self._settings, node),
+            intent.packages(self._settings, node),
+            on_unreachable=node.on_unreachable,
         )
         return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
 
     def _controller(self, node: Controller, needs: Sequence[pulumi.Resource]) -> ControllerNode:
         args = ControllerNodeArgs(
             node=node.name,
-            connection=self._connection(node),
+            connection=intent.place(self._settings, node),
             options=self._node_options[node.name],
             services=node.services,
             # The schema is one: the first controller keeps it up to date, the others wait for that.
@@ -236,7 +152,7 @@ class NovaDeployment(pulumi.ComponentResource):
     def _compute(self, node: Compute, needs: Sequence[pulumi.Resource]) -> ComputeNode:
         args = ComputeNodeArgs(
             node=node.name,
-            connection=self._connection(node),
+            connection=intent.place(self._settings, node),
             options=self._node_options[node.name],
             packages=self._pinned(node),
             adopt=node.adopt,
@@ -252,7 +168,10 @@ class NovaDeployment(pulumi.ComponentResource):
     def _check(self, made: Mapping[str, ControllerNode | ComputeNode]) -> ServiceCheck:
         listed = self._release.listed_services
         args = ServiceCheckArgs(
-            services={node.name: sorted(listed & set(self._services(node))) for node in self._settings.nodes()},
+            services={
+                node.name: sorted(listed & set(intent.services(self._settings, node)))
+                for node in self._settings.nodes()
+            },
             restarts={name: node.started_at for name, node in made.items()},
             awaits={node.name: self._awaited(node) for node in self._settings.nodes()},
         )
@@ -260,14 +179,10 @@ class NovaDeployment(pulumi.ComponentResource):
 
     def _awaited(self, node: Node) -> Awaited:
         if not isinstance(node, Controller):
-            return Awaited(self._connection(node))
+            return Awaited(intent.place(self._settings, node))
         options = self._node_options[node.name]
-        answers = answers_of(self._release, self._services(node), options)
-        return Awaited(self._connection(node), answers, changes=False)
-
-    def _services(self, node: Node) -> list[str]:
-        chosen = node.services if isinstance(node, Controller) else []
-        return list(chosen or self._role(node).services)
+        answers = answers_of(self._release, intent.services(self._settings, node), options)
+        return Awaited(intent.place(self._settings, node), answers, changes=False)
 
     def _secret(self, key: str) -> pulumi.Output[str]:
         return pulumi.Output.secret(self._settings.secrets[key])

@@ -44,10 +44,25 @@ def options_of_nodes(settings: Settings) -> dict[str, FileOptions]:
 
     Raises InvalidSettings with every problem of every template and node.
     """
+    return {
+        node: {path: _each(sections, _revealed) for path, sections in paths.items()}
+        for node, paths in _whole(settings).items()
+    }
+
+
+def plain_options_of_nodes(settings: Settings) -> dict[str, FileOptions]:
+    """As `options_of_nodes`, with every value in plain, secrets too: for who compares them with what is on a machine."""
+    return {
+        node: {path: _each(sections, _in_plain) for path, sections in paths.items()}
+        for node, paths in _whole(settings).items()
+    }
+
+
+def _whole(settings: Settings) -> dict[str, dict[str, _Sections]]:
     files, problems = _rendered(settings)
     if problems:
         raise InvalidSettings(problems)
-    return {node: {path: _revealed(sections) for path, sections in paths.items()} for node, paths in files.items()}
+    return files
 
 
 def template_problems(settings: Settings) -> list[Problem]:
@@ -175,11 +190,15 @@ def _layers(settings: Settings, node: Node) -> list[Mapping[str, Mapping[str, An
     return [options.all, role, options.nodes.get(node.name, {})]
 
 
-def _revealed(sections: _Sections) -> dict[str, dict[str, Any]]:
+def _each(sections: _Sections, made: Callable[[_Plain], Any]) -> dict[str, dict[str, Any]]:
     return {
-        section: {
-            option: pulumi.Output.secret(plain.value) if plain.secret else plain.value
-            for option, plain in options.items()
-        }
-        for section, options in sections.items()
+        section: {option: made(plain) for option, plain in options.items()} for section, options in sections.items()
     }
+
+
+def _revealed(plain: _Plain) -> Any:
+    return pulumi.Output.secret(plain.value) if plain.secret else plain.value
+
+
+def _in_plain(plain: _Plain) -> str | list[str]:
+    return plain.value

@@ -153,7 +153,9 @@ _SECRETS = frozenset({"private_key", "private_key_password", "password", "sudo_p
 
 
 @dataclass(frozen=True)
-class _Access:
+class AccessArgs:
+    """All that a Provider is made from."""
+
     ssh: SSHArgs = field(default_factory=SSHArgs)
     controller: ControllerArgs = field(default_factory=ControllerArgs)
     identity: IdentityArgs = field(default_factory=IdentityArgs)
@@ -162,17 +164,22 @@ class _Access:
 
     def inputs(self) -> dict[str, Any]:
         """Flat properties `access:ssh_password` ...: a provider's configuration is text; secrets are marked."""
-        flat: dict[str, Any] = {}
+        texts = {key: pulumi.Output.from_input(value).apply(str) for key, value in self.flat().items()}
+        return {
+            f"{PREFIX}{key}": pulumi.Output.secret(text) if key.partition("_")[2] in _SECRETS else text
+            for key, text in texts.items()
+        }
+
+    def flat(self) -> dict[str, Any]:
+        """`{"ssh_password": ..., "jump_host": ..., "controller_name": ...}`: the keys of nova_infra.access.KEYS."""
         groups = {group.name: getattr(self, group.name) for group in fields(self)}
         groups["jump"] = self.ssh.jump_host or JumpHostArgs(host="", user="")
-        for group, part in groups.items():
-            for each in fields(part):
-                if each.name == "jump_host":
-                    continue
-                text = pulumi.Output.from_input(getattr(part, each.name)).apply(str)
-                key = f"{PREFIX}{group}_{each.name}"
-                flat[key] = pulumi.Output.secret(text) if each.name in _SECRETS else text
-        return flat
+        return {
+            f"{group}_{each.name}": getattr(part, each.name)
+            for group, part in groups.items()
+            for each in fields(part)
+            if each.name != "jump_host"
+        }
 
 
 class Provider(pulumi.ProviderResource):
@@ -204,7 +211,7 @@ class Provider(pulumi.ProviderResource):
         deadlines: DeadlineArgs | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        access = _Access(
+        access = AccessArgs(
             ssh or SSHArgs(),
             controller or ControllerArgs(),
             identity or IdentityArgs(),
