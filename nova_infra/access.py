@@ -215,7 +215,7 @@ class Access:
         options = option_file({"user": user, "password": password, **way})
         doing = f"dumping the database {schema}"
         controller.run(
-            [call("dump_database", schema, _file_name(schema), Secret(options), title=doing)],
+            [call("dump_database", schema, note_file(schema), Secret(options), title=doing)],
             doing=doing,
             deadline=self.deadline("dump"),
             show=progress(controller.name),
@@ -239,7 +239,7 @@ class Access:
             return content
         doing = f"noting what was there ({name})"
         answer = self.controller.run(
-            [call("write_first_note", _file_name(name), content)], doing=doing, deadline=NOTE_SECONDS
+            [call("write_first_note", note_file(name), content)], doing=doing, deadline=NOTE_SECONDS
         )
         noted = answer.first("note")[1]
         return content if noted == "-" else decoded(noted)
@@ -247,14 +247,14 @@ class Access:
     def note(self, name: str, content: str) -> None:
         """Writes a note anew, when there is more to be known than before the first create. Without a controller nothing is noted."""
         if self.controller is not None:
-            calls = [call("lock_notes"), call("write_note", _file_name(name), content)]
+            calls = [call("lock_notes"), call("write_note", note_file(name), content)]
             self.controller.run(calls, doing=f"noting what was there ({name})", deadline=NOTE_SECONDS)
 
     def forget_note(self, name: str) -> None:
         """Removes the note after the resource is gone."""
         if self.controller is not None:
             doing = f"removing the note {name}"
-            self.controller.run([call("remove_notes", _file_name(name))], doing=doing, deadline=NOTE_SECONDS)
+            self.controller.run([call("remove_notes", note_file(name))], doing=doing, deadline=NOTE_SECONDS)
 
 
 _shared: dict[tuple[str, ...], Access] = {}
@@ -268,7 +268,8 @@ def access_from(get: Callable[[str], Any]) -> Access:
         return _shared.setdefault(tuple(texts.values()), Access(texts.__getitem__))
 
 
-def _file_name(note: str) -> str:
+def note_file(note: str) -> str:
+    """The name of a note's file on the controller."""
     # Names of users and schemas are data: one may hold a slash, and one of 255 letters has more bytes than a file's name may have.
     name = quote(note, safe="")
     if len(name) <= LONGEST_NAME:

@@ -35,8 +35,7 @@ def refuse_foreign_files(state: State, facts: Facts) -> None:
     """
     if state["adopt"]:
         return
-    foreign = [path for path, origin in facts.origins.items() if origin == "foreign"]
-    differing = {path: lines for path in sorted(foreign) if (lines := _differences(state, path, facts))}
+    differing = differing_files(state, facts)
     if differing:
         found = "".join(
             f"\n  {path}\n" + "\n".join(f"    {line}" for line in lines) for path, lines in differing.items()
@@ -46,6 +45,12 @@ def refuse_foreign_files(state: State, facts: Facts) -> None:
             f"Nothing was changed. Take into the stack's options what is to stay; then set `adopt: true` on {state['node']} and run "
             "`pulumi up`. The file as it is now is kept on the node, and `pulumi destroy` puts it back."
         )
+
+
+def differing_files(state: State, facts: Facts) -> dict[str, list[str]]:
+    """The files that somebody else has written and that say something else than the stack: path -> a line for each difference."""
+    foreign = [path for path, origin in facts.origins.items() if origin == "foreign"]
+    return {path: lines for path in sorted(foreign) if (lines := _differences(state, path, facts))}
 
 
 def _differences(state: State, path: str, facts: Facts) -> list[str]:

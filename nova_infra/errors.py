@@ -41,6 +41,10 @@ class InvalidSettings(NovaInfraError):  # noqa: N818 - the input is invalid; not
         super().__init__(f"The configuration has {count} problem{'s' if count > 1 else ''}:\n{lines}")
 
 
+class StackUnreadable(NovaInfraError):  # noqa: N818 - a property of the stack
+    """A command could not read the configuration of its stack. Says what pulumi said."""
+
+
 class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value
     """A value that the file format cannot carry (oslo.config has no way to write it)."""
 

@@ -267,6 +267,24 @@ class Server:
             return sorted({ALL} | (granted - available))
         return sorted(granted)
 
+    def own_privileges(self, schema: str) -> frozenset[str]:
+        """What our own account may on this schema, globally granted or for it; GRANT OPTION when it may grant any of that.
+
+        `CREATE USER` is among them only where it is granted globally. Privileges of a role are not seen.
+        """
+        doing = f"reading our own privileges on {schema}"
+        user, _, host = str(self._rows(doing, "SELECT CURRENT_USER()")[0][0]).rpartition("@")
+        rows = self._rows(
+            doing,
+            "SELECT PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
+            "UNION SELECT PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES "
+            "WHERE GRANTEE = %s AND %s LIKE TABLE_SCHEMA",
+            (f"'{user}'@'{host}'", f"'{user}'@'{host}'", schema),
+        )
+        granted = {str(privilege) for privilege, _grantable in rows}
+        may_grant = any(grantable == "YES" for _privilege, grantable in rows)
+        return frozenset(granted | {GRANT_OPTION} if may_grant else granted)
+
     @cached_property
     def every_privilege(self) -> frozenset[str]:
         """What ALL stands for on a schema of this server; releases differ."""

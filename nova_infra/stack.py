@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pulumi
 
 from .errors import InvalidSettings
@@ -15,12 +17,19 @@ def load(config: pulumi.Config) -> Settings:
     Templates alone do not keep a stack from being loaded: NovaDeployment renders them, and refuses those that do not.
     """
     namespace = config.full_key("")
-    settings, problems = read(
+    return load_from(
         config.get,
         keys=[key.removeprefix(namespace) for key in pulumi.runtime.get_config_env() if key.startswith(namespace)],
         is_secret=lambda key: pulumi.runtime.is_config_secret(f"{namespace}{key}"),
         prefix=namespace,
     )
+
+
+def load_from(
+    get: Callable[[str], str | None], *, keys: Iterable[str], is_secret: Callable[[str], bool], prefix: str
+) -> Settings:
+    """As `load`, from texts: see nova_infra.settings.read."""
+    settings, problems = read(get, keys=keys, is_secret=is_secret, prefix=prefix)
     if problems:
         raise InvalidSettings([*problems, *template_problems(settings)])
     return settings

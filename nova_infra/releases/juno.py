@@ -45,4 +45,10 @@ JUNO = Release(
         "nova-api": Port(8774, "osapi_compute_listen_port", "osapi_compute_listen"),
         "nova-novncproxy": Port(6080, "novncproxy_port", "novncproxy_host"),
     },
+    api_service="nova-api",
+    # Juno's nova/service.py: `enabled_apis`, and NAME_listen_port, NAME_listen of each.
+    apis={
+        "ec2": Port(8773, "ec2_listen_port", "ec2_listen"),
+        "metadata": Port(8775, "metadata_listen_port", "metadata_listen"),
+    },
 )

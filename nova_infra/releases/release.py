@@ -57,3 +57,7 @@ class Release:
     """Services that report to the database and stand in `nova service-list`."""
     ports: Mapping[str, Port]
     """Services that are not listed -> where they answer."""
+    api_service: str
+    """The service that serves the APIs of `apis`."""
+    apis: Mapping[str, Port]
+    """What stands in `enabled_apis` when nobody sets it, besides what `ports` has -> where it listens."""

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from ..errors import ConnectionFailed, DeadlineExceeded, StepFailed
+from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, StepFailed
 from ..masking import mask
 from .connecting import Way
 from .login import Address, Login
@@ -69,6 +69,19 @@ class Connection:
         # Where sshd opens few sessions on a connection (MaxSessions), what runs beside them has connections of its own.
         self._more: list[asyncssh.SSHClientConnection] = []
         self._connecting: asyncio.Lock | None = None
+
+    def open(self, seconds: float) -> None:
+        """Connects, unless it is connected. Raises ConnectionFailed, at the latest after these seconds."""
+        _loop().run(self._open(seconds))
+
+    async def _open(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._connected(), seconds)
+        except TimeoutError:
+            raise NoConnection(
+                f"{self.name} ({self.address}): no SSH connection: no answer within {seconds:.0f} s. Check the address, that the machine "
+                "is up, and that firewalls let this machine in."
+            ) from None
 
     # ------------------------------------------------------------ scripts
 
@@ -206,6 +219,29 @@ class Connection:
         Raises Unreachable, an OSError; StepFailed where the machine has no means to it.
         """
         return self._bridged(path, self._open_unix(path))
+
+    def out_of_reach(self, places: Iterable[tuple[str, int]], seconds: float) -> dict[tuple[str, int], str]:
+        """Of these `(host, port)`, those that the machine cannot connect to, each with the reason. Asked all at once.
+
+        Raises Unreachable when the machine's sshd does not connect to anything for us (AllowTcpForwarding).
+        """
+        return _loop().run(self._out_of_reach(list(places), seconds))
+
+    async def _out_of_reach(self, places: list[tuple[str, int]], seconds: float) -> dict[tuple[str, int], str]:
+        async def refusal(host: str, port: int) -> str:
+            try:
+                _reader, writer = await asyncio.wait_for(self._open_tcp(host, port), seconds)
+            except TimeoutError:
+                return f"no answer within {seconds:.0f} s"
+            except (OSError, asyncssh.Error) as error:
+                if getattr(error, "code", None) == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                    raise Unreachable(f"{self.name} does not connect to others for us: {reason_of(error)}") from None
+                return reason_of(error)
+            writer.close()
+            return ""
+
+        answers = await asyncio.gather(*(refusal(host, port) for host, port in places))
+        return {place: answer for place, answer in zip(places, answers, strict=True) if answer}
 
     def _bridged(self, what: str, opening: Coroutine[Any, Any, tuple[Any, Any]]) -> socket.socket:
         # A pair of sockets in this process: nothing listens anywhere, so nobody else on this machine can use the way in.

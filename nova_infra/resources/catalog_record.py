@@ -48,14 +48,14 @@ class CatalogRecord(Lifecycle, Generic[R]):
         """Deletes a record."""
 
     @abstractmethod
-    def _note(self, state: State) -> str:
+    def note_of(self, state: State) -> str:
         """The name of the note about what was there."""
 
     # ------------------------------------------------------------ lifecycle
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Adopts a record of this key and makes it as wanted, or makes one; never a second."""
-        records, name = self._records(wanted), self._note(wanted)
+        records, name = self._records(wanted), self.note_of(wanted)
         now = self._first_note(records, wanted)
         note = json.loads(self.access.note_first(name, json.dumps(now)))
         mine = [each for each in records if each.id not in note["others"]]
@@ -103,7 +103,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
         if record is None and note["adopted"]:
             # Somebody deleted the one that was there before us: the one that is made now is ours.
             note = {"adopted": False, "found": {}, "others": [each.id for each in records]}
-            self.access.note(self._note(wanted), json.dumps(note))
+            self.access.note(self.note_of(wanted), json.dumps(note))
         return self._become(record, records, wanted, note)
 
     def remove(self, known: State) -> None:
@@ -118,7 +118,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
                 self._delete(uuid)
         elif record is not None:
             self._become(record, records, {**known, **note["found"]}, note)
-        self.access.forget_note(self._note(known))
+        self.access.forget_note(self.note_of(known))
 
     # ------------------------------------------------------------ replacing
 
@@ -136,7 +136,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
         for uuid in sorted(deleted):
             self._delete(uuid)
         if note.pop("replacing", None):
-            self.access.note(self._note(wanted), json.dumps(note))
+            self.access.note(self.note_of(wanted), json.dumps(note))
         return self._outputs(new, [each for each in records if each.id not in deleted], note)
 
     def _made(self, old: R | None, records: list[R], left: list[R], wanted: State, note: dict[str, Any]) -> R:
@@ -148,7 +148,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
             replacing = self._replacing(old, records, wanted)
             if note.get("replacing") != replacing:
                 note["replacing"] = replacing
-                self.access.note(self._note(wanted), json.dumps(note))
+                self.access.note(self.note_of(wanted), json.dumps(note))
         return self._create(wanted, old)
 
     def _replacing(self, old: R, records: Iterable[R], wanted: State) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
         note = {"adopted": bool(known.get("adopted")), "found": dict(known.get("found") or {}), "others": others}
         if record is not None and not self._fits(record, wanted):
             note["replacing"] = {"old": record.id, "before": [record.id, *others], "by": self._content(wanted)}
-        return dict(json.loads(self.access.note_first(self._note(known), json.dumps(note))))
+        return dict(json.loads(self.access.note_first(self.note_of(known), json.dumps(note))))
 
     # ------------------------------------------------------------ records
 

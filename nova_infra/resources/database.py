@@ -89,11 +89,11 @@ class DatabaseLifecycle(Lifecycle):
             "schema": {"charset": schema.charset, "collation": schema.collation} if schema else {},
             "users": {wanted["user"]: self._users(wanted, wanted["hosts"])},
         }
-        found = json.loads(self.access.note_first(self._note(wanted), json.dumps(found)))
+        found = json.loads(self.access.note_first(self.note_of(wanted), json.dumps(found)))
         found = self._noted_with_what_is_asked(found, wanted)
         self._apply(wanted)
         if _settled(found, wanted):
-            self.access.note(self._note(wanted), json.dumps(found))
+            self.access.note(self.note_of(wanted), json.dumps(found))
         return _outputs(found)
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -125,7 +125,7 @@ class DatabaseLifecycle(Lifecycle):
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes it as wanted; a host that is no longer named loses our privileges, and the user there when it has no others."""
-        found = json.loads(self.access.note_first(self._note(wanted), json.dumps(_found(known))))
+        found = json.loads(self.access.note_first(self.note_of(wanted), json.dumps(_found(known))))
         found = self._noted_with_what_is_asked(found, wanted)
         self._apply(wanted)
         gone = [host for host in known["hosts"] if known["user"] != wanted["user"] or host not in wanted["hosts"]]
@@ -136,7 +136,7 @@ class DatabaseLifecycle(Lifecycle):
             # then counts.
             found["users"].setdefault(known["user"], {}).setdefault(host, dict(_NOT_THERE))["given_back"] = True
         if _settled(found, wanted) or gone:
-            self.access.note(self._note(wanted), json.dumps(found))
+            self.access.note(self.note_of(wanted), json.dumps(found))
         return _outputs(found)
 
     def remove(self, known: State) -> None:
@@ -148,11 +148,11 @@ class DatabaseLifecycle(Lifecycle):
                 f"first, or {KEEP}, which leaves it), run `pulumi up`, then run this again."
             )
         if known["on_delete"] != KEEP:
-            found = json.loads(self.access.note_first(self._note(known), json.dumps(_found(known))))
+            found = json.loads(self.access.note_first(self.note_of(known), json.dumps(_found(known))))
             self._remove_schema(known, found)
             for user, host in _pairs(known, found):
                 self._remove_user(known, found, user, host)
-        self.access.forget_note(self._note(known))
+        self.access.forget_note(self.note_of(known))
 
     # ------------------------------------------------------------ steps
 
@@ -239,7 +239,7 @@ class DatabaseLifecycle(Lifecycle):
         for host in more:
             users[host].setdefault("asked", []).append(_asked(wanted, host))
         if new or more:
-            self.access.note(self._note(wanted), json.dumps(found))
+            self.access.note(self.note_of(wanted), json.dumps(found))
         return found
 
     def _privileges_as_written(self, known: State, host: str) -> list[str]:
@@ -247,7 +247,8 @@ class DatabaseLifecycle(Lifecycle):
         written = list(known["hosts"][host]["privileges"])
         return written if normalized(written) == granted else granted
 
-    def _note(self, state: State) -> str:
+    def note_of(self, state: State) -> str:
+        """The name of the note about what was there."""
         return f"database.{state['name']}"
 
 

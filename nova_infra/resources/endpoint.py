@@ -94,7 +94,8 @@ class EndpointLifecycle(CatalogRecord[EndpointRecord]):
     def _delete(self, uuid: str) -> None:
         self.access.identity.delete_endpoint(uuid)
 
-    def _note(self, state: State) -> str:
+    def note_of(self, state: State) -> str:
+        """The name of the note about what was there."""
         return f"endpoint.{state['region']}.{state['service_type']}.{state['service_name']}"
 
 

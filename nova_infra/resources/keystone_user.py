@@ -73,7 +73,7 @@ class KeystoneUserLifecycle(Lifecycle):
             if found:
                 # Somebody deleted the one that was there before us: what is made now is ours.
                 found = {}
-                self.access.note(self._note(wanted), json.dumps(found))
+                self.access.note(self.note_of(wanted), json.dumps(found))
             user = identity.create_user(wanted["name"], wanted["password"], wanted["email"], wanted["enabled"])
             self._set_default_tenant(user, wanted["default_tenant"])
             self._grant(user, wanted)
@@ -126,7 +126,7 @@ class KeystoneUserLifecycle(Lifecycle):
             self._put_back(user, known, found)
         elif user is not None:
             identity.delete_user(user.id)
-        self.access.forget_note(self._note(known))
+        self.access.forget_note(self.note_of(known))
 
     # ------------------------------------------------------------ steps
 
@@ -189,12 +189,12 @@ class KeystoneUserLifecycle(Lifecycle):
         return {tenant: self.access.identity.roles_of(user, tenant) for tenant in self._tenants(wanted)}
 
     def _noted(self, state: State, found: dict[str, Any]) -> dict[str, Any]:
-        return dict(json.loads(self.access.note_first(self._note(state), json.dumps(found))))
+        return dict(json.loads(self.access.note_first(self.note_of(state), json.dumps(found))))
 
     def _noted_with_new_tenants(self, user: User, wanted: State, found: dict[str, Any]) -> dict[str, Any]:
         if found and not set(self._tenants(wanted)) <= set(found["roles"]):
             found["roles"] = {**self._roles(user, wanted), **found["roles"]}
-            self.access.note(self._note(wanted), json.dumps(found))
+            self.access.note(self.note_of(wanted), json.dumps(found))
         return found
 
     def _tenants(self, state: State) -> list[str]:
@@ -211,7 +211,8 @@ class KeystoneUserLifecycle(Lifecycle):
         others = [role for role in roles if role not in wanted["roles"]]
         return {"user_id": user.id, "adopted": bool(found), "found": found, "other_roles": others}
 
-    def _note(self, state: State) -> str:
+    def note_of(self, state: State) -> str:
+        """The name of the note about what was there."""
         return f"user.{state['name']}"
 
 

@@ -60,7 +60,8 @@ class ServiceLifecycle(CatalogRecord[ServiceRecord]):
     def _delete(self, uuid: str) -> None:
         self.access.identity.delete_service(uuid)
 
-    def _note(self, state: State) -> str:
+    def note_of(self, state: State) -> str:
+        """The name of the note about what was there."""
         return f"service.{state['type']}.{state['name']}"
 
 

@@ -8,7 +8,7 @@ import inspect
 
 import pytest
 
-from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, _file_name, access_from
+from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, access_from, note_file
 from nova_infra.errors import InvalidSettings
 from nova_infra.provider import DeadlineArgs, _Access
 
@@ -103,7 +103,7 @@ def test_a_note_about_any_name_has_a_name_that_a_file_may_have_and_no_other_has(
         "user." + "x" * 245,
         "user." + "x" * 246,
     ]
-    files = [_file_name(name) for name in names]
+    files = [note_file(name) for name in names]
     assert files[:2] == ["user.nova", "user.a%2Fb"]
     assert len(set(files)) == len(names)
     assert all("/" not in file and len(f"{file}.new") < 256 for file in files)

@@ -23,7 +23,7 @@ from nova_infra.errors import ConnectionFailed, DeadlineExceeded, NoConnection, 
 from nova_infra.masking import Secret
 from nova_infra.remote import connecting
 from nova_infra.remote import connection as connection_module
-from nova_infra.remote.connection import Address, Connection, Login, connect
+from nova_infra.remote.connection import Address, Connection, Login, Unreachable, connect
 from nova_infra.remote.http import session_through
 from nova_infra.remote.script import Call, call
 
@@ -587,3 +587,33 @@ def test_a_server_that_the_machine_cannot_reach_is_named_with_the_machine(node: 
 
 def test_without_a_machine_a_session_is_an_ordinary_one(web: int) -> None:
     assert session_through(None).get(f"http://127.0.0.1:{web}/", timeout=10).text == f"127.0.0.1:{web}"
+
+
+# ------------------------------------------------------------ what a machine reaches
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def test_places_that_a_machine_does_not_reach_are_named_and_others_are_not(node: Connection) -> None:
+    closed = ("127.0.0.1", closed_port())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        open_ = ("127.0.0.1", listening.getsockname()[1])
+        assert set(node.out_of_reach([open_, closed], 10)) == {closed}
+
+
+def test_a_machine_that_connects_to_nothing_for_us_says_so_and_blames_no_server(
+    machine: Machine, node: Connection
+) -> None:
+    machine.forwards = "no"
+    with pytest.raises(Unreachable, match="compute1 does not connect to others for us"):
+        node.out_of_reach([("127.0.0.1", 22)], 10)
+
+
+def test_a_machine_that_takes_the_connection_and_says_nothing_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = Address("127.0.0.1", silent.getsockname()[1])
+        with pytest.raises(NoConnection, match=r"no answer within 0 s"):
+            Connection("compute1", address, LOGIN).open(0.2)

@@ -30,6 +30,8 @@ from pulumi import dynamic
 import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
+from nova_infra.commands import stack as stack_module
+from nova_infra.commands.stack import read_settings
 from nova_infra.compute import Compute, Server
 from nova_infra.configuration import encode, read_options, unsupported, write_options
 from nova_infra.errors import InvalidSettings, NoConnection, NovaInfraError, Problem
@@ -330,6 +332,13 @@ def nobody_answers(stage: Stage) -> None:
     stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
     address = Address("127.0.0.1", 1, host_key=KEY.export_public_key().decode().strip())
     run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "no answer within", do="Check the address")
+def nobody_answers_in_time(stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = Address("127.0.0.1", silent.getsockname()[1], host_key=KEY.export_public_key().decode().strip())
+        Connection("compute1", address, LOGIN).open(0.3)
 
 
 def cannot_connect(stage: Stage, error: BaseException) -> None:
@@ -777,6 +786,49 @@ def a_template_line_is_no_variable(stage: Stage) -> None:
 @case("template: line 1: OS_PASSWORD", do="")
 def a_template_of_variables_does_not_render(stage: Stage) -> None:
     render_variables(stage.file("export OS_PASSWORD={{ 1/0 }}\n"), lambda _source: str(1 // 0))
+
+
+# Stacks, as commands read them.
+
+
+def project(stage: Stage, pulumi: str = "", content: str = "name: nova\n") -> None:
+    """A folder with a project, and a pulumi that is this script."""
+    (stage.folder / "Pulumi.yaml").write_text(content)
+    (stage.folder / "pulumi").write_text(f"#!/bin/sh\n{pulumi}\n")
+    (stage.folder / "pulumi").chmod(0o755)
+    stage.patch.chdir(stage.folder)
+    stage.patch.setenv("PATH", f"{stage.folder}:/usr/bin:/bin" if pulumi else "/nowhere")
+
+
+@case("There is no Pulumi.yaml in", do="Run this in the folder of the Pulumi project")
+def there_is_no_project(stage: Stage) -> None:
+    stage.patch.chdir(stage.folder)
+    read_settings()
+
+
+@case("Pulumi.yaml", do="Correct it")
+def the_project_has_no_name(stage: Stage) -> None:
+    project(stage, content="- name: nova\n")
+    read_settings()
+
+
+@case("pulumi", do="run `. ./activate`")
+def there_is_no_pulumi(stage: Stage) -> None:
+    project(stage)
+    read_settings()
+
+
+@case("the stack production", "incorrect passphrase", do="PULUMI_CONFIG_PASSPHRASE")
+def pulumi_does_not_hand_out_the_configuration(stage: Stage) -> None:
+    project(stage, pulumi=f"echo {SECRET}; echo error: incorrect passphrase >&2; exit 1")
+    read_settings("production")
+
+
+@case("pulumi config", do="pulumi whoami")
+def pulumi_does_not_end(stage: Stage) -> None:
+    stage.patch.setattr(stack_module, "PULUMI_SECONDS", 0.2)
+    project(stage, pulumi="exec sleep 60")
+    read_settings()
 
 
 # Inputs: each is refused by its key.

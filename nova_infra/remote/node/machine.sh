@@ -7,5 +7,13 @@ read_machine() {
     fact init "$(init_system)"
 }
 
-# Each name with the addresses that it has here, if any. What asks for an address by name asks the same sources (getent(1)).
-read_names() { for name; do fact name "$name" "$(getent ahosts "$name" | awk '!seen[$1]++ { printf "%s ", $1 }')"; done; }
+# Each name with the addresses that it has here, if any. What asks for an address by name asks the same sources (getent(1)). All at
+# once: a name server may be silent.
+read_names() {
+    asking=
+    for name; do
+        { fact name "$name" "$(timeout 10 getent ahosts "$name" 2>/dev/null | awk '!seen[$1]++ { printf "%s ", $1 }')"; } &
+        asking="$asking $!"
+    done
+    [ -z "$asking" ] || wait $asking
+}

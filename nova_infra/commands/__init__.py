@@ -1,0 +1,1 @@
+"""The commands behind `python -m nova_infra`, a file each, and how they read a stack."""

@@ -1,0 +1,204 @@
+"""`python -m nova_infra check`: asks every machine and server whether `up` can succeed, and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from prettytable import HRuleStyle, PrettyTable
+
+from .. import intent
+from ..access import Access, note_file
+from ..checks import database, fleet, identity, machine, queue
+from ..checks.finding import Finding, abridged, from_sentence, in_order
+from ..checks.needs import needs_of_nodes
+from ..errors import ConnectionFailed, DeadlineExceeded, RemoteError, StepFailed
+from ..masking import mask
+from ..settings import Settings
+from .stack import read_settings
+
+# As many machines are asked at once. They wait for the network; one that does not answer holds up one of these.
+AT_ONCE = 32
+SAY_SECONDS = 10.0
+IN_ORDER, PROBLEMS = 0, 2
+SERVERS = (identity.WHERE, database.WHERE)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("--stack", "-s", default="", help="the stack; default: the one that is selected")
+    parser.add_argument(
+        "--config-file", default="", metavar="FILE", help="the stack's settings, as pulumi's own option"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs in place of the table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table. Returns 0 when there is no problem, else 2. Raises NovaInfraError when the stack cannot be read."""
+    settings = read_settings(arguments.stack, arguments.config_file)
+    result = ask_all(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    text = as_json(result) if arguments.json else as_table(result)
+    print(text)
+    return PROBLEMS if result.problems else IN_ORDER
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that was found, and of how many machines."""
+
+    findings: tuple[Finding, ...]
+    machines: tuple[str, ...]
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What `up` would fail at."""
+        return [each for each in self.findings if not each.note]
+
+    @property
+    def notes(self) -> list[Finding]:
+        """What is good to know."""
+        return [each for each in self.findings if each.note]
+
+
+# ---------------------------------------------------------------- asking
+
+
+def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
+    """Asks all machines and servers at once. What cannot be asked is a problem of its own, and holds up nobody."""
+    access = intent.access(settings)
+    needs = needs_of_nodes(settings)
+    names = tuple(each.node for each in needs)
+    records = {**identity.notes(settings), "database": database.note(settings)}
+    # The notes about what is behind the first controller are on that machine.
+    notes = {names[0]: [note_file(name) for name in records.values()]}
+
+    def login(dial: Callable[[], socket.socket]) -> str:
+        return queue.refusal(settings, dial)
+
+    say(f"Asking {_counted(len(names), 'machine')} and the servers behind {names[0]} ...")
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        # The servers first: they have the most questions.
+        asked: dict[str, Future[Any]] = {
+            identity.WHERE: pool.submit(_through, access, lambda: identity.ask(access.identity, settings)),
+            database.WHERE: pool.submit(_through, access, lambda: database.ask(access.database, settings)),
+        }
+        for each in needs:
+            connection = access.node(each.node, each.state["connection"])
+            asked[each.node] = pool.submit(machine.ask, connection, each, notes.get(each.node, ()), login)
+        _wait(asked, say)
+    finally:
+        # Whoever interrupts does not wait for the rest.
+        pool.shutdown(wait=False, cancel_futures=True)
+    answers: dict[str, Any] = {}
+    found: list[Finding] = []
+    for name, future in asked.items():
+        try:
+            answers[name] = future.result()
+        except RemoteError as error:
+            found += _refused(name, error, names[0])
+    machines = {name: answers[name] for name in names if name in answers}
+    for each in needs:
+        if each.node in machines:
+            found += machine.findings(each, machines[each.node])
+    found += fleet.findings(needs, machines)
+    noted = machines[names[0]].facts.notes if names[0] in machines else {}
+    managed = {record: noted.get(note_file(note)) is not None for record, note in records.items()}
+    if identity.WHERE in answers:
+        found += identity.findings(settings, answers[identity.WHERE], managed)
+    if database.WHERE in answers:
+        found += database.findings(settings, answers[database.WHERE], managed["database"])
+    secrets = [secret for secret in settings.secrets.values() if secret]
+    masked = [replace(each, what=mask(each.what, secrets), do=mask(each.do, secrets)) for each in found]
+    return Result(tuple(in_order(masked, [*names, *SERVERS])), names)
+
+
+def _through(access: Access, question: Callable[[], Any]) -> Any:
+    if access.controller is not None:
+        access.controller.open(machine.CONNECT_SECONDS)
+    return question()
+
+
+def _wait(asked: dict[str, Future[Any]], say: Callable[[str], None]) -> None:
+    waiting = set(asked.values())
+    while waiting:
+        _done, waiting = wait(waiting, SAY_SECONDS)
+        if waiting:
+            late = [name for name, future in asked.items() if future in waiting]
+            say(f"... still waiting for {abridged(late)}")
+
+
+def _refused(name: str, error: RemoteError, gateway: str) -> list[Finding]:
+    if name in SERVERS and isinstance(error, ConnectionFailed):
+        # Said already of the machine.
+        return [Finding(name, "login", f"not asked: it is reached through {gateway}", f"See {gateway}")]
+    if isinstance(error, (StepFailed, DeadlineExceeded)):
+        subject = "machine"
+    else:
+        subject = "sudo" if "sudo refused" in str(error) else "login"
+    return [from_sentence(name, subject, str(error))]
+
+
+# ---------------------------------------------------------------- showing
+
+
+def as_table(result: Result) -> str:
+    """The table and the line of counts."""
+    return "\n".join(filter(None, [_table(result.findings), counts(result)]))
+
+
+def _table(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return ""
+    table = PrettyTable(["Where", "Subject", "What", "What to do"])
+    table.align = "l"
+    table.valign = "t"
+    table.max_width = {"Where": 24, "Subject": 16, "What": 56, "What to do": 56}
+    table.hrules = HRuleStyle.ALL
+    for where, finding in _grouped(findings):
+        subject = f"{finding.subject} (note)" if finding.note else finding.subject
+        table.add_row([where, subject, finding.what, finding.do])
+    return str(table.get_string())
+
+
+def _grouped(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
+    """The same of many machines is one line."""
+    groups: dict[tuple[str, str, str, bool], list[Finding]] = {}
+    for each in findings:
+        groups.setdefault((each.subject, each.what, each.do, each.note), []).append(each)
+    return [(abridged([each.where for each in group], most=6), group[0]) for group in groups.values()]
+
+
+def counts(result: Result) -> str:
+    """One line: problems, on how many machines and servers, and how many are in order."""
+    bad = {each.where for each in result.problems}
+    machines, servers = [name for name in result.machines if name in bad], [name for name in SERVERS if name in bad]
+    notes = f"; {_counted(len(result.notes), 'note')}" if result.notes else ""
+    total = _counted(len(result.machines), "machine")
+    if not bad:
+        return f"No problems: {total} and {len(SERVERS)} servers are in order{notes}."
+    where = [f"{len(machines)} of {total}"] if machines else []
+    where += [f"{len(servers)} of {len(SERVERS)} servers"] if servers else []
+    left = _counted(len(result.machines) - len(machines), "machine")
+    return f"{_counted(len(result.problems), 'problem')} on {' and '.join(where)}; {left} in order{notes}."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def as_json(result: Result) -> str:
+    """`{"problems": [{where, subject, what, do}], "notes": [...], "machines": [name]}`."""
+
+    def plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+        return [{key: value for key, value in asdict(each).items() if key != "note"} for each in findings]
+
+    return json.dumps(
+        {"problems": plain(result.problems), "notes": plain(result.notes), "machines": result.machines}, indent=2
+    )

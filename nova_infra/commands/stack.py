@@ -1,0 +1,94 @@
+"""A stack's settings as a command reads them: from `pulumi config`, which decrypts the secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import StackUnreadable
+from ..settings import Settings
+from ..stack import load_from
+
+PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
+PULUMI_SECONDS = 120
+
+
+def enter_project() -> str:
+    """Changes to the folder of the Pulumi project around the current one, as pulumi does, and returns the project's name.
+
+    Key files in the settings are relative to that folder. Raises StackUnreadable where there is no project.
+    """
+    here = Path.cwd()
+    found = [path for folder in (here, *here.parents) for name in PROJECT_FILES if (path := folder / name).is_file()]
+    if not found:
+        raise StackUnreadable(
+            f"There is no Pulumi.yaml in {here} or above it. Run this in the folder of the Pulumi project."
+        )
+    os.chdir(found[0].parent)
+    try:
+        name = yaml.safe_load(found[0].read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise StackUnreadable(
+            f"{found[0]} cannot be read: {said}. Correct it: it is the file of the project."
+        ) from None
+    return str(name)
+
+
+def read_settings(stack: str = "", config_file: str = "") -> Settings:
+    """The settings of a stack of the project around the current folder; without a name, of the selected stack.
+
+    `config_file` is pulumi's own option; its environment variables are honoured too. Raises StackUnreadable where pulumi does not
+    hand out the configuration, InvalidSettings with every problem of it.
+    """
+    given = str(Path(config_file).absolute()) if config_file else ""
+    project = enter_project()
+    configuration = _configuration(stack, given)
+
+    def get(key: str) -> str | None:
+        value = configuration.get(f"{project}:{key}", {}).get("value")
+        return None if value is None else str(value)
+
+    return load_from(
+        get,
+        keys=[key.removeprefix(f"{project}:") for key in configuration if key.startswith(f"{project}:")],
+        is_secret=lambda key: bool(configuration.get(f"{project}:{key}", {}).get("secret")),
+        prefix=f"{project}:",
+    )
+
+
+def _configuration(stack: str, config_file: str) -> dict[str, dict[str, Any]]:
+    """`{"project:key": {"value", "secret"}}`, secrets in plain."""
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
+        raise StackUnreadable(
+            "There is no `pulumi` on PATH, and it is what reads a stack's configuration. Install it, or run `. ./activate` in the checkout."
+        )
+    what = f"the stack {stack}" if stack else "the selected stack"
+    command = [pulumi, "config", "--json", "--show-secrets", "--non-interactive"]
+    command += ["--stack", stack] if stack else []
+    command += ["--config-file", config_file] if config_file else []
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PULUMI_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise StackUnreadable(
+            f"Pulumi did not hand out the configuration of {what} within {PULUMI_SECONDS} s (`pulumi config`). Look whether its backend "
+            "answers (pulumi whoami -v)."
+        ) from None
+    if done.returncode != 0:
+        # What it prints on standard output may hold secrets; on standard error it says what is wrong.
+        said = " ".join(done.stderr.split()).removeprefix("error: ").rstrip(".")
+        raise StackUnreadable(
+            f"Pulumi did not hand out the configuration of {what} (`pulumi config`, exit status {done.returncode}): {said}. Check the name of the stack, the backend "
+            "(pulumi login) and the passphrase (PULUMI_CONFIG_PASSPHRASE)."
+        )
+    configuration: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return configuration
