@@ -167,6 +167,20 @@ class Stack:
             raise AssertionError(f"{line} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
 
+    def command(self, *arguments: str, seconds: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`python -m nova_infra ...`, as a user types it after `. ./activate`; the environment is laid over that."""
+        line = " ".join(shlex.quote(each) for each in ("python", "-m", "nova_infra", *arguments))
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+        return subprocess.run(
+            ["bash", "-c", f". ./activate && exec env {variables} {line}"],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
     def environment(self) -> dict[str, str]:
         """What pulumi is told by variables."""
         return {**os.environ, "PULUMI_BACKEND_URL": f"file://{self.backend}", "PULUMI_STACK": "lab", "NO_COLOR": "1"}

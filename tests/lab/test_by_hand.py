@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,11 +59,24 @@ def test_a_deployment_made_by_hand_is_refused_adopted_and_given_back(
     untouched = snapshot(lab)
     processes = {node: lab.processes(node) for node in NODES}
 
+    told = json.loads(stack.command("check", "--json").stdout)
+    assert {(each["where"], each["subject"]) for each in told["problems"]} == {(node, "adoption") for node in NODES}
+    assert all("somebody has written /etc/nova/nova" in each["what"] for each in told["problems"])
+    adoptable = " ".join(each["what"] for each in told["notes"])
+    for record in (
+        "the schema nova is",
+        "the user 'nova'@'%'",
+        "the user nova is",
+        "the service of",
+        "the endpoint of",
+    ):
+        assert record in adoptable
+
     refused = stack.up(check=False)
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert "Traceback" not in said
-    assert "controller (10.0.0.11): somebody has written what the stack would overwrite" in said
+    assert f"controller ({lab.address('controller')}): somebody has written what the stack would overwrite" in said
     # The packaged file says `verbose = True` too, and the guide's line stands below it.
     for difference in (
         "[DEFAULT] verbose: another value",

@@ -129,6 +129,11 @@ def test_a_preview_with_refresh_is_clean(deployed: Stack) -> None:
     deployed.pulumi("preview", "--refresh", "--diff", "--expect-no-changes", "--non-interactive")
 
 
+def test_check_finds_nothing_on_what_up_has_made(deployed: Stack) -> None:
+    done = deployed.command("check")
+    assert (done.returncode, done.stdout.strip()) == (0, "No problems: 2 machines and 2 servers are in order.")
+
+
 def test_no_password_stands_in_the_state_in_plain(deployed: Stack) -> None:
     state = deployed.state()
     assert "compute1" in state
