@@ -6,7 +6,7 @@ set -euo pipefail
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$LAB")
-STATE=$ROOT/.lab
+STATE=${LAB_STATE:-$ROOT/.lab}
 CACHE=${NOVA_INFRA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nova-infra}/lab
 SCRIPT=lab/$(basename "$0")
 
