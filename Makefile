@@ -2,12 +2,12 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup venv engine stack lab-host lab demo test test-unit lint docs lab-reset lab-down clean
+.PHONY: help setup venv engine stack lab-host lab demo test test-unit test-all bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
 	echo
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	echo
 	echo "Afterwards '. ./activate' puts pulumi on PATH, and 'pulumi preview', 'pulumi up' ... work on the stack lab."
 
@@ -37,6 +37,17 @@ test: lab lint ## every test, those on the lab included
 test-unit: venv ## the tests that need no engine and no lab
 	.venv/bin/pytest tests/unit
 
+test-all: lab lint ## make test and what takes long besides (marked slow)
+	. ./activate && exec pytest tests -m 'slow or not slow'
+
+bench: setup ## speed beside others: [BENCH=fresh|drift|nothing|option|curve] [NODES=N] [ROUNDS=N]; writes docs/benchmarks.md
+	benchmarks/venv
+	exec .venv-bench/bin/python -m benchmarks
+
+bench-profile: setup ## where the time of one command goes: [NODES=N] [WHAT=preview|up|option]
+	benchmarks/venv
+	exec .venv-bench/bin/python -m benchmarks.profiling
+
 lint: venv ## rules, format and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -52,5 +63,5 @@ lab-down: ## remove all that the lab made
 	lab/down
 
 clean: ## remove what was made in the checkout; the lab and the cache stay (make lab-down)
-	rm -rf .venv .venv.log toolchain/.engine-path *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find nova_infra tests lab -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .venv.log .venv-bench .venv-bench.log toolchain/.engine-path *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find nova_infra tests lab benchmarks -name __pycache__ -prune -exec rm -rf {} +
