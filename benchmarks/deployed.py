@@ -22,10 +22,14 @@ PREVIEW = ("preview", "--refresh", "--expect-no-changes")
 
 def deploy(lab: Lab) -> tuple[stacks.Stack, stacks.Stack]:
     """Our stack on all nodes of the lab, and an empty one beside it. What is there already stays."""
-    lab.up()
     stacks.write_settings(lab, lab.nodes)
     ours = stacks.ours()
     ours.made()
+    if ours.resources():
+        lab.up()
+    else:
+        # Whatever stands on nodes that our stack does not know is somebody else's work.
+        lab.fresh()
     measure(ours.command(*stacks.UP, "--refresh"), LOGS / "deploy-ours.log")
     empty = stacks.empty(ours)
     empty.made()
