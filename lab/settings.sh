@@ -1,6 +1,6 @@
 # Sourced by every script of the lab: where things are, which nodes there are, how a script speaks.
-# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, NETWORK, SUBNET, COMPUTES, NODES, REPO; reads LAB_NAME, LAB_SUBNET, LAB_COMPUTES,
-# LAB_REPO.
+# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, NETWORK, SUBNET, COMPUTES, NODES, LIGHT, LIGHT_NODES, REPO; reads LAB_NAME, LAB_SUBNET,
+# LAB_COMPUTES, LAB_LIGHT, LAB_REPO.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -69,6 +69,8 @@ SUBNET=${LAB_SUBNET:-$(remembered LAB_SUBNET)}
 SUBNET=${SUBNET:-$DEFAULT_SUBNET}
 COMPUTES=${LAB_COMPUTES:-$(remembered LAB_COMPUTES)}
 COMPUTES=${COMPUTES:-$DEFAULT_COMPUTES}
+LIGHT=${LAB_LIGHT:-$(remembered LAB_LIGHT)}
+LIGHT=${LIGHT:-0}
 REPO=${LAB_REPO-$(remembered LAB_REPO)}
 
 [[ $SUBNET =~ ^([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.0/24$ ]] ||
@@ -81,15 +83,21 @@ done
   fail "LAB_NAME is '$NETWORK'; it must be small letters, digits and hyphens, such as nova-lab-2"
 [[ $COMPUTES =~ ^[1-9][0-9]?$ ]] && [ "$COMPUTES" -le 60 ] ||
   fail "LAB_COMPUTES is '$COMPUTES'; it must be a number from 1 to 60"
+[[ $LIGHT =~ ^(0|[1-9][0-9]{0,2})$ ]] && [ "$LIGHT" -le 150 ] ||
+  fail "LAB_LIGHT is '$LIGHT'; it must be a number from 0 to 150"
 
 NODES=(controller)
 for ((number = 1; number <= COMPUTES; number++)); do NODES+=("compute$number"); done
+# Light nodes (light/): what looks at every node one after the other leaves them out.
+LIGHT_NODES=()
+for ((number = 1; number <= LIGHT; number++)); do LIGHT_NODES+=("$(printf 'light%03d' "$number")"); done
 
 # address NODE: the management address of a node.
 address() {
   case $1 in
     controller) say "$PREFIX.11" ;;
     compute*) say "$PREFIX.$((30 + ${1#compute}))" ;;
+    light*) say "$PREFIX.$((100 + 10#${1#light}))" ;;
   esac
 }
 

@@ -1,4 +1,4 @@
-"""The lab's stack settings for other addresses or more computes: stack-settings.py SETTINGS [NAME ADDRESS]...
+"""The lab's stack settings for other addresses, more computes or light nodes: stack-settings.py SETTINGS [NAME ADDRESS]...
 
 Prints the committed settings with the nodes named on the command line; secrets and everything else stay as they are.
 """
@@ -14,5 +14,5 @@ nodes = [{"name": name, "address": address} for name, address in zip(rest[::2], 
 config = settings["config"]
 config["nova:controllers"] = [node for node in nodes if node["name"] == "controller"]
 config["nova:computes"] = [node for node in nodes if node["name"] != "controller"]
-print("# Made by lab/up from stacks/Pulumi.lab.yaml, because LAB_SUBNET or LAB_COMPUTES is not the default.")
+print("# Made by lab/up from stacks/Pulumi.lab.yaml, because LAB_SUBNET, LAB_COMPUTES or LAB_LIGHT is not the default.")
 print(yaml.safe_dump(settings, sort_keys=False), end="")
