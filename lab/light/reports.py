@@ -22,8 +22,8 @@ EVERY_SECONDS = 10.0
 FIND = sqlalchemy.text("SELECT id FROM services WHERE host = :host AND `binary` = 'nova-compute' AND deleted = 0")
 # The version that nova's own services have: nova-api refuses to work with computes that are older than it.
 ADD = sqlalchemy.text(
-    "INSERT INTO services (created_at, host, `binary`, topic, report_count, disabled, deleted, version)"
-    " SELECT UTC_TIMESTAMP(), :host, 'nova-compute', 'compute', 0, 0, 0, COALESCE(MAX(version), 0) FROM services"
+    "INSERT INTO services (created_at, host, `binary`, topic, report_count, disabled, forced_down, deleted, version)"
+    " SELECT UTC_TIMESTAMP(), :host, 'nova-compute', 'compute', 0, 0, 0, 0, COALESCE(MAX(version), 0) FROM services"
 )
 REPORT = sqlalchemy.text(
     "UPDATE services SET updated_at = UTC_TIMESTAMP(), last_seen_up = UTC_TIMESTAMP(), report_count = report_count + 1"
