@@ -25,6 +25,13 @@ ADD = sqlalchemy.text(
     "INSERT INTO services (created_at, host, `binary`, topic, report_count, disabled, forced_down, deleted, version)"
     " SELECT UTC_TIMESTAMP(), :host, 'nova-compute', 'compute', 0, 0, 0, 0, COALESCE(MAX(version), 0) FROM services"
 )
+# Nova deletes no record of a service whose hypervisor it has never heard of.
+ADD_HYPERVISOR = sqlalchemy.text(
+    "INSERT INTO compute_nodes (created_at, host, uuid, hypervisor_hostname, hypervisor_type, hypervisor_version, vcpus, memory_mb,"
+    " local_gb, vcpus_used, memory_mb_used, local_gb_used, free_ram_mb, free_disk_gb, current_workload, running_vms, cpu_info,"
+    " supported_instances, stats, deleted)"
+    " VALUES (UTC_TIMESTAMP(), :host, UUID(), :host, 'light', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}', '[]', '{}', 0)"
+)
 REPORT = sqlalchemy.text(
     "UPDATE services SET updated_at = UTC_TIMESTAMP(), last_seen_up = UTC_TIMESTAMP(), report_count = report_count + 1"
     " WHERE id = :id AND deleted = 0"
@@ -63,6 +70,7 @@ def report(nodes, engines):
             if node.id is None:
                 if database.execute(FIND, host=node.host).scalar() is None:
                     database.execute(ADD, host=node.host)
+                    database.execute(ADD_HYPERVISOR, host=node.host)
                 node.id = database.execute(FIND, host=node.host).scalar()
                 node.due = now + FIRST_SECONDS
             else:
