@@ -5,13 +5,13 @@ nova's table `services` is renewed every 10 s (nova's report_interval). So the r
 it ended. The database is the one that the controller's nova.conf names; without it nothing is reported.
 """
 
-import ConfigParser
 import datetime
 import select
 import socket
 import sys
 import time
 
+import ConfigParser
 import sqlalchemy
 
 CONF = "/etc/nova/nova.conf"
@@ -85,7 +85,9 @@ def main():
     listener.listen(200)
     nodes, engines, tried, said = {}, {}, 0.0, ""
     while True:
-        readable, _, _ = select.select([listener] + list(nodes), [], [], 0.5)
+        open_sockets = list(nodes)
+        open_sockets.append(listener)
+        readable, _, _ = select.select(open_sockets, [], [], 0.5)
         for each in readable:
             if each is listener:
                 nodes[listener.accept()[0]] = Node()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from tests.nodes import Lab
@@ -36,11 +37,11 @@ class Snapshot:
         return found
 
 
-def snapshot(lab: Lab) -> Snapshot:
+def snapshot(lab: Lab, nodes: Sequence[str] = NODES) -> Snapshot:
     """Reads everything through the machines' and servers' own tools."""
 
     def on_nodes(script: str) -> tuple[str, ...]:
-        return tuple(sorted(f"{node}: {line}" for node in NODES for line in lab.run(node, script).splitlines()))
+        return tuple(sorted(f"{node}: {line}" for node in nodes for line in lab.run(node, script).splitlines()))
 
     def rows(command: str, *columns: str) -> tuple[str, ...]:
         return tuple(sorted(" ".join(row[column] for column in columns) for row in lab.table(command)))

@@ -1,0 +1,199 @@
+"""A deployment on a controller and twelve light nodes: what happens on one node, and on no other."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.snapshot import Snapshot, snapshot
+from tests.nodes import ROOT, Lab, Stack
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+NODES = [f"light{number:03}" for number in range(1, 13)]
+NEW = NODES[-1]
+THREE = ["light002", "light005", "light009"]
+LOOKED_AT = ("controller", *THREE, NEW)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A node without a login to it: how many logins there were, which process nova-compute is, the options in its nova.conf."""
+
+    logins: int
+    process: str
+    options: str
+
+
+@dataclass
+class Deployment:
+    """The stack of light nodes."""
+
+    lab: Lab
+    stack: Stack
+    directory: Path
+    before: Snapshot
+
+    def up(
+        self, *arguments: str, nodes: list[str], concurrency: int = 8, ratio: str = "1.0", check: bool = True
+    ) -> str:
+        """What `pulumi up` prints for these nodes, so many operations at once, and one option for all."""
+        path = self.settings(nodes, concurrency, ratio)
+        done = self.stack.up("--config-file", path, *arguments, check=check)
+        assert check or done.returncode != 0, "it was to fail"
+        return done.stdout
+
+    def settings(self, nodes: list[str], concurrency: int = 8, ratio: str = "1.0") -> str:
+        """The path of the stack's settings."""
+        options = {"all": {"DEFAULT": {"cpu_allocation_ratio": ratio}}}
+        path = self.stack.configured(self.directory, concurrency=concurrency, options=options)
+        settings = yaml.safe_load(Path(path).read_text())
+        computes = settings["config"]["nova:computes"]
+        settings["config"]["nova:computes"] = [each for each in computes if each["name"] in nodes]
+        Path(path).write_text(yaml.safe_dump(settings))
+        return path
+
+    def seen(self) -> dict[str, Seen]:
+        """All light nodes, as they are."""
+        with ThreadPoolExecutor(4) as threads:
+            return dict(zip(NODES, threads.map(self._seen, NODES), strict=True))
+
+    def _seen(self, node: str) -> Seen:
+        script = (
+            "grep -c Accepted /var/log/sshd.log; cat /var/run/nova/nova-compute.pid 2>/dev/null || echo none; "
+            "grep -h '^cpu_allocation_ratio' /etc/nova/nova.conf 2>/dev/null || echo none"
+        )
+        logins, process, options = on(self.lab, node, script).splitlines()
+        return Seen(int(logins), process, options)
+
+
+def on(lab: Lab, node: str, script: str) -> str:
+    """What a script prints that runs on a node, without SSH."""
+    command = ["podman", "exec", lab.container(node), "sh", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def lab_with(light: int, command: str) -> None:
+    done = subprocess.run(
+        [ROOT / "lab" / command],
+        env={**os.environ, "LAB_LIGHT": str(light)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def deployment(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """All nodes but one are up, eight operations at once."""
+    lab_with(len(NODES), "reset")
+    try:
+        stack = Stack(tmp_path_factory.mktemp("backend"))
+        stack.create()
+        deployed = Deployment(lab, stack, tmp_path_factory.mktemp("settings"), snapshot(lab, LOOKED_AT))
+        deployed.up(nodes=NODES[:-1])
+        yield deployed
+    finally:
+        lab_with(0, "up")
+
+
+def counts(printed: str) -> dict[str, int]:
+    """What the engine counts at the end: created, updated, replaced, errored ..."""
+    summary = printed[printed.rindex("Resources:") :]
+    return {
+        what: int(number) for number, what in re.findall(r"(\d+) (created|updated|replaced|deleted|errored)", summary)
+    }
+
+
+def states(lab: Lab) -> dict[str, str]:
+    """Host -> the state of its nova-compute, as nova lists it."""
+    rows = lab.table("nova service-list --binary nova-compute")
+    return {row["Host"]: row["State"] for row in rows}
+
+
+def test_nova_lists_all_light_nodes_as_up(deployment: Deployment) -> None:
+    assert states(deployment.lab) == dict.fromkeys(NODES[:-1], "up")
+
+
+def test_adding_one_node_opens_no_ssh_to_any_other_compute(deployment: Deployment) -> None:
+    before = deployment.seen()
+
+    deployment.up(nodes=NODES)
+
+    after = deployment.seen()
+    assert [node for node in NODES if after[node].logins != before[node].logins] == [NEW]
+    assert states(deployment.lab)[NEW] == "up"
+
+
+def test_more_or_fewer_operations_at_once_move_nodes_to_other_providers_and_change_nothing(
+    deployment: Deployment,
+) -> None:
+    before = deployment.seen()
+
+    for concurrency, providers in ((16, {"created": 2}), (4, {"deleted": 3})):
+        printed = deployment.up(nodes=NODES, concurrency=concurrency)
+        assert counts(printed) == providers
+        deployment.stack.pulumi(
+            *("preview", "--non-interactive", "--expect-no-changes"),
+            *("--config-file", deployment.settings(NODES, concurrency)),
+        )
+
+    assert deployment.seen() == before
+
+
+def test_one_option_for_all_restarts_each_node_once_and_leaves_no_drift(deployment: Deployment) -> None:
+    before = deployment.seen()
+
+    printed = deployment.up(nodes=NODES, ratio="2.0")
+
+    after = deployment.seen()
+    assert "replaced" not in counts(printed)
+    assert {each.options for each in after.values()} == {"cpu_allocation_ratio = 2.0"}
+    assert [node for node in NODES if after[node].process == before[node].process] == []
+    deployment.stack.pulumi(
+        *("preview", "--refresh", "--non-interactive", "--expect-no-changes"),
+        *("--config-file", deployment.settings(NODES, ratio="2.0")),
+    )
+
+
+def test_after_a_failure_on_three_nodes_the_next_up_does_only_these(deployment: Deployment) -> None:
+    for node in THREE:
+        on(deployment.lab, node, "service ssh stop")
+    try:
+        printed = deployment.up("--continue-on-error", nodes=NODES, ratio="3.0", check=False)
+    finally:
+        for node in THREE:
+            on(deployment.lab, node, "service ssh start")
+
+    failed = deployment.seen()
+    assert sorted(set(re.findall(r"error: .*?(light\d+) ", printed))) == THREE
+    assert counts(printed)["updated"] == len(NODES) - len(THREE)
+    assert {node: failed[node].options for node in NODES} == {
+        node: f"cpu_allocation_ratio = {'2.0' if node in THREE else '3.0'}" for node in NODES
+    }
+
+    printed = deployment.up(nodes=NODES, ratio="3.0")
+
+    after = deployment.seen()
+    assert {each.options for each in after.values()} == {"cpu_allocation_ratio = 3.0"}
+    # The three, and the check that looks at all.
+    assert counts(printed) == {"updated": len(THREE) + 1}
+    assert [node for node in NODES if after[node].process != failed[node].process] == THREE
+
+
+def test_destroy_leaves_light_nodes_as_they_were(deployment: Deployment) -> None:
+    deployment.stack.destroy("--config-file", deployment.settings(NODES, ratio="3.0"))
+
+    assert snapshot(deployment.lab, LOOKED_AT).differences(deployment.before) == {}
+    assert deployment.stack.resources() == []
+    assert {each.process for each in deployment.seen().values()} == {"none"}
