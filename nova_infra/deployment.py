@@ -41,7 +41,9 @@ class NovaDeployment(pulumi.ComponentResource):
         self._name = name
         self._settings = settings
         self._release = release(settings.release)
-        self._shards = [self._access(f"{name}-{number}") for number in shards(settings.concurrency)]
+        # Few nodes leave no work for more processes.
+        self._at_once = min(settings.concurrency, len(settings.nodes()))
+        self._shards = [self._access(f"{name}-{number}") for number in shards(self._at_once)]
 
         packages = {node.name: self._packages(node) for node in settings.nodes()}
         database = self._database()
@@ -71,7 +73,7 @@ class NovaDeployment(pulumi.ComponentResource):
         return f"{self._name}-{what}"
 
     def _options(self, node: str = "", *needs: pulumi.Resource) -> pulumi.ResourceOptions:
-        provider = self._shards[shard_of(node, self._settings.concurrency)]
+        provider = self._shards[shard_of(node, self._at_once)]
         return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=list(needs))
 
     # ------------------------------------------------------------ prerequisites: database and identity

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 PACKAGE = "pulumi-python"
 THREADS_OF_A_PROVIDER = 4
+# Each provider connects to the first controller, and sshd lets in ten at once that have not logged in yet (MaxStartups).
+MOST_PROVIDERS = 10
+MOST_AT_ONCE = MOST_PROVIDERS * THREADS_OF_A_PROVIDER
 SSH_PORT = 22
 Text = pulumi.Input[str]
 Seconds = pulumi.Input[float]

@@ -15,6 +15,7 @@ from .access import DATABASE_SOCKET, DEADLINES
 from .configuration import unprintable, unsupported
 from .contradictions import contradictions, mapping, options_in
 from .errors import InvalidSettings, Problem
+from .provider import MOST_AT_ONCE
 from .releases import RELEASES
 from .values import (
     URL,
@@ -380,8 +381,8 @@ class Settings(BaseModel):
     options: OptionLayers = OptionLayers()
     packages: PackageLayers = PackageLayers()
     deadlines: Deadlines = Deadlines()
-    concurrency: int = Field(default=4, ge=1, le=400)
-    """How many operations run at once. Each four take a process of about 50 MB where Pulumi runs."""
+    concurrency: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
+    """How many operations run at once. Each four take a process of about 100 MB. Pulumi's own limit holds too: `--parallel`, four for each core."""
 
     secrets: Mapping[str, str] = Field(default_factory=dict, repr=False)
     """The secret keys, in plain: who composes a value from one makes a secret Output of it."""

@@ -398,7 +398,12 @@ def test_more_than_four_at_once_take_more_providers_and_a_node_stays_with_its_ow
     assert {each.provider for each in graph.values() if each.kind in NODE_KINDS} == providers
 
 
-@pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3), (400, 100)])
+def test_few_nodes_take_no_more_providers_than_there_is_work_for() -> None:
+    graph = registered({"computes": [COMPUTE], "concurrency": "40"})
+    assert [each.name for each in graph.values() if each.kind == "pulumi-python"] == ["nova-0"]
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3), (40, 10)])
 def test_a_provider_has_four_threads(concurrency: int, expected: int) -> None:
     assert len(shards(concurrency)) == expected
 

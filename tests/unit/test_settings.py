@@ -231,6 +231,7 @@ BAD: list[Any] = [
     ({"release": "kilo"}, "nova:release", "juno"),
     ({"region": ""}, "nova:region", "is empty"),
     ({"concurrency": "0"}, "nova:concurrency", "greater than or equal to 1"),
+    ({"concurrency": "41"}, "nova:concurrency", "less than or equal to 40"),
     ({"concurrency": "many"}, "nova:concurrency", "integer"),
     ({"regoin": "x"}, "nova:regoin", "did you mean region?"),
     ({"messageQeue": {"host": "x"}}, "nova:messageQeue", "did you mean messageQueue?"),
