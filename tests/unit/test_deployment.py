@@ -371,7 +371,8 @@ def test_ssh_goes_to_the_host_that_is_given_and_nova_to_the_management_address()
 
 
 def test_a_jump_host_is_a_part_of_every_provider_with_our_login_or_its_own() -> None:
-    given = {"jumpHost": {"host": "192.0.2.1", "host_key": HOST_KEY}, "ssh": {"user": "ubuntu"}, "concurrency": "8"}
+    computes = [{"name": f"compute{number}", "address": f"10.0.0.{number}"} for number in range(31, 38)]
+    given = {"jumpHost": {"host": "192.0.2.1", "host_key": HOST_KEY}, "ssh": {"user": "ubuntu"}, "computes": computes}
     graph = registered(given, {"jumpHostPassword": "hunter2"})
     made = [each.inputs for each in graph.values() if each.kind == "pulumi-python"]
     assert len(made) == 2
