@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .compute import Compute
+from .defaults import DATABASE_SOCKET, DEADLINES, PREFIX
 from .errors import InvalidSettings, Problem, Refused
 from .identity import Identity
 from .masking import Secret
@@ -22,21 +23,9 @@ from .remote.http import session_through
 from .remote.operation import progress
 from .remote.script import call, decoded
 
-PREFIX = "access:"
-DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
 NOTE_SECONDS = 60.0
 # 255 bytes, less `.new`.
 LONGEST_NAME = 250
-# How long a step may take, in seconds, where nobody says otherwise.
-DEADLINES = {
-    "packages": 1800,
-    "configuration": 1800,
-    "report": 180,
-    "answer": 60,
-    "check": 120,
-    "drain": 3600,
-    "dump": 3600,
-}
 # What may prove who we are on the jump host.
 JUMP_CREDENTIALS = ("private_key", "private_key_file", "private_key_password", "password", "agent_socket_path")
 KEYS = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -19,61 +18,13 @@ import requests
 from keystoneauth1.identity import v2
 from keystoneclient.v2_0 import client
 
+from .catalog import EndpointRecord, ServiceRecord, User, no_name, no_text
 from .errors import IdentityError
 from .masking import mask
 from .remote.connection import why
 from .wording import quoted
 
 TIMEOUT_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class User:
-    """A Keystone user. `id` is Keystone's UUID; `default_tenant_id` that of its default tenant, or empty."""
-
-    id: str
-    name: str
-    email: str
-    enabled: bool
-    default_tenant_id: str = ""
-
-
-@dataclass(frozen=True)
-class ServiceRecord:
-    """A service in the catalog."""
-
-    id: str
-    name: str
-    type: str
-    description: str
-
-
-@dataclass(frozen=True)
-class EndpointRecord:
-    """An endpoint in the catalog. In v2.0 one record carries all three URLs."""
-
-    id: str
-    service_id: str
-    region: str
-    public_url: str
-    internal_url: str
-    admin_url: str
-
-
-def no_name(name: str) -> str:
-    """Why Keystone would keep another name of a user than `name`, or none, or an empty string."""
-    if name != name.strip():
-        return "begins or ends with a space, which Keystone leaves out"
-    if "\0" in name:
-        return "holds a NUL, which Keystone does not keep"
-    return no_text(name)
-
-
-def no_text(text: str) -> str:
-    """Why Keystone would keep another text than `text`, or none, or an empty string."""
-    if any(character > "\uffff" for character in text):
-        return "holds a character beyond U+FFFF, which Keystone's database does not keep"
-    return ""
 
 
 class Identity:

@@ -5,9 +5,8 @@ The deployment makes resources of it; the commands ask machines and servers abou
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .access import Access
 from .provider import (
     AccessArgs,
     ControllerArgs,
@@ -20,6 +19,9 @@ from .provider import (
 from .releases import Role, release
 from .resources.node_packages import PRESENT
 from .settings import Controller, Node, Settings
+
+if TYPE_CHECKING:
+    from .access import Access
 
 
 def access_arguments(settings: Settings) -> AccessArgs:
@@ -77,6 +79,9 @@ def _jump_host(settings: Settings) -> JumpHostArgs | None:
 
 def access(settings: Settings) -> Access:
     """The connections and clients that a provider with these settings has, in this process."""
+    # A plan opens no connection, and the clients take longer to import than all else.
+    from .access import Access  # noqa: PLC0415
+
     texts = {key: str(value) for key, value in access_arguments(settings).flat().items()}
     return Access(lambda key: texts.get(key, ""))
 

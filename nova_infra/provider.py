@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 from pulumi.runtime.settings import get_monitor
 
-from .access import DATABASE_SOCKET, DEADLINES, PREFIX
+from .defaults import DATABASE_SOCKET, DEADLINES, PREFIX
 from .errors import InvalidSettings, Problem
 
 if TYPE_CHECKING:

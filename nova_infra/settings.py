@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .access import DATABASE_SOCKET, DEADLINES
 from .configuration import unprintable, unsupported
 from .contradictions import contradictions, mapping, options_in
+from .defaults import DATABASE_SOCKET, DEADLINES
 from .errors import InvalidSettings, Problem
 from .provider import MOST_AT_ONCE
 from .releases import RELEASES

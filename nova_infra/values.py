@@ -12,7 +12,6 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import asyncssh
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .configuration import unprintable, unsupported
@@ -128,9 +127,13 @@ def split_host(value: str) -> tuple[str, str]:
 
 
 def _host_key(value: str) -> str:
+    if not value:
+        return value
+    # A quarter of the time in which this package is imported; most stacks name a known hosts file.
+    import asyncssh  # noqa: PLC0415
+
     try:
-        if value:
-            asyncssh.import_public_key(value)
+        asyncssh.import_public_key(value)
     except asyncssh.KeyImportError:
         raise ValueError(
             "is no public key such as `ssh-ed25519 AAAA...`: what ssh-keyscan prints, without the host"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ..catalog import EndpointRecord, ServiceRecord
 from ..errors import IdentityError
-from ..identity import EndpointRecord, Identity, ServiceRecord
+from ..identity import Identity
 from ..resources.endpoint import EndpointLifecycle
 from ..resources.keystone_user import KeystoneUserLifecycle
 from ..resources.service import ServiceLifecycle

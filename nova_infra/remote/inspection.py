@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .connection import Connection
 from .script import Answer, Call, call, decoded, progress
+
+if TYPE_CHECKING:
+    from .connection import Connection
 
 DEADLINE_SECONDS = 120.0
 

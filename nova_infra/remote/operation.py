@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import tenacity
 
 from ..errors import DeadlineExceeded, StepFailed
 from ..masking import mask
-from .connection import Connection
 from .inspection import Facts, Question, facts_of, inspect
 from .script import BEAT_SECONDS, Call, call, progress
+
+if TYPE_CHECKING:
+    from .connection import Connection
 
 LOCK_SECONDS = 900
 TRIES = 5

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
-from ..identity import EndpointRecord, ServiceRecord
+from ..catalog import EndpointRecord, ServiceRecord
 from .lifecycle import Lifecycle, State
 
 R = TypeVar("R", bound=ServiceRecord | EndpointRecord)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from ..compute import Compute, Server, ServiceReport
 from ..errors import ComputeError, NoConnection, Refused
 from ..node import UNMANAGED
 from ..provider import AnyConnection, sees_keystone
@@ -17,6 +16,9 @@ from ..remote.operation import progress, wait_until
 from .lifecycle import Resource, State
 from .node_role import NodeRole, Options, role_inputs
 from .unreachable import REFUSE
+
+if TYPE_CHECKING:
+    from ..compute import Compute, Server, ServiceReport
 
 BINARY = "nova-compute"
 REASON = "being removed by Pulumi"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pulumi
 
+from ..catalog import EndpointRecord, no_text
 from ..errors import IdentityError, Problem
-from ..identity import EndpointRecord, no_text
 from .catalog_record import CatalogRecord
 from .lifecycle import Resource, State, known_text, required_text
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pulumi
 
+from ..catalog import User, no_name, no_text
 from ..errors import IdentityError, Problem
-from ..identity import User, no_name, no_text
 from ..remote.operation import progress
 from .lifecycle import Lifecycle, Resource, State, known_list, known_text, normal, required_text
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
 from pulumi import dynamic
 from pulumi.runtime import rpc
 
-from ..access import Access, access_from
 from ..errors import Problem, Refused
 from ..provider import AnyConnection, with_provider
 from .engine import end_with_the_engine
+
+if TYPE_CHECKING:
+    from ..access import Access
 
 State = Mapping[str, Any]
 T = TypeVar("T")
@@ -43,8 +46,6 @@ class Lifecycle(dynamic.ResourceProvider):
     kept_in_state: frozenset[str] = frozenset()
     """Inputs that only `remove` and `look` use: a change of them alone opens no connection."""
     rename: str = "remove the resource, run `pulumi up`, add it with the new name, and run `pulumi up` again"
-
-    access: Access
 
     # ------------------------------------------------------------ what a resource implements
 
@@ -79,7 +80,15 @@ class Lifecycle(dynamic.ResourceProvider):
         # The user reads our sentence, not the way through our code.
         sys.tracebacklimit = 0
         end_with_the_engine()
-        self.access = access_from(req.config.get)
+        self._configuration = req.config.get
+
+    @cached_property
+    def access(self) -> Access:
+        """Connections and clients, as the provider's inputs say."""
+        # Only what connects needs the clients: to import them takes longer than all else of a run in which nothing is to be done.
+        from ..access import access_from  # noqa: PLC0415
+
+        return access_from(self._configuration)
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Refuses bad inputs, and a change of identity, at preview."""

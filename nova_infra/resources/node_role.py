@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.runtime import rpc
@@ -18,7 +18,6 @@ from ..openrc import is_variables_file
 from ..openrc import unsupported as no_shell_value
 from ..provider import AnyConnection, connection_state
 from ..releases.release import NOVA_CONF, Port, Release
-from ..remote.connection import Connection
 from ..remote.inspection import Facts, Process, Question, inspect
 from ..remote.operation import Decide, Operated, operate, progress
 from ..remote.script import Call
@@ -34,6 +33,9 @@ from .readiness import (
     wait_until_still_alive,
 )
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
+
+if TYPE_CHECKING:
+    from ..remote.connection import Connection
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
 

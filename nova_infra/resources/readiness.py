@@ -13,16 +13,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from ..compute import Compute
 from ..errors import ComputeError, DeadlineExceeded, RemoteError
 from ..masking import mask
 from ..node import CLOCK_SECONDS
 from ..refusals import refusal_in
-from ..remote.connection import Connection
 from ..remote.inspection import Facts, Process, Question, facts_of, inspect
 from ..remote.operation import progress, wait_until
 from ..remote.script import call, decoded
+
+if TYPE_CHECKING:
+    from ..compute import Compute
+    from ..remote.connection import Connection
 
 # nova-api may die seconds after it answered once.
 STILL_ALIVE_SECONDS = 10.0

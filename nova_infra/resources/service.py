@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi
 
+from ..catalog import EndpointRecord, ServiceRecord, no_text
 from ..errors import Problem
-from ..identity import EndpointRecord, ServiceRecord, no_text
 from .catalog_record import CatalogRecord
 from .lifecycle import Resource, State, known_text, required_text
 

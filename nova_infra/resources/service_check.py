@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from prettytable import PrettyTable
 
-from ..compute import Compute, Image, ServiceReport
 from ..errors import ComputeError, DeadlineExceeded, IdentityError
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Question, inspect
@@ -18,6 +17,9 @@ from ..remote.operation import wait_until
 from .compute_node import enable_again
 from .lifecycle import Lifecycle, Resource, State
 from .readiness import Started, refuse_ended, wait_for_answers, wait_for_reports, wait_until_still_alive
+
+if TYPE_CHECKING:
+    from ..compute import Compute, Image, ServiceReport
 
 _UNREACHABLE = "not known: {}"
 # Of very many hosts that are waited for, a sentence names these.

@@ -9,9 +9,9 @@ import dataclasses
 from typing import Any
 
 from nova_infra import mysql
+from nova_infra.catalog import EndpointRecord, ServiceRecord, User
 from nova_infra.compute import Server, ServiceReport
 from nova_infra.errors import IdentityError
-from nova_infra.identity import EndpointRecord, ServiceRecord, User
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
 from nova_infra.remote.script import Answer
 

@@ -10,12 +10,12 @@ import pytest
 
 from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, access_from, note_file
 from nova_infra.errors import InvalidSettings
-from nova_infra.provider import DeadlineArgs, _Access
+from nova_infra.provider import AccessArgs, DeadlineArgs
 
 
 def test_every_input_of_the_provider_is_a_key_that_a_provider_process_reads() -> None:
     asyncio.set_event_loop(asyncio.new_event_loop())
-    assert set(_Access().inputs()) == {PREFIX + key for key in KEYS}
+    assert set(AccessArgs().inputs()) == {PREFIX + key for key in KEYS}
 
 
 def test_resources_with_the_same_configuration_share_one_access() -> None:

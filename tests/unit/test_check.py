@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.catalog import EndpointRecord, ServiceRecord
 from nova_infra.checks import database, fleet, identity, machine
 from nova_infra.checks.database import Database
 from nova_infra.checks.finding import Finding, from_sentence
@@ -20,7 +21,6 @@ from nova_infra.checks.machine import Installable, Listener, Machine
 from nova_infra.checks.needs import EVERYWHERE, Needs, Place, needs_of_nodes
 from nova_infra.commands.check import Result, as_json, as_table, counts
 from nova_infra.errors import ConnectionFailed
-from nova_infra.identity import EndpointRecord, ServiceRecord
 from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema
 from nova_infra.node import ADDED, FOUND
 from nova_infra.remote.inspection import Facts, File, Process

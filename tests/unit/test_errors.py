@@ -81,6 +81,7 @@ def classes(of: type) -> set[type]:
 NAMES = {each.__name__ for each in classes(NovaInfraError)} | {"Problem", "CheckFailure"}
 # What is raised besides, and never reaches anybody as it is.
 INNER = {
+    "__init__": {"AttributeError"},  # as Python wants it of a module
     "values": {"ValueError"},  # pydantic makes a problem of it
     "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
     "remote.connection": {
