@@ -186,15 +186,19 @@ def _wait(
     clock: Compute | None = None,
 ) -> None:
     """Waits, and asks the nodes now and then whether it is of use."""
-    next_look = time.monotonic() + FIRST_LOOK_SECONDS
+    began = time.monotonic()
+    next_look = began + FIRST_LOOK_SECONDS
 
     def done_or_hopeless() -> bool:
         nonlocal next_look
         if done():
             return True
         if time.monotonic() >= next_look:
-            refuse_what_stays(missing())
-            next_look = time.monotonic() + LOOK_SECONDS
+            late = missing()
+            # To ask very many nodes is dear, and most of them are about to report.
+            if len(late) <= NODES_AT_ONCE or time.monotonic() >= began + LOOK_SECONDS:
+                refuse_what_stays(late)
+                next_look = time.monotonic() + LOOK_SECONDS
         return False
 
     try:

@@ -133,6 +133,13 @@ def test_an_account_that_is_refused_ends_the_waiting_and_only_the_node_that_is_l
     assert fine.asked == 0
 
 
+def test_very_many_nodes_are_not_asked_before_their_services_had_time_to_report() -> None:
+    nodes = [Node(f"compute{number}", ticks="") for number in range(1, 40)]
+    here = {node.name: "1" for node in nodes}
+    wait(Nova({}, {}, {}, here), *nodes, seconds=60)
+    assert not any(node.asked for node in nodes)
+
+
 def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
     # Its clock shows the time of this machine, nova-api's is 600 s ahead.
     node = Node("compute1", now=int(time.time()), log=REFUSED.replace("Socket closed", "[Errno 111] ECONNREFUSED"))
