@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .configuration import as_list, unsupported, unsupported_name
+from .hosts import is_host, is_port, parsed_address
 from .releases import Release
-from .values import is_host, is_port, parsed_address
 from .wording import nearest, quoted
 
 Raw = Mapping[str, Any]

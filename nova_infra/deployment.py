@@ -16,7 +16,7 @@ from .resources.database import Database, DatabaseArgs
 from .resources.endpoint import Endpoint, EndpointArgs
 from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
 from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
-from .resources.node_role import answers_of
+from .resources.node_role import answers_of, hidden_in
 from .resources.service import Service, ServiceArgs
 from .resources.service_check import Awaited, ServiceCheck, ServiceCheckArgs
 from .settings import Compute, Controller, Node, Settings
@@ -181,10 +181,10 @@ class NovaDeployment(pulumi.ComponentResource):
 
     def _awaited(self, node: Node) -> Awaited:
         if not isinstance(node, Controller):
-            return Awaited(intent.place(self._settings, node))
+            return Awaited(intent.place(self._settings, node), hidden=hidden_in(self._node_options[node.name]))
         options = self._node_options[node.name]
         answers = answers_of(self._release, intent.services(self._settings, node), options)
-        return Awaited(intent.place(self._settings, node), answers, changes=False)
+        return Awaited(intent.place(self._settings, node), answers, changes=False, hidden=hidden_in(options))
 
     def _secret(self, key: str) -> pulumi.Output[str]:
         return pulumi.Output.secret(self._settings.secrets[key])

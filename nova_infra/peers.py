@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from .configuration import as_list
 from .errors import StepFailed
+from .hosts import is_host, parsed_address, split_host
 from .releases.release import NOVA_CONF
 from .remote.inspection import Facts
 
 State = Mapping[str, Any]
 
-# (section, option): a host, `host:port`, a URL, or several of them with commas between.
-_OPTIONS = (
-    ("DEFAULT", "rabbit_host"),
-    ("DEFAULT", "rabbit_hosts"),
-    ("database", "connection"),
-    ("keystone_authtoken", "identity_uri"),
-    ("glance", "host"),
-)
+# (section, option) of a host, of hosts with commas between, each with a port or without, and of a URL.
+_HOSTS = (("DEFAULT", "rabbit_host"), ("DEFAULT", "rabbit_hosts"), ("glance", "host"))
+_URLS = (("database", "connection"), ("keystone_authtoken", "identity_uri"))
 
 
 def names(state: State) -> dict[str, list[str]]:
-    """Host name -> the options that name it, such as `[glance] host`. Addresses need no resolving."""
+    """Host name -> the options that name it, such as `[glance] host`. Addresses need no resolving; what is no host is left out."""
     found: dict[str, list[str]] = {}
-    for section, option in _OPTIONS:
-        values = as_list(state["options"].get(NOVA_CONF, {}).get(section, {}).get(option, []))
-        for host in (_host(each) for value in values for each in str(value).split(",")):
-            if host and not _is_address(host):
+    for (section, option), places in _places(state).items():
+        for place in places:
+            host = _host(place)
+            if host and parsed_address(host) is None:
                 found.setdefault(host, []).append(f"[{section}] {option}")
     return found
+
+
+def _places(state: State) -> dict[tuple[str, str], list[str]]:
+    options = state["options"].get(NOVA_CONF, {})
+
+    def values(section: str, option: str) -> list[str]:
+        return [str(each) for each in as_list(options.get(section, {}).get(option, []))]
+
+    hosts = {each: [host for value in values(*each) for host in value.split(",")] for each in _HOSTS}
+    # What stands behind the last @ is no part of a password.
+    urls = {
+        each: [value.rpartition("@")[2].rpartition("://")[2].split("/")[0] for value in values(*each)] for each in _URLS
+    }
+    return hosts | urls
+
+
+def _host(place: str) -> str:
+    try:
+        host, _port = split_host(place.strip())
+    except ValueError:
+        return ""
+    return host if is_host(host) else ""
 
 
 def refuse_unknown(state: State, facts: Facts) -> None:
@@ -44,17 +60,3 @@ def refuse_unknown(state: State, facts: Facts) -> None:
             f"{state['node']} ({state['connection']['host']}): resolving names failed: the machine has no address for {said}. Add it to "
             "/etc/hosts there or to the name server that it asks, or name another host or an address in the stack. Nothing was changed."
         )
-
-
-def _host(text: str) -> str:
-    # Of a URL what stands behind the login; a password in it is percent-encoded and holds no `/` or `@`.
-    place = re.sub(r"^\w+(\+\w+)?://([^/@]*@)?", "", text.strip()).split("/")[0]
-    bracketed = re.match(r"\[([^\]]*)\]", place)
-    return bracketed[1] if bracketed else place.split(":")[0] if place.count(":") == 1 else place
-
-
-def _is_address(host: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False

@@ -15,6 +15,7 @@ from .configuration import unprintable, unsupported
 from .contradictions import contradictions, mapping, options_in
 from .defaults import DATABASE_SOCKET, DEADLINES
 from .errors import InvalidSettings, Problem
+from .hosts import split_host
 from .provider import MOST_AT_ONCE
 from .releases import RELEASES
 from .values import (
@@ -47,7 +48,6 @@ from .values import (
     Text,
     Word,
     in_url,
-    split_host,
 )
 from .wording import nearest, quoted, shown
 

@@ -215,7 +215,7 @@ def _packages(where: str, machine: Machine) -> Iterable[Finding]:
             where,
             "packages",
             f"apt cannot install {apt.due}: {apt.complaint or 'it does not say why'}",
-            f"Correct its sources ({apt.sources.rstrip(';')}), run `apt-get update` there, or name other versions in the stack's packages",
+            f"Correct its sources ({apt.sources}), run `apt-get update` there, or name other versions in the stack's packages",
         )
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from .. import intent, peers
 from ..configuration import as_list
+from ..hosts import parsed_address, split_host
 from ..node import UNMANAGED, State
 from ..options import FileOptions, plain_options_of_nodes
 from ..releases import release
 from ..releases.release import NOVA_CONF, Port, Release
 from ..resources.node_packages import PRESENT
+from ..resources.readiness import SERVICE_DOWN_SECONDS
 from ..settings import RABBIT_PORT, Controller, Node, Settings
-from ..values import split_host
 
 IMAGE_PORT = 9292
 MARIADB_PORT = 3306
@@ -71,8 +71,8 @@ class Needs:
 
 
 QUEUE = "RabbitMQ"
-# How long nova takes a service for up that has not reported, and how often one reports (nova's defaults).
-_SERVICE_DOWN_SECONDS, _REPORT_SECONDS = 60.0, 10.0
+# How often a service of nova reports, by default.
+_REPORT_SECONDS = 10.0
 
 
 def needs_of_nodes(settings: Settings) -> list[Needs]:
@@ -107,7 +107,7 @@ def _needs_of(settings: Settings, node: Node, options: FileOptions) -> Needs:
         places=places,
         queue_in_plain=str(default.get("rabbit_use_ssl", "")).lower() not in ("true", "1", "yes", "on"),
         listening=tuple(_listening(known, services, default)),
-        clock_seconds=_seconds(default, "service_down_time", _SERVICE_DOWN_SECONDS)
+        clock_seconds=_seconds(default, "service_down_time", SERVICE_DOWN_SECONDS)
         - _seconds(default, "report_interval", _REPORT_SECONDS),
     )
 
@@ -140,15 +140,7 @@ def _names(settings: Settings, node: Node, places: Iterable[Place], named: Itera
         hosts += [
             urlsplit(url).hostname or "" for url in (endpoint.public_url, endpoint.internal_url, endpoint.admin_url)
         ]
-    return [host for host in dict.fromkeys(hosts) if host and not _is_address(host)]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return [host for host in dict.fromkeys(hosts) if host and parsed_address(host) is None]
 
 
 def _listening(known: Release, services: list[str], default: Mapping[str, Any]) -> list[Listening]:

@@ -54,7 +54,8 @@ def refusal(settings: Settings, dial: Callable[[], socket.socket]) -> str:
     )
     try:
         login.connect()
-        login.close()
+        # Without a farewell: a server that falls silent now would be waited for.
+        login.collect()
     except amqp.exceptions.AMQPError as error:
         return mask(str(error.reply_text or error), [password])
     except OSError as error:

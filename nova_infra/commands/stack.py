@@ -90,5 +90,12 @@ def _configuration(stack: str, config_file: str) -> dict[str, dict[str, Any]]:
             f"Pulumi did not hand out the configuration of {what} (`pulumi config`, exit status {done.returncode}): {said}. Check the name of the stack, the backend "
             "(pulumi login) and the passphrase (PULUMI_CONFIG_PASSPHRASE)."
         )
-    configuration: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    try:
+        configuration: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    except ValueError:
+        # It may hold secrets: it is not quoted.
+        raise StackUnreadable(
+            f"Pulumi handed out something else than the configuration of {what}: `pulumi config --json` printed what is no JSON. Run "
+            "that command yourself and look at what it prints."
+        ) from None
     return configuration

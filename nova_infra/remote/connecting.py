@@ -78,7 +78,6 @@ class Way:
         except (OSError, asyncssh.Error, TimeoutError):
             # That nobody has answered says something about the machine only when the jump host could ask.
             if tunnel is not None and (tunnel.is_closed() or not (self.answered or await _is_alive(tunnel))):
-                tunnel.abort()
                 self.lost_jump = True
             raise
 
@@ -122,7 +121,8 @@ class Way:
                 "once hangs up (MaxStartups), and so does one that does not want this address"
             )
         else:
-            return NoConnection(f"{self.who}: no SSH connection: {said}. {self._where_to_look(error, said)}")
+            sentence = f"{self.who}: no SSH connection: {said}. {self._where_to_look(error, said)}"
+            return NoConnection(sentence) if _nobody_is_there(error, said) else ConnectionFailed(sentence)
         return ConnectionFailed(f"{self.who}: {problem}.")
 
     def _where_to_look(self, error: BaseException, said: str) -> str:
@@ -140,6 +140,16 @@ class Way:
         if any(os.strerror(number) in said for number in (errno.EHOSTUNREACH, errno.ENETUNREACH)):
             return f"The machine is off, or no way leads to its network. Check the address, that the machine is up, and the routes of {ours} (VPN)."
         return f"Check the address, that the machine is up, and that firewalls let {ours} in."
+
+
+_SILENCE = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.ECONNRESET)
+
+
+def _nobody_is_there(error: BaseException, said: str) -> bool:
+    """Whether it was the address that did not answer: not a name that nobody knows, and nothing that this machine lacks."""
+    if isinstance(error, (TimeoutError, asyncssh.ConnectionLost)):
+        return True
+    return any(os.strerror(number) in said for number in _SILENCE)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable
@@ -45,6 +45,9 @@ _SHELL = (
     "/bin/sh -c 'LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH;"
 )
 
+# The mark and the path come on standard input: whatever they hold, no shell reads it.
+_NETCAT = f"""{_SHELL} IFS= read -r mark; IFS= read -r path; echo "$mark"; echo "$mark" >&2; exec nc -U "$path"'"""
+
 _the_loop: list[_Loop] = []
 _loop_lock = threading.Lock()
 
@@ -78,9 +81,9 @@ class Connection:
         try:
             await asyncio.wait_for(self._connected(), seconds)
         except TimeoutError:
-            raise NoConnection(
-                f"{self.name} ({self.address}): no SSH connection: no answer within {seconds:.0f} s. Check the address, that the machine "
-                "is up, and that firewalls let this machine in."
+            raise ConnectionFailed(
+                f"{self._who()}: no SSH connection: no answer within {seconds:.0f} s. Check the address, that the machine is up, and that "
+                "firewalls let this machine in."
             ) from None
 
     # ------------------------------------------------------------ scripts
@@ -174,7 +177,11 @@ class Connection:
         if connection.is_closed():
             connection = await self._connected()
         else:
-            connection = await self._connect()
+            try:
+                connection = await self._connect()
+            except NoConnection as error:
+                # The machine is there: the first connection stands.
+                raise ConnectionFailed(str(error)) from None
             self._more = [*(each for each in self._more if not each.is_closed()), connection]
         return await connection.create_process(command, **options)
 
@@ -267,12 +274,22 @@ class Connection:
             refused = reason_of(error)
         # OpenSSH before 6.7 (Ubuntu 14.04 has 6.6) cannot open UNIX sockets, and some are told not to: netcat does it there.
         # MariaDB's socket is for everybody, so this needs no sudo.
-        process = await self._session(f"nc -U {shlex.quote(path)}", encoding=None)
-        first = await process.stdout.read(65536)
+        process = await self._session(_NETCAT, encoding=None)
+        mark = f"nova-infra-{secrets.token_hex(8)}"
+        try:
+            process.stdin.write(f"{mark}\n{path}\n".encode())
+            # What the login shell prints stands before the mark.
+            await process.stdout.readuntil(f"{mark}\n".encode())
+            first = await process.stdout.read(65536)
+        except asyncio.IncompleteReadError:
+            first = b""
+        except asyncio.CancelledError:
+            process.close()
+            raise
         if first:
             return _Begun(first, process.stdout), process.stdin
         heard = (await process.stderr.read()).decode("utf-8", "replace")
-        complaint = mask(heard.strip().rstrip("."), self.login.secrets())
+        complaint = mask(complaint_of(heard, mark).rstrip("."), self.login.secrets())
         if (await process.wait()).exit_status == 127 or "option" in complaint:
             raise StepFailed(
                 f"{self.name} ({self.address}): connecting to {path} failed: sshd there says: {refused}, and nc, which does it where sshd does not "

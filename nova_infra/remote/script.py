@@ -26,7 +26,7 @@ BEAT_SECONDS = 20.0
 
 
 # The folder node/: how a script lives comes first.
-FILES = ("script.sh", "machine.sh", "notes.sh", "files.sh", "services.sh", "database.sh", "packages.sh", "readiness.sh")
+FILES = ("script.sh", "machine.sh", "notes.sh", "files.sh", "services.sh", "database.sh", "packages.sh", "check.sh")
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ class NodeRole(Lifecycle):
         facts = inspect(self._connection(known), node.question(known), doing="reading the node")
         if node.is_gone(known, facts):
             return None
-        outputs = {**self._outputs(known, facts), "started_at": known.get("started_at", "")}
+        # Only our own starts change it. A state of an earlier version has none, and a refresh is no reason to make one.
+        kept = {key: known[key] for key in ("started_at",) if key in known}
+        outputs = {**self._outputs(known, facts), **kept}
         return node.observed(known, facts, self.access.fingerprint_key), outputs
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
@@ -282,7 +284,7 @@ def role_inputs(
         "absent": list(release.absent),
         "schema": schema,
         "packages": dict(packages),
-        "hidden": _hidden(options),
+        "hidden": hidden_in(options),
         "adopt": adopt,
         "on_unreachable": on_unreachable,
         "wait": wait,
@@ -292,7 +294,8 @@ def role_inputs(
     }
 
 
-def _hidden(options: Options) -> list[list[str]]:
+def hidden_in(options: Options) -> list[list[str]]:
+    """`[file, section, option]` of values that may be secrets, and whose name does not say so."""
     # Whatever is an Output may be a secret; the names of most say it.
     return [
         [path, section, option]

@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import ComputeError, DeadlineExceeded, RemoteError
+from ..configuration import as_list, read_options
+from ..errors import ComputeError, DeadlineExceeded, RemoteError, UnreadableFile
 from ..masking import mask
-from ..node import CLOCK_SECONDS
-from ..refusals import refusal_in
+from ..node import CLOCK_SECONDS, holds_a_secret
+from ..refusals import Refusal, refusal_in
+from ..releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
 from ..remote.inspection import Facts, Process, Question, facts_of, inspect
-from ..remote.operation import progress, wait_until
+from ..remote.operation import LOCK_SECONDS, progress, wait_until
 from ..remote.script import call, decoded
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Started:
     ahead: float = 0.0
     """By how many seconds the node's clock was ahead of ours when the processes were looked at."""
     secrets: Sequence[str] = field(default=(), repr=False)
+    hidden: Sequence[Sequence[str]] = ()
+    """`[file, section, option]` of secrets whose name does not say so, where only the node has the values."""
 
     @property
     def node(self) -> str:
@@ -60,6 +64,10 @@ class Started:
         """The same without other services."""
         return replace(self, processes={name: self.processes[name] for name in names})
 
+    def without_processes(self, names: Collection[str]) -> Started:
+        """The same where nobody has looked at these services."""
+        return replace(self, processes={name: None if name in names else each for name, each in self.processes.items()})
+
     def began(self, name: str, clock_ahead: float | None) -> float:
         """When the process was started, at the latest, on a clock that is so much ahead of ours; never where that is not known."""
         process = self.processes[name]
@@ -68,8 +76,10 @@ class Started:
         return process.started + CLOCK_SECONDS - self.ahead + clock_ahead
 
 
-def wait_for_answers(started: Started, places: Mapping[str, str], seconds: float) -> None:
-    """Returns when each service answers at its place: `host:port` as the node reaches it.
+def wait_for_answers(
+    started: Started, places: Mapping[str, str], seconds: float, *, again: Again | None = None
+) -> None:
+    """Returns when each service answers at its place: `host:port` as the node reaches it. With `again`, one that has ended is started once more.
 
     Raises DeadlineExceeded or RemoteError, with the end of its log.
     """
@@ -82,15 +92,22 @@ def wait_for_answers(started: Started, places: Mapping[str, str], seconds: float
             doing=f"{started.node}: {doing}",
             seconds=seconds,
             advice="deadlines.answer says how long it waits.",
+            again=again,
         )
 
 
 def wait_for_reports(
-    compute: Compute, started: Sequence[Started], seconds: float, *, doing: str, of_host: str = ""
+    compute: Compute,
+    started: Sequence[Started],
+    seconds: float,
+    *,
+    doing: str,
+    of_host: str = "",
+    again: Again | None = None,
 ) -> None:
-    """Returns when every one of these services has reported to nova after this call began.
+    """Returns when every one of these services has reported to nova since it was started, or since this call began.
 
-    Asks nova about all hosts at once, or about one. `doing` begins the sentence of an error. Raises DeadlineExceeded or
+    Asks nova about all hosts at once, or about one. With `again`, a service that has ended is started once more. `doing` begins the sentence of an error. Raises DeadlineExceeded or
     RemoteError, with the end of the logs of those that have not.
     """
     # Which report stood there when the waiting began: the first one that is another was made by the new process, as is one that is
@@ -139,6 +156,7 @@ def wait_for_reports(
         seen=seen,
         advice="deadlines.report says how long it waits.",
         clock=compute,
+        again=again,
     )
 
 
@@ -163,16 +181,52 @@ def wait_until_still_alive(started: Started) -> None:
 
 def refuse_ended(started: Started) -> None:
     """Raises RemoteError, with the end of their logs, when processes have ended or are not those that were started."""
-    refuse_what_stays([started])
+    refuse_hopeless([started])
 
 
-def refuse_what_stays(started: Sequence[Started]) -> None:
+@dataclass
+class Again:
+    """The services that were started once more, because they had ended: nobody else would start them before the next refresh.
+
+    A node is as the stack wants it when its services have been started. When one ends later, and what was wrong is put right, the
+    next run finds nothing to do on that node.
+    """
+
+    allowed: bool = True
+    names: dict[str, set[str]] = field(default_factory=dict)
+
+    def as_started(self, started: Sequence[Started]) -> list[Started]:
+        """The same, without the processes that were there before."""
+        return [each.without_processes(self.names.get(each.node, set())) for each in started]
+
+    def start_or_refuse(self, started: Sequence[Started]) -> None:
+        """Starts what has ended, once each. Raises RemoteError when that does not help, or waiting does not."""
+        seen = _look_at(self.as_started(started))
+        due = {each.started.node: set(each.ended()) - self.names.get(each.started.node, set()) for each in seen}
+        if not self.allowed or not any(due.values()):
+            _refuse_hopeless(seen)
+            return
+        for each in started:
+            if names := sorted(due.get(each.node, ())):
+                _start_again(each, names)
+                self.names.setdefault(each.node, set()).update(names)
+
+
+def _start_again(started: Started, names: Sequence[str]) -> None:
+    title = f"starting {', '.join(names)} once more: ended after the start"
+    calls = [call("lock", str(LOCK_SECONDS)), call("start_ended", *names, title=title)]
+    show = progress(started.node)
+    started.connection.run(calls, doing=title, deadline=LOCK_SECONDS * 2, show=show, secrets=started.secrets)
+
+
+def refuse_hopeless(started: Sequence[Started]) -> None:
     """Raises RemoteError when a process has ended or a server refuses nova's account: waiting longer would not help."""
-    seen = _look_at(started)
-    if sentences := [sentence for each in seen for sentence in each.what_stays()]:
-        raise RemoteError(
-            "\n".join(dict.fromkeys(sentences)) + _logs([each for each in seen if any(each.what_stays())])
-        )
+    _refuse_hopeless(_look_at(started))
+
+
+def _refuse_hopeless(seen: Sequence[_Seen]) -> None:
+    if sentences := [sentence for each in seen for sentence in each.hopeless()]:
+        raise RemoteError("\n".join(dict.fromkeys(sentences)) + _logs([each for each in seen if any(each.hopeless())]))
 
 
 def _wait(
@@ -184,8 +238,10 @@ def _wait(
     advice: str,
     seen: Callable[[], str] = lambda: "",
     clock: Compute | None = None,
+    again: Again | None = None,
 ) -> None:
     """Waits, and asks the nodes now and then whether it is of use."""
+    again = again or Again(allowed=False)
     began = time.monotonic()
     next_look = began + FIRST_LOOK_SECONDS
 
@@ -197,18 +253,18 @@ def _wait(
             late = missing()
             # To ask very many nodes is dear, and most of them are about to report.
             if len(late) <= NODES_AT_ONCE or time.monotonic() >= began + LOOK_SECONDS:
-                refuse_what_stays(late)
+                again.start_or_refuse(late)
                 next_look = time.monotonic() + LOOK_SECONDS
         return False
 
     try:
         wait_until(done_or_hopeless, doing=doing, seconds=seconds, seen=seen, advice=advice)
     except DeadlineExceeded as error:
-        late = _look_at(missing())
+        late = _look_at(again.as_started(missing()))
         known = [
             sentence
             for each in late
-            for sentence in [*each.what_stays(), *each.what_may_pass(clock.clock_ahead if clock else None)]
+            for sentence in [*each.hopeless(), *each.what_may_pass(clock.clock_ahead if clock else None)]
         ]
         raise DeadlineExceeded("\n".join([str(error), *dict.fromkeys(known)]) + _logs(late)) from None
 
@@ -234,9 +290,13 @@ class _Seen:
     logs: Mapping[str, str] = field(default_factory=dict)
     asked_at: float = 0.0
 
-    def what_stays(self) -> list[str]:
-        ended = [name for name, process in self.started.processes.items() if self._ended(name, process)]
-        sentences = self._refusals(final=True)
+    def ended(self) -> list[str]:
+        return [name for name, process in self.started.processes.items() if self._ended(name, process)]
+
+    def hopeless(self) -> list[str]:
+        ended = self.ended()
+        # Of one that has ended any refusal may be the reason.
+        sentences = self._refusals(lambda name, refusal: refusal.final or name in ended)
         if ended:
             sentences.append(
                 f"{', '.join(ended)} on {self.started.node} ended after it had been started. Its configuration or a server it needs is "
@@ -247,7 +307,8 @@ class _Seen:
     def what_may_pass(self, clock_ahead: float | None) -> list[str]:
         skew = self.facts.now - self.asked_at - clock_ahead if self.facts and clock_ahead is not None else 0.0
         clock = [clock_sentence(self.started.node, skew, "of nova-api")] if is_off(skew) else []
-        return clock + self._refusals(final=False)
+        ended = self.ended()
+        return clock + self._refusals(lambda name, refusal: not refusal.final and name not in ended)
 
     def _ended(self, name: str, process: Process | None) -> bool:
         if self.facts is None:
@@ -255,11 +316,11 @@ class _Seen:
         now = self.facts.services[name]
         return not now.running or (process is not None and process.running and process.ticks != now.ticks)
 
-    def _refusals(self, *, final: bool) -> list[str]:
+    def _refusals(self, counts: Callable[[str, Refusal], bool]) -> list[str]:
         by_refusal: dict[str, list[str]] = {}
         for name, log in self.logs.items():
             refusal = refusal_in(log)
-            if refusal and refusal.final == final:
+            if refusal and counts(name, refusal):
                 by_refusal.setdefault(str(refusal), []).append(name)
         return [f"{', '.join(names)} on {self.started.node}: {refusal}" for refusal, names in by_refusal.items()]
 
@@ -271,16 +332,35 @@ def _look_at(started: Sequence[Started]) -> list[_Seen]:
 
 def _look(started: Started) -> _Seen:
     names = list(started.processes)
-    calls = [*Question(services=names).calls(), *(call("read_log", name, str(SEARCHED_LINES)) for name in names)]
+    files = sorted({path for path, _section, _option in started.hidden} | {NOVA_CONF, NOVA_COMPUTE_CONF})
+    question = Question(services=names, files=[] if started.secrets else files)
+    calls = [*question.calls(), *(call("read_log", name, str(SEARCHED_LINES)) for name in names)]
     try:
         answer = started.connection.run(calls, doing="looking at the services", deadline=LOOK_DEADLINE_SECONDS)
     except RemoteError:
         # What is waited for says more than why nobody could look.
         return _Seen(started)
+    facts = facts_of(answer)
+    secrets = [*started.secrets, *_secrets_on(facts, started.hidden)]
     logs: dict[str, str] = {}
     for name, text in answer.all("log"):
-        logs[name] = logs.get(name, "") + mask(decoded(text), started.secrets)
-    return _Seen(started, facts_of(answer), logs, time.time())
+        logs[name] = logs.get(name, "") + mask(decoded(text), secrets)
+    return _Seen(started, facts, logs, time.time())
+
+
+def _secrets_on(facts: Facts, hidden: Sequence[Sequence[str]]) -> list[str]:
+    """The values of secret options in the files of a node."""
+    found = []
+    for path, file in facts.files.items():
+        try:
+            options = read_options(file.content, path)
+        except UnreadableFile:
+            continue
+        for section, values in options.items():
+            for option, value in values.items():
+                if holds_a_secret(option) or [path, section, option] in [list(each) for each in hidden]:
+                    found += as_list(value)
+    return found
 
 
 def _logs(seen: Sequence[_Seen]) -> str:

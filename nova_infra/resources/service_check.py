@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from prettytable import PrettyTable
 
-from ..errors import ComputeError, DeadlineExceeded, IdentityError
+from ..errors import ComputeError, DeadlineExceeded, IdentityError, Problem
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Question, inspect
 from ..remote.operation import wait_until
 from .compute_node import enable_again
 from .lifecycle import Lifecycle, Resource, State
-from .readiness import Started, refuse_ended, wait_for_answers, wait_for_reports, wait_until_still_alive
+from .readiness import Again, Started, refuse_ended, wait_for_answers, wait_for_reports, wait_until_still_alive
 
 if TYPE_CHECKING:
     from ..compute import Compute, Image, ServiceReport
@@ -52,12 +52,14 @@ class Awaited:
     )
 
     `answers`: by service that nova does not list the place, `host:port`, at which it answers on the node. `changes`: whether also its
-    changes are waited for; a ControllerNode waits for those itself.
+    changes are waited for; a ControllerNode waits for those itself. `hidden`: `[file, section, option]` of secrets whose name does not
+    say so: what its logs are quoted without.
     """
 
     connection: AnyConnection
     answers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     changes: bool = True
+    hidden: Sequence[Sequence[str]] = ()
 
 
 class ServiceCheckLifecycle(Lifecycle):
@@ -70,6 +72,15 @@ class ServiceCheckLifecycle(Lifecycle):
     def name_of(self, wanted: State) -> str:  # noqa: ARG002 - there is one in a deployment
         """Always the same."""
         return "services"
+
+    def problems(self, wanted: State) -> list[Problem]:
+        """Hosts that are awaited, and of which it is not said what runs on them or what changes when that is restarted."""
+        return [
+            Problem(f"awaits.{host}", f"has no entry of its own in {other}")
+            for host in wanted["awaits"]
+            for other in ("services", "restarts")
+            if isinstance(wanted[other], Mapping) and host not in wanted[other]
+        ]
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Waits until every service is up and nova sees the image service, then returns both tables."""
@@ -124,16 +135,19 @@ class ServiceCheckLifecycle(Lifecycle):
         answering = [(each, wanted["awaits"][each.node]["answers"]) for each in started]
         few = ", ".join(hosts[:NAMED]) + (f" and {len(hosts) - NAMED} more" if len(hosts) > NAMED else "")
         doing = f"The last check: waiting for reports of {few} to nova"
+        again = Again()
         for each, places in answering:
-            wait_for_answers(each, places, self.access.deadline("answer"))
+            wait_for_answers(each, places, self.access.deadline("answer"), again=again)
         print(doing, flush=True)
         reporting = [each.only(wanted["services"][each.node]) for each in started]
         of_host = hosts[0] if len(hosts) == 1 else ""
-        wait_for_reports(self.access.compute, reporting, self.access.deadline("report"), doing=doing, of_host=of_host)
+        seconds = self.access.deadline("report")
+        wait_for_reports(self.access.compute, reporting, seconds, doing=doing, of_host=of_host, again=again)
         for each, places in answering:
             if places:
                 wait_until_still_alive(each.only(places))
-                refuse_ended(each)
+        for each in again.as_started([each for each, places in answering if places]):
+            refuse_ended(each)
 
     def _started(self, host: str, wanted: State) -> Started:
         awaited = wanted["awaits"][host]
@@ -141,9 +155,9 @@ class ServiceCheckLifecycle(Lifecycle):
         names = [*wanted["services"][host], *awaited["answers"]]
         if not awaited["answers"]:
             # Of very many nodes only those whose reports do not come are asked.
-            return Started(connection, dict.fromkeys(names))
+            return Started(connection, dict.fromkeys(names), hidden=awaited["hidden"])
         facts = inspect(connection, Question(services=names), doing="looking at the services")
-        return Started(connection, facts.services, facts.now - time.time())
+        return Started(connection, facts.services, facts.now - time.time(), hidden=awaited["hidden"])
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Both tables as they are now; when nova does not answer, they say so."""
@@ -216,6 +230,7 @@ class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
                     "connection": connection_state(each.connection),
                     "answers": dict(each.answers),
                     "changes": each.changes,
+                    "hidden": [list(path) for path in each.hidden],
                 }
                 for host, each in args.awaits.items()
             },

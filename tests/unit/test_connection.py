@@ -615,5 +615,5 @@ def test_a_machine_that_connects_to_nothing_for_us_says_so_and_blames_no_server(
 def test_a_machine_that_takes_the_connection_and_says_nothing_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = Address("127.0.0.1", silent.getsockname()[1])
-        with pytest.raises(NoConnection, match=r"no answer within 0 s"):
+        with pytest.raises(ConnectionFailed, match=r"no answer within 0 s"):
             Connection("compute1", address, LOGIN).open(0.2)

@@ -82,6 +82,7 @@ NAMES = {each.__name__ for each in classes(NovaInfraError)} | {"Problem", "Check
 # What is raised besides, and never reaches anybody as it is.
 INNER = {
     "__init__": {"AttributeError"},  # as Python wants it of a module
+    "hosts": {"ValueError"},  # as above: asked by the types of settings
     "values": {"ValueError"},  # pydantic makes a problem of it
     "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
     "remote.connection": {
@@ -235,6 +236,23 @@ def no_session_is_opened(stage: Stage) -> None:
 
     stage.patch.setattr(asyncssh.SSHClientConnection, "create_process", refuse)
     run_on(stage.node(), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "Connection refused", do="Check the address")
+def a_second_connection_is_not_made(stage: Stage) -> None:
+    node = stage.node()
+    run_on(node, call("fact", "a"))
+
+    async def refuse(*_what: Any, **_more: Any) -> Any:
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+
+    async def nobody(*_what: Any, **_more: Any) -> Any:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    stage.patch.setattr(connecting, "CONNECT_TRIES", 1)
+    stage.patch.setattr(asyncssh.SSHClientConnection, "create_process", refuse)
+    stage.patch.setattr(asyncssh, "connect", nobody)
+    run_on(node, call("fact", "a"))
 
 
 @case("compute1 (root@127.0.0.1:", "did not let us in", do="Look at the log of its sshd")
@@ -825,6 +843,12 @@ def pulumi_does_not_hand_out_the_configuration(stage: Stage) -> None:
     read_settings("production")
 
 
+@case("the selected stack", do="look at what it prints")
+def pulumi_hands_out_something_else(stage: Stage) -> None:
+    project(stage, pulumi=f"echo {SECRET}")
+    read_settings()
+
+
 @case("pulumi config", do="pulumi whoami")
 def pulumi_does_not_end(stage: Stage) -> None:
     stage.patch.setattr(stack_module, "PULUMI_SECONDS", 0.2)
@@ -918,6 +942,12 @@ def a_controller_has_no_such_service(_stage: Stage) -> Any:
 def checked(kind: Any, wanted: dict[str, Any], olds: dict[str, Any] | None = None) -> list[Problem]:
     failures = lifecycle(kind, Unreachable()).check(olds or {}, wanted).failures
     return [Problem(each.property, each.reason) for each in failures]
+
+
+@case("awaits.compute2", "services", "restarts", do="")
+def a_check_awaits_a_host_that_it_does_not_know(_stage: Stage) -> Any:
+    awaited = {"connection": CONNECTION, "answers": {}, "changes": True, "hidden": []}
+    return checked(ServiceCheckLifecycle, {**CHECK, "awaits": {"compute2": awaited}})
 
 
 @case("name", "on_delete", "hosts[Web].password", "hosts[Web].privileges", do="write web")

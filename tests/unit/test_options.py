@@ -16,10 +16,10 @@ from oslo_utils import netutils
 
 from nova_infra.configuration import unsupported, write_options
 from nova_infra.errors import InvalidSettings
+from nova_infra.hosts import split_host
 from nova_infra.options import _Rendering, options_of_nodes, templates_directory
 from nova_infra.releases import release
 from nova_infra.releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
-from nova_infra.values import split_host
 
 from .test_configuration import carried
 from .test_settings import parsed

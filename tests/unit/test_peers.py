@@ -30,6 +30,9 @@ def state(**sections: dict[str, str]) -> dict[str, object]:
             },
             set(),
         ),
+        ({"database": {"connection": "mysql://nova:pa,s@s/x@database/nova"}}, {"database"}),
+        ({"database": {"connection": "mysql://nova:pa,s@s@database/nova"}}, {"database"}),
+        ({"DEFAULT": {"rabbit_host": "$(reboot)"}}, set()),
         ({"database": {"connection": "sqlite:////var/lib/nova/nova.sqlite"}}, set()),
     ],
 )

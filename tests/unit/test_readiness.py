@@ -15,10 +15,11 @@ from nova_infra.errors import ComputeError, DeadlineExceeded, RemoteError
 from nova_infra.remote.inspection import Process
 from nova_infra.remote.script import Answer
 from nova_infra.resources import readiness
-from nova_infra.resources.readiness import Started, refuse_ended, wait_for_reports
+from nova_infra.resources.readiness import Again, Started, refuse_ended, wait_for_reports
 
 RUNNING = Process(100, "5000", 2000, enabled=True)
-REFUSED = "2014-12-01 10:00:00.1 1 ERROR x [-] AMQP server on controller:5672 is unreachable: Socket closed. Trying again in 1 seconds.\n"
+CLOSED = "2014-12-01 10:00:00.1 1 ERROR x [-] AMQP server on controller:5672 is unreachable: Socket closed. Trying again in 1 seconds.\n"
+REFUSED = CLOSED * 3
 
 
 class Node:
@@ -27,6 +28,9 @@ class Node:
     def __init__(self, name: str, *, log: str = "", ticks: str = "5000", now: int = 0) -> None:
         self.name, self.log, self.ticks, self.now = name, log, ticks, now
         self.asked = 0
+        self.conf = ""
+        self.comes_back = ""
+        self.started: list[tuple[str, ...]] = []
 
     def run(self, calls: Any, **_more: Any) -> Answer:
         self.asked += 1
@@ -40,6 +44,12 @@ class Node:
             if each.function == "read_service":
                 state = ("running", "100", self.ticks, "2000") if self.ticks else ("stopped", "-", "-", "0")
                 facts.append(("service", each.arguments[0], *state, "enabled", "-"))
+            elif each.function == "read_file":
+                said = ("file", "root", "nova", "640", "1", base64.b64encode(self.conf.encode()).decode())
+                facts.append(("file", each.arguments[0], *said))
+            elif each.function == "start_ended":
+                self.started.append(each.arguments)
+                self.ticks = self.ticks or self.comes_back
             elif each.function == "read_log":
                 facts.append(("log", each.arguments[0], base64.b64encode(self.log.encode()).decode()))
         return Answer(facts)
@@ -149,6 +159,31 @@ def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
     assert re.search(r"the clock of compute1 is 6[0-9]{2} s behind that of nova-api", str(raised.value))
 
 
+def test_a_service_that_has_ended_is_started_once_more_where_nobody_else_would() -> None:
+    node = Node("compute1", ticks="")
+    node.comes_back = "7000"
+    nova = Nova({}, {}, {}, {}, {"compute1": "1"})
+    wait_for_reports(nova, started(node), 60, doing="The last check: waiting", again=Again())  # type: ignore[arg-type]
+    assert node.started == [("nova-compute",)]
+
+
+def test_a_service_that_ends_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.5)
+    node = Node("compute1", log="gone\n", ticks="")
+    with pytest.raises(RemoteError, match="nova-compute on compute1 ended after it had been started"):
+        wait_for_reports(Nova({}), started(node), 60, doing="waiting", again=Again())  # type: ignore[arg-type]
+    assert node.started == [("nova-compute",)]
+
+
+def test_a_quoted_log_is_without_the_secrets_of_the_nodes_own_files() -> None:
+    node = Node("compute1", ticks="", log="2014-12-01 1 connecting as one with two\n")
+    node.conf = "[DEFAULT]\nrabbit_password = one\nplain_name = two\n"
+    hidden = [["/etc/nova/nova.conf", "DEFAULT", "plain_name"]]
+    with pytest.raises(RemoteError) as raised:
+        refuse_ended(Started(node, {"nova-compute": RUNNING}, hidden=hidden))  # type: ignore[arg-type]
+    assert "connecting as [secret] with [secret]" in str(raised.value)
+
+
 def test_of_a_log_the_errors_are_quoted_without_the_inside_of_their_tracebacks() -> None:
     prefix = "2026-11-22 14:41:39.677 3038 ERROR oslo_service.service "
     log = (
@@ -174,7 +209,7 @@ def test_of_many_nodes_that_fail_alike_the_logs_of_three_are_quoted_and_all_are_
 
 
 def refuse_ended_of(nodes: list[Node]) -> None:
-    readiness.refuse_what_stays(started(*nodes))
+    readiness.refuse_hopeless(started(*nodes))
 
 
 def test_a_process_that_was_started_again_by_itself_has_ended() -> None:

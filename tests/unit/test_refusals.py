@@ -13,7 +13,16 @@ AMQP = "2014-12-01 10:00:00.123 1234 ERROR oslo.messaging._drivers.impl_rabbit [
     ("line", "said", "final"),
     [
         pytest.param(
-            f"{AMQP}Socket closed. Trying again in 1 seconds.", "RabbitMQ at controller:5672 refuses", True, id="juno"
+            f"{AMQP}Socket closed. Trying again in 1 seconds.\n" * 3,
+            "RabbitMQ at controller:5672 refuses",
+            True,
+            id="juno",
+        ),
+        pytest.param(
+            f"{AMQP}Socket closed. Trying again in 1 seconds.",
+            "RabbitMQ at controller:5672 refuses",
+            False,
+            id="juno, or RabbitMQ is restarted",
         ),
         pytest.param(
             f"{AMQP}(0, 0): (403) ACCESS_REFUSED - Login was refused using authentication mechanism AMQPLAIN. For details see the "
@@ -44,7 +53,7 @@ AMQP = "2014-12-01 10:00:00.123 1234 ERROR oslo.messaging._drivers.impl_rabbit [
         pytest.param(
             "OperationalError: (OperationalError) (1045, \"Access denied for user 'nova'@'controller' (using password: YES)\") None None",
             "MariaDB refuses nova's account: Access denied for user 'nova'@'controller' (using password: YES)",
-            True,
+            False,
             id="MariaDB refuses the password",
         ),
         pytest.param(
@@ -70,6 +79,14 @@ def test_the_last_refusal_counts() -> None:
     )
     assert refusal is not None
     assert refusal.final is False
+
+
+def test_a_refusal_that_is_over_is_none() -> None:
+    refused = f"{AMQP}(0, 0): (403) ACCESS_REFUSED - Login was refused. Trying again in 2 seconds.\n"
+    assert (
+        refusal_in(f"{refused}2014-12-01 10:00:09 1 INFO x [-] Reconnected to AMQP server on controller:5672\n") is None
+    )
+    assert refusal_in(refused) is not None
 
 
 def test_an_ordinary_log_holds_none() -> None:

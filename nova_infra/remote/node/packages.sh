@@ -47,11 +47,11 @@ not_installable() {
     said=$(grep -E '^E:|Depends:' "$ours/output" | head -n 5 | joined)
     case $said in
         *'Unable to locate package'* | *'find any package'* | *'no installation candidate'*)
-            fail "apt-get cannot install $*: $said$(apt_sources)$unfetched. Correct the name, or add the repository that has it to apt's sources there: for Juno on Ubuntu 14.04 the Ubuntu Cloud Archive (add-apt-repository cloud-archive:juno)" ;;
+            fail "apt-get cannot install $*: $said$(said_sources)$unfetched. Correct the name, or add the repository that has it to apt's sources there: for Juno on Ubuntu 14.04 the Ubuntu Cloud Archive (add-apt-repository cloud-archive:juno)" ;;
         *Version*'was not found'*)
-            fail "apt-get cannot install $*: $said (there are: $(versions_of "$@"))$(apt_sources)$unfetched. Name a version that is there, or add the repository that has it to apt's sources there" ;;
+            fail "apt-get cannot install $*: $said (there are: $(versions_of "$@"))$(said_sources)$unfetched. Name a version that is there, or add the repository that has it to apt's sources there" ;;
     esac
-    fail "apt-get cannot install $*: ${said:-it said nothing}$(held_back)$(no_room)$(apt_sources)$unfetched"
+    fail "apt-get cannot install $*: ${said:-it said nothing}$(held_back)$(no_room)$(said_sources)$unfetched"
 }
 
 # Lines as one line.
@@ -96,7 +96,7 @@ remember() {
 update_lists() {
     step "fetching the package lists"
     in_own_session '^(W|E):' apt-get -q update ||
-        fail "apt-get update: $(grep -E '^(W|E):' "$ours/output" | tail -n 5 | without_logins | joined)$(no_room)$(apt_sources). Correct these sources there, or the way to them"
+        fail "apt-get update: $(grep -E '^(W|E):' "$ours/output" | tail -n 5 | without_logins | joined)$(no_room)$(said_sources). Correct these sources there, or the way to them"
     # It also ends well when it has reached none of them.
     unfetched=$(sed -n 's/^[WE]: Failed to fetch //p' "$ours/output" | head -n 3 | without_logins | joined)
     [ -z "$unfetched" ] || unfetched=" (not fetched: $unfetched)"
@@ -108,8 +108,9 @@ without_logins() { sed 's#://[^/@ ]*@#://#g'; }
 
 apt_sources() {
     sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -n 's/^deb  *//p' | sed 's/^\[.*\] *//' | without_logins | joined)
-    echo " (its sources: ${sources:-none})"
+    echo "$sources"
 }
+said_sources() { sources=$(apt_sources); echo " (its sources: ${sources:-none})"; }
 
 # One apt run, never cut off. Nova's services do not start while they are half configured: policy-rc.d forbids it
 # (invoke-rc.d(8)); what was there before answers for all others, and is put back. Users and groups that came with the
@@ -184,7 +185,7 @@ END { close_item(); if (!said && waits != "") complain(waits) }
 '
 apt_failed() {
     # apt runs dpkg on a terminal of its own: its lines then end with a carriage return.
-    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | head -n 5 | joined)
+    said=$(tr '\t' ' ' <"$ours/output" | tr -d '\r' | awk "$complaints" | head -n 5 | without_logins | joined)
     said=${said:-it said nothing}$(no_room)
     case $said in
         *'No space left'* | *'enough free space'* | *'no room is left'*) todo=". Make room there (apt-get clean removes what apt has fetched)" ;;

@@ -145,6 +145,13 @@ stop_services() {
     for child in $stopping; do wait "$child" || exit 1; done
 }
 
+# Services that have ended since we started them, as we did then: what they read is what it was.
+start_ended() {
+    for name; do
+        [ -n "$(service_pid "$name")" ] || { note=$(service_note "$name"); start_service "$name" "${note#* }"; }
+    done
+}
+
 # name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
 start_service() {
     run_service "$1" start

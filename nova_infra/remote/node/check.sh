@@ -50,7 +50,7 @@ read_listeners() {
             elif [ -n "$pid" ]; then case " $(ancestors "$pid")" in *" $main "*) own=own ;; esac
             elif [ "$(stat -c %u "/proc/$main" 2>/dev/null)" = "$uid" ]; then own=own
             fi
-            fact listener "$1" "$2" "${at%:*}" "${pid:--}" "$(cat "/proc/$pid/comm" 2>/dev/null)" "$(getent passwd "$uid" | cut -d: -f1)" "$own"
+            fact listener "$1" "$2" "${at%:*}" "${pid:--}" "$(tr '\t\n' '  ' <"/proc/$pid/comm" 2>/dev/null | sed 's/ $//')" "$(getent passwd "$uid" | cut -d: -f1)" "$own"
         done
 }
 
