@@ -21,6 +21,7 @@ def rows() -> dict[str, str]:
         elif inside and not set(cells[0]) <= {"-", ":"}:
             cause, printed, do = cells
             assert printed, f"{cause}: the page does not say what is printed"
+            assert cause not in found, f"{cause}: two rows have this cause"
             assert do, f"{cause}: the page does not say what to do"
             found[cause] = printed.replace("\\|", "|")
     return found

@@ -20,7 +20,7 @@ import tenacity
 
 from ..errors import ConnectionFailed, NoConnection
 from .login import Address, Login
-from .reason import CONNECT_SECONDS, reason_of
+from .reason import reason_of
 
 # A machine that has just booted refuses for a moment.
 CONNECT_TRIES = 4
@@ -176,4 +176,4 @@ async def _is_alive(tunnel: asyncssh.SSHClientConnection) -> bool:
     return True
 
 
-__all__ = ["CONNECT_SECONDS", "Jump", "Way"]
+__all__ = ["Jump", "Way"]

@@ -7,7 +7,11 @@ import re
 
 def refusal_in(complaint: str, user: str) -> str:
     """Sentences about sudo's refusal among what a login wrote to standard error, or an empty string."""
-    own = [line for line in complaint.splitlines() if re.search(r"\bsudo: |not allowed to execute", line)]
+    own = [
+        line
+        for line in complaint.splitlines()
+        if re.search(r"\bsudo: |not allowed to execute|not in the sudoers file", line)
+    ]
     if not own:
         return ""
     # What it says last counts: before that it may lecture, and so may the login. Our command would only make it harder to read.

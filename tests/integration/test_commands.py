@@ -52,7 +52,7 @@ def test_a_stack_that_there_is_not_is_refused_with_what_pulumi_says(stack: Stack
 
 def test_a_wrong_passphrase_is_refused_with_what_pulumi_says(stack: Stack) -> None:
     said = refused(stack.command("check", "--stack", "lab", PULUMI_CONFIG_PASSPHRASE="of another"))
-    assert_printed("a wrong passphrase", said)
+    assert_printed("a wrong passphrase of the stack", said)
 
 
 def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from nova_infra.access import Access
 from nova_infra.errors import ConnectionFailed, NoConnection, NovaInfraError, StepFailed
 from nova_infra.masking import Secret
-from nova_infra.remote import connection as connection_module
+from nova_infra.remote import connecting
+from nova_infra.remote import login as login_module
 from nova_infra.remote.connection import Connection
 from nova_infra.remote.inspection import Question, inspect
 from nova_infra.remote.script import Answer, Call, call
@@ -57,8 +58,8 @@ def look(lab: Lab, access: Access, kind: type[NovaInfraError] = ConnectionFailed
 @pytest.fixture
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connecting is tried once, and for 2 s."""
-    monkeypatch.setattr(connection_module, "CONNECT_TRIES", 1)
-    monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(connecting, "CONNECT_TRIES", 1)
+    monkeypatch.setattr(login_module, "CONNECT_SECONDS", 2)
 
 
 def test_a_host_key_that_is_not_the_trusted_one(lab: Lab, access: Access) -> None:
@@ -74,14 +75,14 @@ def test_a_name_that_nobody_knows(lab: Lab, access: Access, one_try: None, monke
         return real(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
 
     monkeypatch.setattr(socket, "getaddrinfo", here_only)
-    assert_printed("No route: unknown name", look(lab, access, NoConnection, host="no-such-machine"))
+    assert_printed("No route: unknown name", look(lab, access, host="no-such-machine"))
 
 
 def test_an_address_that_no_machine_has(
     lab: Lab, access: Access, one_try: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The kernel asks the lab's network for 3 s who has the address.
-    monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 10)
+    monkeypatch.setattr(login_module, "CONNECT_SECONDS", 10)
     nobody = lab.address("compute1").rsplit(".", 1)[0] + ".250"
     assert_printed("No route: nobody has the address", look(lab, access, NoConnection, host=nobody))
 
