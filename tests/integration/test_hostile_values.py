@@ -131,12 +131,12 @@ def server(access: Access, lab: Lab) -> Iterator[OneConnection]:
     given = access.database
     server = OneConnection(given.name, given.user, given._password, given._dial)
     yield server
-    for (schema,) in server._rows("SHOW DATABASES"):
+    for (schema,) in server._rows("tidying up", "SHOW DATABASES"):
         if schema.startswith(MARK):
             server.drop_schema(schema)
-    for user, host in server._rows("SELECT User, Host FROM mysql.user"):
+    for user, host in server._rows("tidying up", "SELECT User, Host FROM mysql.user"):
         if user.startswith(MARK):
-            server._rows("DROP USER %s@%s", (user, host))
+            server._rows("tidying up", "DROP USER %s@%s", (user, host))
     server.close()
     assert lab.sql(f"SELECT User FROM mysql.user WHERE User LIKE '{MARK}%'") == []
 

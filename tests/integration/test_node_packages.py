@@ -350,7 +350,7 @@ def test_a_package_that_apt_does_not_know_is_named_with_the_sources_and_nothing_
 ) -> None:
     with pytest.raises(StepFailed, match="no-such-package") as raised:
         packages.make(wanted(lab, "no-such-package"))
-    assert "its sources: deb " in str(raised.value)
+    assert "its sources: file:/srv/nova-lab-repo" in str(raised.value)
 
 
 def test_a_name_that_apt_would_take_for_a_pattern_installs_nothing(lab: Lab, packages: NodePackagesLifecycle) -> None:

@@ -1,4 +1,4 @@
-"""A node with a clock of its own. Containers share this machine's, so libfaketime stands before every process that is started."""
+"""A node with a clock of its own, as our scripts read it. Containers share this machine's, so libfaketime stands before `date`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from contextlib import contextmanager
 
 from tests.nodes import Lab
 
+# Ahead of /bin on a script's PATH. Under every process of a node the library would keep sshd from taking logins.
+DATE = "/usr/local/bin/date"
+
 
 @contextmanager
 def a_clock_that_is_off(lab: Lab, node: str, by: str) -> Iterator[None]:
-    """Within this, what is started on the node sees a clock that is off `by` some seconds (`+600`)."""
-    # The library reads /etc/faketimerc where no variable says otherwise: what sudo and sshd do to variables does not matter.
+    """Within this, `date` on the node is off `by` some seconds (`+600`)."""
     lab.run(
         node,
-        f"printf '%s\\n' {by} >/etc/faketimerc; library=$(ls /usr/lib/*/faketime/libfaketime.so.1) && echo $library >/etc/ld.so.preload",
+        f"printf '#!/bin/sh\\nLD_PRELOAD=%s FAKETIME={by} exec /bin/date \"$@\"\\n' /usr/lib/*/faketime/libfaketime.so.1 >{DATE} && chmod 755 {DATE}",
     )
     try:
         yield
     finally:
-        lab.run(node, "rm -f /etc/ld.so.preload /etc/faketimerc")
+        lab.run(node, f"rm -f {DATE}")

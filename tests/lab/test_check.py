@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from tests.nodes import Lab, Stack, setting
+from tests.nodes import ROOT, Lab, Stack, setting
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -68,6 +68,7 @@ echo nameserver 127.0.0.1 >/etc/resolv.conf
 mv /etc/apt/sources.list /root/
 mkdir -p /etc/nova
 printf '[DEFAULT]\\nmy_ip = 192.0.2.1\\nrabbit_password = of-somebody\\n' >/etc/nova/nova.conf
+for port in 2202 2203 2204 2205; do /usr/sbin/sshd -p $port; done
 useradd -m -s /bin/sh visitor
 install -d -o visitor /home/visitor/.ssh
 install -o visitor /home/ubuntu/.ssh/authorized_keys /home/visitor/.ssh/
@@ -78,18 +79,21 @@ chmod 755 /usr/local/bin/date
 
 
 def more_nodes(lab: Lab) -> list[dict[str, Any]]:
-    """compute1, and more under other names at its address that each have something wrong."""
+    """compute1, and more under other names at other ports of it that each have something wrong."""
     here = lab.address("compute1")
+    known = (ROOT / ".lab" / "known_hosts").read_text().splitlines()
+    key = next(line.partition(" ")[2] for line in known if line.startswith(f"{here} "))
     subnet = here.rpartition(".")[0]
     another = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     wrong: list[dict[str, Any]] = [
-        {"name": "compute2", "host": here},
-        {"name": "compute3", "host": here, "host_key": another},
-        {"name": "compute4", "host": here, "user": "nobody"},
-        {"name": "compute5", "host": here, "user": "visitor"},
-        {"name": "compute6", "host": here, "port": 2},
+        {"name": "compute2", "port": 2202},
+        {"name": "compute3", "port": 2203, "host_key": another},
+        {"name": "compute4", "port": 2204, "user": "nobody"},
+        {"name": "compute5", "port": 2205, "user": "visitor"},
+        {"name": "compute6", "port": 2},
     ]
-    return [{}, *({**each, "address": f"{subnet}.{130 + number}"} for number, each in enumerate(wrong))]
+    same = {"host": here, "host_key": key}
+    return [{}, *({**same, **each, "address": f"{subnet}.{130 + number}"} for number, each in enumerate(wrong))]
 
 
 @pytest.fixture(scope="module")

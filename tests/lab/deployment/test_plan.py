@@ -38,7 +38,7 @@ def options_of(nodes: list[str], section: str, option: str) -> dict[str, set[tup
             }
             for node in nodes
         },
-        "nova-check": {("restarts",)},
+        "nova-check": {("restarts", node) for node in nodes},
     }
 
 
@@ -67,7 +67,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, set[tuple[str, ...]]]]] = {
         {
             "nova-controller-packages": {("packages", "nova-cert")},
             "nova-controller": {("packages", "nova-cert")},
-            "nova-check": {("restarts",)},
+            "nova-check": {("restarts", "controller")},
         },
     ),
 }
