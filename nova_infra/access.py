@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .compute import Compute
-from .defaults import DATABASE_SOCKET, DEADLINES, PREFIX
+from .defaults import DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX
 from .errors import InvalidSettings, Problem, Refused
 from .identity import Identity
 from .masking import Secret
@@ -155,7 +155,11 @@ class Access:
     @cached_property
     def database(self) -> Server:
         """MariaDB, as the account that may create schemas and users."""
-        controller, host, port = self.controller, self.get("database_host"), int(self.get("database_port") or 3306)
+        controller, host, port = (
+            self.controller,
+            self.get("database_host"),
+            int(self.get("database_port") or MARIADB_PORT),
+        )
         path = self.get("database_socket") or DATABASE_SOCKET
         name = f"{host}:{port}" if host else f"{controller.name}:{path}" if controller else path
 
@@ -192,7 +196,11 @@ class Access:
 
         Raises Refused when there is no controller, StepFailed when there is no complete dump.
         """
-        controller, host, port = self.controller, self.get("database_host"), self.get("database_port") or "3306"
+        controller, host, port = (
+            self.controller,
+            self.get("database_host"),
+            self.get("database_port") or str(MARIADB_PORT),
+        )
         if controller is None:
             raise Refused(
                 f"The database {schema} is to be dumped before it is dropped, and this provider names no controller on which the dump could "

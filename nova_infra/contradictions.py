@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .configuration import as_list, unsupported, unsupported_name
+from .defaults import SSH_PORT
 from .hosts import is_host, is_port, parsed_address
 from .releases import Release
 from .wording import nearest, quoted
 
 Raw = Mapping[str, Any]
 Found = Iterator[tuple[str, str]]
-SSH_PORT = 22
 
 
 def contradictions(raw: Raw, release: Release) -> Found:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 PREFIX = "access:"
+SSH_PORT = 22
+MARIADB_PORT = 3306
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - where nova's services listen
 DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
 # How long a step may take, in seconds, where nobody says otherwise.
 DEADLINES = {

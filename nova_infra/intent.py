@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .defaults import MARIADB_PORT
 from .provider import (
     AccessArgs,
     ControllerArgs,
@@ -55,7 +56,7 @@ def access_arguments(settings: Settings) -> AccessArgs:
             password=settings.secrets["databaseAdminPassword"],
             socket=settings.database.socket,
             host=database_host(settings),
-            port=settings.database.port or 3306,
+            port=settings.database.port or MARIADB_PORT,
         ),
         deadlines=DeadlineArgs(**settings.deadlines.model_dump()),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from .configuration import as_list
 from .errors import StepFailed
-from .hosts import is_host, parsed_address, split_host
+from .hosts import parsed_address, split_host
 from .releases.release import NOVA_CONF
 from .remote.inspection import Facts
 
@@ -48,7 +48,7 @@ def _host(place: str) -> str:
         host, _port = split_host(place.strip())
     except ValueError:
         return ""
-    return host if is_host(host) else ""
+    return host
 
 
 def refuse_unknown(state: State, facts: Facts) -> None:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 from pulumi.runtime.settings import get_monitor
 
-from .defaults import DATABASE_SOCKET, DEADLINES, PREFIX
+from .defaults import DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX, SSH_PORT
 from .errors import InvalidSettings, Problem
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ THREADS_OF_A_PROVIDER = 4
 # Each provider connects to the first controller, and sshd lets in ten at once that have not logged in yet (MaxStartups).
 MOST_PROVIDERS = 10
 MOST_AT_ONCE = MOST_PROVIDERS * THREADS_OF_A_PROVIDER
-SSH_PORT = 22
 Text = pulumi.Input[str]
 Seconds = pulumi.Input[float]
 
@@ -131,7 +130,7 @@ class DatabaseServerArgs:
     password: Text = ""
     socket: Text = DATABASE_SOCKET
     host: Text = ""
-    port: pulumi.Input[int] = 3306
+    port: pulumi.Input[int] = MARIADB_PORT
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ def why_not() -> str:
     return "" if bridge.returncode == 0 else (bridge.stderr or bridge.stdout).strip().splitlines()[-1]
 
 
+def _settings_say(function: str, node: str) -> str:
+    """What a function of lab/settings.sh says of a node."""
+    command = f". lab/settings.sh && {function} {shlex.quote(node)}"
+    return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
 @dataclass
 class Lab:
     """The running lab."""
@@ -72,17 +78,11 @@ class Lab:
 
     def address(self, node: str) -> str:
         """The management address of a node."""
-        command = f". lab/settings.sh && address {shlex.quote(node)}"
-        return subprocess.run(
-            ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip()
+        return _settings_say("address", node)
 
     def container(self, node: str) -> str:
         """The name of a node's container."""
-        command = f". lab/settings.sh && container {shlex.quote(node)}"
-        return subprocess.run(
-            ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip()
+        return _settings_say("container", node)
 
     def reset(self) -> None:
         """Fresh nodes, where the guide's chapter begins."""

@@ -10,12 +10,13 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
 from .. import adoption, node
+from ..defaults import EVERYWHERE
 from ..errors import StepFailed
 from ..remote.connection import Connection, Unreachable, why
 from ..remote.inspection import Facts, facts_of
 from ..remote.script import Answer, call, decoded
 from .finding import Finding, abridged, from_sentence
-from .needs import EVERYWHERE, Listening, Needs, Place
+from .needs import Listening, Needs, Place
 
 CONNECT_SECONDS = 20.0
 SCRIPT_SECONDS = 60.0

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from .. import intent, peers
 from ..configuration import as_list
+from ..defaults import EVERYWHERE, MARIADB_PORT
 from ..hosts import parsed_address, split_host
 from ..node import UNMANAGED, State
 from ..options import FileOptions, plain_options_of_nodes
@@ -19,8 +20,6 @@ from ..resources.readiness import SERVICE_DOWN_SECONDS
 from ..settings import RABBIT_PORT, Controller, Node, Settings
 
 IMAGE_PORT = 9292
-MARIADB_PORT = 3306
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
 _SCHEME_PORTS = {"http": 80, "https": 443}
 
 

@@ -13,6 +13,7 @@ from pulumi.runtime import rpc
 
 from .. import adoption, node, peers
 from ..configuration import unsupported, unsupported_name
+from ..defaults import EVERYWHERE
 from ..errors import InvalidSettings, Problem
 from ..openrc import is_variables_file
 from ..openrc import unsupported as no_shell_value
@@ -37,7 +38,6 @@ from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 if TYPE_CHECKING:
     from ..remote.connection import Connection
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - the default of nova's services
 
 Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
 

@@ -351,6 +351,7 @@ def _look(started: Started) -> _Seen:
 def _secrets_on(facts: Facts, hidden: Sequence[Sequence[str]]) -> list[str]:
     """The values of secret options in the files of a node."""
     found = []
+    paths = {tuple(each) for each in hidden}
     for path, file in facts.files.items():
         try:
             options = read_options(file.content, path)
@@ -358,7 +359,7 @@ def _secrets_on(facts: Facts, hidden: Sequence[Sequence[str]]) -> list[str]:
             continue
         for section, values in options.items():
             for option, value in values.items():
-                if holds_a_secret(option) or [path, section, option] in [list(each) for each in hidden]:
+                if holds_a_secret(option) or (path, section, option) in paths:
                     found += as_list(value)
     return found
 

@@ -121,13 +121,13 @@ def test_a_login_shell_that_is_no_sh(lab: Lab, shell: str, sudo_password: str) -
 
 
 def test_the_shell_of_root_is_no_sh(lab: Lab, shell: str) -> None:
-    begin = f"mkdir -p -m 700 /root/.ssh; cp /home/ubuntu/.ssh/authorized_keys /root/.ssh/; usermod -s {shell} root"
+    begin = f"mkdir -p -m 700 ~root/.ssh; cp ~ubuntu/.ssh/authorized_keys ~root/.ssh/; usermod -s {shell} root"
     with sshd(lab, "compute1", PORT, "PermitRootLogin prohibit-password"):
         try:
             lab.run("compute1", begin)
             assert look_and_apply(reach(lab, "root", PORT)).hostname == "compute1"
         finally:
-            lab.run("compute1", "usermod -s /bin/bash root; rm -rf /root/.ssh")
+            lab.run("compute1", "usermod -s /bin/bash root; rm -rf ~root/.ssh")
 
 
 @pytest.fixture(scope="module")

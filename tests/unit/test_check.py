@@ -18,8 +18,9 @@ from nova_infra.checks.database import Database
 from nova_infra.checks.finding import Finding, from_sentence
 from nova_infra.checks.identity import Catalog
 from nova_infra.checks.machine import Installable, Listener, Machine
-from nova_infra.checks.needs import EVERYWHERE, Needs, Place, needs_of_nodes
+from nova_infra.checks.needs import Needs, Place, needs_of_nodes
 from nova_infra.commands.check import Result, as_json, as_table, counts
+from nova_infra.defaults import EVERYWHERE
 from nova_infra.errors import ConnectionFailed
 from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema
 from nova_infra.node import ADDED, FOUND
