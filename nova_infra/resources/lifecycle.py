@@ -30,6 +30,8 @@ U = TypeVar("U")
 # The format of what we store, in the state and in the notes. A state of another format is refused.
 STATE_SCHEMA = 2
 _NOT_OURS = ("__provider", "state_schema")
+# An output of every resource: sentences about what is there and is nobody's fault, or not ours to put right. Never drift.
+REMARKS = "remarks"
 
 
 class Lifecycle(dynamic.ResourceProvider):
@@ -63,7 +65,10 @@ class Lifecycle(dynamic.ResourceProvider):
 
     @abstractmethod
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """What is really there, in the shape of the inputs, and the outputs; None when it is gone."""
+        """What is really there, in the shape of the inputs, and the outputs; None when it is gone.
+
+        Among the outputs may be `remarks`: sentences about what an operator should know and `up` leaves as it is.
+        """
 
     @abstractmethod
     def change(self, known: State, wanted: State) -> dict[str, Any]:
@@ -128,7 +133,7 @@ class Lifecycle(dynamic.ResourceProvider):
         self._refuse_another_schema(id_, olds)
         wanted = self._inputs(news)
         if _changed(olds, news) <= self.kept_in_state:
-            outputs = {key: olds[key] for key in self.computed if key in olds}
+            outputs = {key: olds[key] for key in (*self.computed, REMARKS) if key in olds}
         else:
             outputs = self.change(_plain(olds), wanted)
         return dynamic.UpdateResult(_outputs(wanted, outputs))
@@ -149,12 +154,15 @@ class Lifecycle(dynamic.ResourceProvider):
             )
 
     def _inputs(self, props: State) -> dict[str, Any]:
-        left_out = (*_NOT_OURS, *self.computed)
+        left_out = (*_NOT_OURS, *self.computed, REMARKS)
         return {key: _plain(value) for key, value in props.items() if key not in left_out}
 
 
 class Resource(dynamic.Resource):
     """A resource of this package."""
+
+    remarks: pulumi.Output[list[str]]
+    """What a refresh has seen that is no drift: left as it is, and good to know. Empty after an `up`."""
 
     def __init__(
         self,
@@ -170,7 +178,7 @@ class Resource(dynamic.Resource):
         opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), opts)
         if connection is not None:
             opts = with_provider(name, connection, opts)
-        super().__init__(lifecycle, name, inputs, opts)
+        super().__init__(lifecycle, name, {**inputs, REMARKS: None}, opts)
 
 
 def known_text(wanted: State, key: str) -> str | None:
@@ -233,4 +241,4 @@ def _plain(value: Any) -> Any:
 
 
 def _outputs(inputs: State, outputs: State) -> dict[str, Any]:
-    return {**inputs, **outputs, "state_schema": STATE_SCHEMA}
+    return {**inputs, REMARKS: [], **outputs, "state_schema": STATE_SCHEMA}

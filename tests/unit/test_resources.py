@@ -160,10 +160,11 @@ def test_a_change_of_what_only_state_needs_opens_no_connection(
     kind: type[Lifecycle], wanted: dict[str, Any], key: str
 ) -> None:
     for name in kind.kept_in_state:
-        olds = {**wanted, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 2, "__provider": "code"}
+        stored = {**dict.fromkeys((*kind.computed, "remarks"), "as it was"), "state_schema": 2}
+        olds = {**wanted, **stored, "__provider": "code"}
         news = {**wanted, name: "keep" if name == "on_delete" else {**CONNECTION, "host": "192.0.2.9"}}
         outs = lifecycle(kind, Unreachable()).update("id", olds, news).outs
-        assert outs == {**news, **dict.fromkeys(kind.computed, "as it was"), "state_schema": 2}
+        assert outs == {**news, **stored}
 
 
 @pytest.mark.parametrize("schema", [1, 3, 1.0, "2", None])
