@@ -158,7 +158,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
     """
 
     started_at: pulumi.Output[str]
-    """When nova-compute was last started by us, in UTC."""
+    """When nova-compute was last started by us, in UTC, by the clock of the machine where Pulumi runs."""
     virt_type: pulumi.Output[str]
     """What the machine can do: kvm, or qemu without hardware acceleration."""
 

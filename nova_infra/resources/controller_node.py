@@ -64,7 +64,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
     """
 
     started_at: pulumi.Output[str]
-    """When the youngest of its services was last started by us, in UTC."""
+    """When the youngest of its services was last started by us, in UTC, by the clock of the machine where Pulumi runs."""
     schema_version: pulumi.Output[int]
     """The version of nova's database schema."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -28,6 +28,7 @@ from .readiness import (
     Started,
     clock_sentence,
     is_off,
+    moment,
     refuse_ended,
     wait_for_answers,
     wait_for_reports,
@@ -181,7 +182,7 @@ class NodeRole(Lifecycle):
             refuse_ended(started)
         return {
             **self._outputs(wanted, operated.facts),
-            "started_at": _latest(processes.values()) or known.get("started_at", ""),
+            "started_at": _latest(processes.values(), seconds_ahead) or known.get("started_at", ""),
         }
 
     def _wait_until_done(self, wanted: State, started: Started) -> None:
@@ -211,10 +212,10 @@ def _again(state: State, facts: Facts) -> list[Call]:
     return node.decide(state, facts)
 
 
-def _latest(processes: Iterable[Process]) -> str:
-    """When the youngest of the processes was started, in UTC as 2014-11-22T14:02:24Z; empty without a process that runs."""
+def _latest(processes: Iterable[Process], seconds_ahead: float) -> str:
+    """When the youngest of the processes was started, on the clock of the machine where Pulumi runs; empty without a process that runs."""
     started = max((process.started for process in processes if process.running), default=0)
-    return datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if started else ""
+    return moment(math.ceil(started - seconds_ahead)) if started else ""
 
 
 def _bad_options(files: Any) -> list[Problem]:

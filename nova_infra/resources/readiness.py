@@ -54,6 +54,8 @@ class Started:
     secrets: Sequence[str] = field(default=(), repr=False)
     hidden: Sequence[Sequence[str]] = ()
     """`[file, section, option]` of secrets whose name does not say so, where only the node has the values."""
+    since: float | None = None
+    """When the last of them was started, on our clock, where nobody has looked at the processes but that is known."""
 
     @property
     def node(self) -> str:
@@ -65,15 +67,18 @@ class Started:
         return replace(self, processes={name: self.processes[name] for name in names})
 
     def without_processes(self, names: Collection[str]) -> Started:
-        """The same where nobody has looked at these services."""
-        return replace(self, processes={name: None if name in names else each for name, each in self.processes.items()})
+        """The same where it is not known when these services were started."""
+        if not names:
+            return self
+        processes = {name: None if name in names else each for name, each in self.processes.items()}
+        return replace(self, processes=processes, since=None)
 
     def began(self, name: str, clock_ahead: float | None) -> float:
         """When the process was started, at the latest, on a clock that is so much ahead of ours; never where that is not known."""
-        process = self.processes[name]
-        if process is None or not process.running or clock_ahead is None:
-            return math.inf
-        return process.started + CLOCK_SECONDS - self.ahead + clock_ahead
+        since, process = self.since, self.processes[name]
+        if process is not None:
+            since = process.started - self.ahead if process.running else None
+        return math.inf if since is None or clock_ahead is None else since + CLOCK_SECONDS + clock_ahead
 
 
 def wait_for_answers(
@@ -161,11 +166,9 @@ def wait_for_reports(
 
 
 def _seconds(report: str) -> float:
-    """Seconds since 1970 of `2014-11-22T14:02:24.000000`, which is UTC."""
-    try:
-        return datetime.fromisoformat(report).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return -math.inf
+    """Seconds since 1970 of a report, `2014-11-22T14:02:24.000000`; long ago for what is none."""
+    seconds = seconds_of(report)
+    return -math.inf if seconds is None else seconds
 
 
 def wait_until_still_alive(started: Started) -> None:
@@ -308,7 +311,20 @@ class _Seen:
         skew = self.facts.now - self.asked_at - clock_ahead if self.facts and clock_ahead is not None else 0.0
         clock = [clock_sentence(self.started.node, skew, "of nova-api")] if is_off(skew) else []
         ended = self.ended()
-        return clock + self._refusals(lambda name, refusal: not refusal.final and name not in ended)
+        return [*clock, *self._started_anew(), *self._refusals(lambda name, each: not each.final and name not in ended)]
+
+    def _started_anew(self) -> list[str]:
+        if self.facts is None or self.started.since is None:
+            return []
+        # What is between the clocks, and what a clock of whole seconds leaves open on both sides.
+        ours = self.started.since + self.facts.now - self.asked_at + 2 * CLOCK_SECONDS
+        names = [
+            name
+            for name, process in self.started.processes.items()
+            if process is None and self.facts.services[name].running and self.facts.services[name].started > ours
+        ]
+        said = f"{', '.join(names)} on {self.started.node} was started once more since: by somebody, or by the init system because it had ended."
+        return [said] if names else []
 
     def _ended(self, name: str, process: Process | None) -> bool:
         if self.facts is None:
@@ -390,6 +406,21 @@ def _says_something(text: str) -> bool:
 
 
 # ------------------------------------------------------------ clocks
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as text, in UTC: `2014-11-22T14:02:24Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds since 1970 of a moment, in UTC where it names no zone; None of what is no moment."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
 
 # A service whose last report is older counts as down (nova's option service_down_time).
 SERVICE_DOWN_SECONDS = 60.0

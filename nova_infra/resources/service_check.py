@@ -16,7 +16,15 @@ from ..remote.inspection import Question, inspect
 from ..remote.operation import wait_until
 from .compute_node import enable_again
 from .lifecycle import Lifecycle, Resource, State
-from .readiness import Again, Started, refuse_ended, wait_for_answers, wait_for_reports, wait_until_still_alive
+from .readiness import (
+    Again,
+    Started,
+    refuse_ended,
+    seconds_of,
+    wait_for_answers,
+    wait_for_reports,
+    wait_until_still_alive,
+)
 
 if TYPE_CHECKING:
     from ..compute import Compute, Image, ServiceReport
@@ -30,8 +38,8 @@ NAMED = 3
 class ServiceCheckArgs:
     """The services that must be up, by host.
 
-    `restarts`: by host anything that changes when its services are restarted, so that they are looked at again (`started_at` of a
-    node).
+    `restarts`: by host anything that changes when its services are restarted, so that they are looked at again. `started_at` of a
+    node also says which reports to nova are later than that.
     `awaits`: by host the nodes that do not wait themselves (`wait=False`): this waits until their services work, all at once, and
     reads the logs of those that do not.
     """
@@ -155,7 +163,8 @@ class ServiceCheckLifecycle(Lifecycle):
         names = [*wanted["services"][host], *awaited["answers"]]
         if not awaited["answers"]:
             # Of very many nodes only those whose reports do not come are asked.
-            return Started(connection, dict.fromkeys(names), hidden=awaited["hidden"])
+            since = seconds_of(wanted["restarts"][host])
+            return Started(connection, dict.fromkeys(names), hidden=awaited["hidden"], since=since)
         facts = inspect(connection, Question(services=names), doing="looking at the services")
         return Started(connection, facts.services, facts.now - time.time(), hidden=awaited["hidden"])
 

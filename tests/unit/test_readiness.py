@@ -112,6 +112,33 @@ def test_the_start_of_a_process_is_compared_on_the_clock_of_the_api() -> None:
     assert len(nova.asked) == 1
 
 
+@pytest.mark.parametrize(("report", "counts"), [("1970-01-01T00:35:02.0", True), ("1970-01-01T00:35:01.0", False)])
+def test_where_only_the_moment_of_the_start_is_known_a_later_report_counts_at_once(report: str, counts: bool) -> None:
+    # Started at 2000 s on our clock; that of nova-api is 100 s ahead.
+    nova = Nova({"compute1": report}, {"compute1": "later"}, ahead=100.0)
+    node = Started(Node("compute1"), {"nova-compute": None}, since=2000.0)  # type: ignore[arg-type]
+    wait_for_reports(nova, [node], 5, doing="waiting")  # type: ignore[arg-type]
+    assert len(nova.asked) == (1 if counts else 2)
+
+
+def test_a_service_that_was_started_again_by_itself_is_told_at_the_end() -> None:
+    # Its process began at 2000 s on a clock that agrees with ours.
+    here = int(time.time())
+    for since, told in ((1000.0, True), (1999.0, False)):
+        node = Node("compute1", now=here)
+        late = Started(node, {"nova-compute": None}, since=since)  # type: ignore[arg-type]
+        with pytest.raises(DeadlineExceeded) as raised:
+            wait_for_reports(Nova({}), [late], 1, doing="waiting")  # type: ignore[arg-type]
+        assert ("nova-compute on compute1 was started once more since" in str(raised.value)) is told
+
+
+def test_a_moment_is_read_as_it_is_written_and_what_is_none_is_not() -> None:
+    assert readiness.moment(2000) == "1970-01-01T00:33:20Z"
+    assert readiness.seconds_of(readiness.moment(2000)) == 2000.0
+    assert readiness.seconds_of("a fingerprint") is None
+    assert readiness.seconds_of("") is None
+
+
 def test_all_nodes_are_waited_for_with_one_question_a_time() -> None:
     nova = Nova(
         {"compute1": "1", "compute2": "1"}, {"compute1": "2", "compute2": "1"}, {"compute1": "2", "compute2": "2"}
