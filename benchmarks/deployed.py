@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import peers, stacks
 from .machines import Lab
 from .measuring import measure
@@ -99,12 +101,13 @@ def option(record: Record, nodes: int) -> None:
     """Each run writes a value that no run before has written, so that each has all the work to do."""
     lab = Lab(light=nodes)
     ours, _empty = deploy(lab)
+    saved_once = replace(ours, more={**ours.more, **dict([stacks.SAVED_ONCE.split("=")])})
 
     def value(number: int, contestant: int) -> int:
         return 10 + 10 * number + contestant
 
-    def set_option(number: int) -> None:
-        stacks.write_settings(lab, lab.nodes, {"DEFAULT": {peers.OPTION: str(value(number, 0))}})
+    def set_option(number: int, contestant: int = 0) -> None:
+        stacks.write_settings(lab, lab.nodes, {"DEFAULT": {peers.OPTION: str(value(number, contestant))}})
 
     # The option stands in the files from now on: that is what the others write from.
     set_option(-1)
@@ -114,6 +117,12 @@ def option(record: Record, nodes: int) -> None:
         record,
         [
             Contestant("ours", "`pulumi up`", lambda _n: ours.command(*stacks.UP), set_option),
+            Contestant(
+                "unsaved",
+                f"`pulumi up` with {stacks.SAVED_ONCE}: the state is written once, at the end",
+                lambda _n: saved_once.command(*stacks.UP),
+                lambda n: set_option(n, 3),
+            ),
             Contestant(
                 "ssh",
                 "plain ssh that writes the file and restarts, all nodes at once (the floor)",
