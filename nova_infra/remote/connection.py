@@ -50,6 +50,9 @@ _NETCAT = f"""{_SHELL} IFS= read -r mark; IFS= read -r path; echo "$mark"; echo 
 
 _the_loop: list[_Loop] = []
 _loop_lock = threading.Lock()
+# What sudo asks for the password with, what is said behind it, and how long it may take to say yes or no.
+_ASKED, _LET_IN = "nova-infra?", "nova-infra is let in"
+SUDO_SECONDS = 30.0
 
 
 def _loop() -> _Loop:
@@ -128,14 +131,14 @@ class Connection:
             async with asyncio.timeout(deadline):
                 command = self._command(len(script.source))
                 async with await self._session(command, encoding="utf-8", errors="replace") as process:
+                    # Standard input stays open: the script ends when it sees that we are gone.
+                    heard = await self._sent(script, process)
                     complaints = asyncio.ensure_future(process.stderr.read())
                     # When the connection breaks nobody waits for it any more; asyncio would complain with a traceback.
                     complaints.add_done_callback(lambda task: task.cancelled() or task.exception())
-                    # Standard input stays open: the script ends when it sees that we are gone.
-                    process.stdin.write(self._preamble() + script.source.decode())
                     async for line in process.stdout:
                         listener.hear(line)
-                    complaint = mask(complaint_of(await complaints, script.mark), hidden)
+                    complaint = mask(complaint_of(heard + await complaints, script.mark), hidden)
                     completed = await process.wait()
         except TimeoutError:
             raise DeadlineExceeded(
@@ -197,12 +200,28 @@ class Connection:
             return f"""{_SHELL} exec sudo -n sh -c "{run}"'"""
         # sudo reads one line, or none when it asks for no password: skip to the line that ends the preamble.
         skip = "while IFS= read -r line; do case \\$line in nova-infra) break;; esac; done"
-        return f"""{_SHELL} exec sudo -S -p "" sh -c "{skip}; {run}"'"""
+        return f"""{_SHELL} exec sudo -S -p "{_ASKED}" sh -c "echo {_LET_IN} >&2; {skip}; {run}"'"""
 
-    def _preamble(self) -> str:
-        if self.address.user != "root" and self.login.sudo_password:
-            return f"{self.login.sudo_password}\nnova-infra\n"
-        return ""
+    async def _sent(self, script: Script, process: asyncssh.SSHClientProcess[Any]) -> str:
+        """Sends the script, and returns what was said meanwhile on standard error.
+
+        A sudo that asks gets the password once, and the script when it has let us in: it would take each line for one more password, and
+        some machines lock an account after three that are wrong.
+        """
+        if self.address.user == "root" or not self.login.sudo_password:
+            process.stdin.write(script.source.decode())
+            return ""
+        process.stdin.write(f"{self.login.sudo_password}\n")
+        heard = ""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SUDO_SECONDS):
+                while heard.count(_ASKED) < 2 and (said := await process.stderr.read(4096)):
+                    heard += said
+                    if f"{_LET_IN}\n" in heard:
+                        process.stdin.write("nova-infra\n" + script.source.decode())
+                        return ""
+        process.stdin.write_eof()
+        return heard.replace(_ASKED, "")
 
     def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
         refusal = "" if listener.heard or self.address.user == "root" else refusal_in(complaint, self.address.user)

@@ -32,13 +32,21 @@ HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519")
 ON = call("fact", "on")
 
-# As sudo behaves: -n never asks, -S reads one line when it must ask.
+# As sudo behaves: -n never asks, -S asks three times when it must, and reads a line each time.
 SUDO = """#!/bin/sh
+tries=0
 case "$SUDO_MODE:$1" in
     free:-n) shift ;;
     free:-S) shift 3 ;;
     tty:*) echo "sudo: sorry, you must have a tty to run sudo" >&2; exit 1 ;;
-    asks:-S) shift 3; IFS= read -r given; [ "$given" = "s3cret sudo" ] || { echo "sudo: 1 incorrect password attempt" >&2; exit 1; } ;;
+    asks:-S)
+        until printf '%s' "$3" >&2; IFS= read -r given && [ "$given" = "s3cret sudo" ]; do
+            [ -n "$given" ] && tries=$((tries + 1)) && [ $tries -lt 3 ] || {
+                echo >&2; echo "sudo: $tries incorrect password attempt" >&2; exit 1
+            }
+            echo "Sorry, try again." >&2
+        done
+        shift 3 ;;
     *) echo "sudo: a password is required" >&2; exit 1 ;;
 esac
 exec "$@"
@@ -302,6 +310,13 @@ def test_sudo_that_refuses_is_a_sentence_with_what_to_do_and_without_the_passwor
     assert "sudo refused: sudo: " in said
     assert "sudoPassword" in said
     assert "wrong one" not in said
+
+
+def test_a_wrong_password_is_tried_once_so_that_no_account_is_locked(machine: Machine) -> None:
+    machine.sudo = "asks"
+    login = dataclasses.replace(LOGIN, sudo_password="wrong one")
+    with pytest.raises(ConnectionFailed, match="sudo refused: sudo: 1 incorrect password attempt"):
+        run(Connection("compute1", machine.address("ubuntu"), login), ON)
 
 
 # ------------------------------------------------------------ whom we trust, and who we are
