@@ -7,7 +7,7 @@ import time
 from . import peers, stacks
 from .figures import STEPS
 from .machines import Lab
-from .measuring import measure
+from .measuring import Command, measure
 from .places import LOGS
 from .record import Record
 
@@ -27,16 +27,17 @@ def run(record: Record, nodes: int) -> None:
     ours.anew()
     stacks.write_settings(lab, lab.nodes[:nodes])
 
-    def step(key: str, *words: str) -> None:
+    def step(key: str, command: Command) -> None:
         began = time.strftime("%H:%M:%S")
-        cost = measure(ours.command(*words), LOGS / f"{record.name}-{nodes}-{key}.log")
+        cost = measure(command, LOGS / f"{record.name}-{nodes}-{key}.log")
         record.add(nodes, key, cost, state=ours.state_bytes())
         print(f"{began} {record.name}: {nodes} nodes, {key}: {cost.wall:.1f} s", flush=True)
 
-    step("up", *stacks.UP)
+    step("up", ours.command(*stacks.UP))
     stacks.write_settings(lab, lab.nodes[:nodes], {"DEFAULT": {peers.OPTION: "20"}})
-    step("option", *stacks.UP)
+    step("option", ours.command(*stacks.UP))
     stacks.write_settings(lab, lab.nodes, {"DEFAULT": {peers.OPTION: "20"}})
-    step("add", *stacks.UP)
-    step("preview", "preview", "--refresh", "--expect-no-changes")
-    step("destroy", "destroy", "--yes", "--skip-preview")
+    step("add", ours.command(*stacks.UP))
+    step("preview", ours.command("preview", "--refresh", "--expect-no-changes"))
+    step("check", ours.own_command("check"))
+    step("destroy", ours.command("destroy", "--yes", "--skip-preview"))

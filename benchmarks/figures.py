@@ -14,6 +14,7 @@ STEPS = {
     "option": "one option for all",
     "add": "one node added",
     "preview": "`preview --refresh`",
+    "check": "`python -m nova_infra check`",
     "destroy": "`destroy`",
 }
 LIMIT = 1.3

@@ -55,6 +55,10 @@ class Stack:
         """`pulumi` with these words."""
         return Command(("pulumi", *words, "--non-interactive", "--color", "never"), self.project, self.environment())
 
+    def own_command(self, *words: str) -> Command:
+        """`python -m nova_infra` with these words."""
+        return Command(("python", "-m", "nova_infra", *words), self.project, self.environment())
+
     def environment(self) -> dict[str, str]:
         """What `. ./activate` sets, with this stack in place of the lab's."""
         return {

@@ -22,7 +22,7 @@ NAME = "nova-bench-test"
         ("drift", {"ssh", "ours", "empty", "pyinfra", "ansible"}),
         ("nothing", {"ours", "empty"}),
         ("option", {"ours", "ssh", "ansible"}),
-        ("curve", {"up", "option", "add", "preview", "destroy"}),
+        ("curve", {"up", "option", "add", "preview", "check", "destroy"}),
     ],
 )
 def test_a_benchmark_alone_keeps_what_it_measured_and_leaves_no_node(
