@@ -43,18 +43,25 @@ class Deployment:
     before: Snapshot
 
     def up(
-        self, *arguments: str, nodes: list[str], concurrency: int = 8, ratio: str = "1.0", check: bool = True
+        self,
+        *arguments: str,
+        nodes: list[str],
+        concurrency: int = 8,
+        ratio: str = "1.0",
+        jump: str = "",
+        check: bool = True,
     ) -> str:
-        """What `pulumi up` prints for these nodes, so many operations at once, and one option for all."""
-        path = self.settings(nodes, concurrency, ratio)
+        """What `pulumi up` prints for these nodes, so many operations at once, one option for all, and a node to go through."""
+        path = self.settings(nodes, concurrency, ratio, jump)
         done = self.stack.up("--config-file", path, *arguments, check=check)
         assert check or done.returncode != 0, "it was to fail"
         return done.stdout
 
-    def settings(self, nodes: list[str], concurrency: int = 8, ratio: str = "1.0") -> str:
+    def settings(self, nodes: list[str], concurrency: int = 8, ratio: str = "1.0", jump: str = "") -> str:
         """The path of the stack's settings."""
         options = {"all": {"DEFAULT": {"cpu_allocation_ratio": ratio}}}
-        path = self.stack.configured(self.directory, concurrency=concurrency, options=options)
+        through = {"jumpHost": {"host": self.lab.address(jump), "user": "ubuntu"}} if jump else {}
+        path = self.stack.configured(self.directory, concurrency=concurrency, options=options, **through)
         settings = yaml.safe_load(Path(path).read_text())
         computes = settings["config"]["nova:computes"]
         settings["config"]["nova:computes"] = [each for each in computes if each["name"] in nodes]
@@ -164,6 +171,20 @@ def test_one_option_for_all_restarts_each_node_once_and_leaves_no_drift(deployme
         *("preview", "--refresh", "--non-interactive", "--expect-no-changes"),
         *("--config-file", deployment.settings(NODES, ratio="2.0")),
     )
+
+
+def test_behind_a_jump_host_every_node_is_reached_from_there_and_from_nowhere_else(deployment: Deployment) -> None:
+    jump, *behind = NODES
+    from_jump = f"grep -c 'Accepted .* from {deployment.lab.address(jump)} ' /var/log/sshd.log || true"
+    before = deployment.seen()
+
+    deployment.up(nodes=NODES, ratio="2.5", jump=jump)
+
+    after = deployment.seen()
+    assert {each.options for each in after.values()} == {"cpu_allocation_ratio = 2.5"}
+    logins = {node: after[node].logins - before[node].logins for node in behind}
+    assert logins == {node: int(on(deployment.lab, node, from_jump)) for node in behind}
+    assert set(logins.values()) == {1}
 
 
 def test_after_a_failure_on_three_nodes_the_next_up_does_only_these(deployment: Deployment) -> None:
