@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +11,9 @@ import yaml
 from ..errors import StackUnreadable
 from ..settings import Settings
 from ..stack import load_from
+from .engine import handed_out
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
-PULUMI_SECONDS = 120
 
 
 def enter_project() -> str:
@@ -65,37 +62,7 @@ def read_settings(stack: str = "", config_file: str = "") -> Settings:
 
 def _configuration(stack: str, config_file: str) -> dict[str, dict[str, Any]]:
     """`{"project:key": {"value", "secret"}}`, secrets in plain."""
-    pulumi = shutil.which("pulumi")
-    if pulumi is None:
-        raise StackUnreadable(
-            "There is no `pulumi` on PATH, and it is what reads a stack's configuration. Install it, or run `. ./activate` in the checkout."
-        )
-    what = f"the stack {stack}" if stack else "the selected stack"
-    command = [pulumi, "config", "--json", "--show-secrets", "--non-interactive"]
-    command += ["--stack", stack] if stack else []
-    command += ["--config-file", config_file] if config_file else []
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PULUMI_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise StackUnreadable(
-            f"Pulumi did not hand out the configuration of {what} within {PULUMI_SECONDS} s (`pulumi config`). Look whether its backend "
-            "answers (pulumi whoami -v)."
-        ) from None
-    if done.returncode != 0:
-        # What it prints on standard output may hold secrets; on standard error it says what is wrong.
-        said = " ".join(done.stderr.split()).removeprefix("error: ").rstrip(".")
-        raise StackUnreadable(
-            f"Pulumi did not hand out the configuration of {what} (`pulumi config`, exit status {done.returncode}): {said}. Check the name of the stack, the backend "
-            "(pulumi login) and the passphrase (PULUMI_CONFIG_PASSPHRASE)."
-        )
-    try:
-        configuration: dict[str, dict[str, Any]] = json.loads(done.stdout)
-    except ValueError:
-        # It may hold secrets: it is not quoted.
-        raise StackUnreadable(
-            f"Pulumi handed out something else than the configuration of {what}: `pulumi config --json` printed what is no JSON. Run "
-            "that command yourself and look at what it prints."
-        ) from None
+    words = ["config", "--json", "--show-secrets"]
+    words += ["--config-file", config_file] if config_file else []
+    configuration: dict[str, dict[str, Any]] = handed_out("configuration", words, stack)
     return configuration

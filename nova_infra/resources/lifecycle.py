@@ -121,7 +121,7 @@ class Lifecycle(dynamic.ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Says what is really there, also as inputs, so that a preview shows drift and repair property by property."""
         self._refuse_another_schema(id_, props)
-        found = self.look(_plain(props))
+        found = self.look(plain(props))
         if found is None:
             return dynamic.ReadResult("", {})
         inputs, outputs = found
@@ -135,17 +135,17 @@ class Lifecycle(dynamic.ResourceProvider):
         if _changed(olds, news) <= self.kept_in_state:
             outputs = {key: olds[key] for key in (*self.computed, REMARKS) if key in olds}
         else:
-            outputs = self.change(_plain(olds), wanted)
+            outputs = self.change(plain(olds), wanted)
         return dynamic.UpdateResult(_outputs(wanted, outputs))
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
         """Takes it away."""
         self._refuse_another_schema(id_, props)
-        self.remove(_plain(props))
+        self.remove(plain(props))
 
     def _refuse_another_schema(self, id_: str, stored: State) -> None:
         # Without one it is no state of ours: `pulumi import` asks with nothing but the id.
-        schema = _plain(stored.get("state_schema", STATE_SCHEMA))
+        schema = plain(stored.get("state_schema", STATE_SCHEMA))
         if schema != STATE_SCHEMA:
             raise Refused(
                 f"The {self.kind} {id_} is left alone: its state was written by another version of nova-infra "
@@ -155,7 +155,7 @@ class Lifecycle(dynamic.ResourceProvider):
 
     def _inputs(self, props: State) -> dict[str, Any]:
         left_out = (*_NOT_OURS, *self.computed, REMARKS)
-        return {key: _plain(value) for key, value in props.items() if key not in left_out}
+        return {key: plain(value) for key, value in props.items() if key not in left_out}
 
 
 class Resource(dynamic.Resource):
@@ -200,7 +200,7 @@ def usable_connection(wanted: State) -> list[Problem]:
         for key in ("host", "user")
         if connection[key] == ""
     ]
-    port = _plain(connection["port"])
+    port = plain(connection["port"])
     if port != rpc.UNKNOWN and not (isinstance(port, int) and 0 < port < 65536):
         problems.append(Problem("connection.port", f"is {port!r}; a port is a whole number from 1 to 65535"))
     return problems
@@ -229,14 +229,14 @@ def _changed(olds: State, news: State) -> set[str]:
     return {key for key in news if key not in _NOT_OURS and olds.get(key) != news[key]}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value with whole numbers as int: on the wire every number is a float."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return value
 
 

@@ -30,8 +30,9 @@ from pulumi import dynamic
 import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
-from nova_infra.commands import stack as stack_module
+from nova_infra.commands import engine as commands_engine
 from nova_infra.commands.stack import read_settings
+from nova_infra.commands.state import managed
 from nova_infra.compute import Compute, Server
 from nova_infra.configuration import encode, read_options, unsupported, write_options
 from nova_infra.errors import InvalidSettings, NoConnection, NovaInfraError, Problem
@@ -851,9 +852,21 @@ def pulumi_hands_out_something_else(stage: Stage) -> None:
 
 @case("pulumi config", do="pulumi whoami")
 def pulumi_does_not_end(stage: Stage) -> None:
-    stage.patch.setattr(stack_module, "PULUMI_SECONDS", 0.2)
+    stage.patch.setattr(commands_engine, "PULUMI_SECONDS", 0.2)
     project(stage, pulumi="exec sleep 60")
     read_settings()
+
+
+@case("the state of the stack production", "no stack named 'production' found", do="Check the name of the stack")
+def pulumi_does_not_hand_out_the_state(stage: Stage) -> None:
+    project(stage, pulumi=f"echo {SECRET}; echo \"error: no stack named 'production' found\" >&2; exit 1")
+    managed("production")
+
+
+@case("The state of the selected stack", "pulumi stack export", do="look at what it prints")
+def the_state_is_none(stage: Stage) -> None:
+    project(stage, pulumi=f"""echo '{{"deployment": {{"resources": ["{SECRET}"]}}}}'""")
+    managed()
 
 
 # Inputs: each is refused by its key.
