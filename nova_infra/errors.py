@@ -42,7 +42,11 @@ class InvalidSettings(NovaInfraError):  # noqa: N818 - the input is invalid; not
 
 
 class StackUnreadable(NovaInfraError):  # noqa: N818 - a property of the stack
-    """A command could not read the configuration of its stack. Says what pulumi said."""
+    """A command could not read the configuration or the state of its stack. Says what pulumi said."""
+
+
+class ReportUnwritable(NovaInfraError):  # noqa: N818 - a property of the place
+    """A command could not write its report to the file that was named."""
 
 
 class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value

@@ -1,9 +1,9 @@
-"""How messages write what a user has written: on one line, not too long, with nothing that a terminal obeys."""
+"""How messages write what a user has written: on one line, not too long, with nothing that a terminal obeys. Names and numbers of things too."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LONGEST = 80
 
@@ -36,3 +36,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     # What is much longer is near to nothing, and would take long to compare.
     close = difflib.get_close_matches(name[:LONGEST], sorted(known), n=1)
     return f"; did you mean {shown(close[0])}?" if close else ""
+
+
+def abridged(names: Sequence[str], most: int = 3) -> str:
+    """The names, or the first of them and how many there are besides."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -30,8 +30,3 @@ def from_sentence(where: str, subject: str, text: str) -> Finding:
 def in_order(findings: Iterable[Finding], places: Sequence[str]) -> list[Finding]:
     """Problems before notes, each once, in the order of the places."""
     return sorted(dict.fromkeys(findings), key=lambda finding: (finding.note, places.index(finding.where)))
-
-
-def abridged(names: Sequence[str], most: int = 3) -> str:
-    """The names, or the first of them and how many there are besides."""
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
-from .finding import Finding, abridged
+from ..wording import abridged
+from .finding import Finding
 from .machine import Machine
 from .needs import Needs
 

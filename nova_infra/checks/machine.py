@@ -15,7 +15,8 @@ from ..errors import StepFailed
 from ..remote.connection import Connection, Unreachable, why
 from ..remote.inspection import Facts, facts_of
 from ..remote.script import Answer, call, decoded
-from .finding import Finding, abridged, from_sentence
+from ..wording import abridged
+from .finding import Finding, from_sentence
 from .needs import Listening, Needs, Place
 
 CONNECT_SECONDS = 20.0

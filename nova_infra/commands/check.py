@@ -5,44 +5,41 @@ from __future__ import annotations
 import argparse
 import json
 import socket
-import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
-
-from prettytable import HRuleStyle, PrettyTable
 
 from .. import intent
 from ..access import Access, note_file
 from ..checks import database, fleet, identity, machine, queue
-from ..checks.finding import Finding, abridged, from_sentence, in_order
+from ..checks.finding import Finding, from_sentence, in_order
 from ..checks.needs import needs_of_nodes
 from ..errors import ConnectionFailed, DeadlineExceeded, RemoteError, StepFailed
 from ..masking import mask
 from ..settings import Settings
+from ..wording import abridged, counted
+from .at_once import at_once, say_aside
 from .stack import read_settings
+from .terminal import add_json, add_stack, table
 
-# As many machines are asked at once. They wait for the network; one that does not answer holds up one of these.
-AT_ONCE = 32
-SAY_SECONDS = 10.0
 IN_ORDER, PROBLEMS = 0, 2
 SERVERS = (identity.WHERE, database.WHERE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
-    parser.add_argument("--stack", "-s", default="", help="the stack; default: the one that is selected")
+    add_stack(parser)
     parser.add_argument(
         "--config-file", default="", metavar="FILE", help="the stack's settings, as pulumi's own option"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs in place of the table")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the table. Returns 0 when there is no problem, else 2. Raises NovaInfraError when the stack cannot be read."""
     settings = read_settings(arguments.stack, arguments.config_file)
-    result = ask_all(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    result = ask_all(settings, say_aside)
     text = as_json(result) if arguments.json else as_table(result)
     print(text)
     return PROBLEMS if result.problems else IN_ORDER
@@ -81,21 +78,16 @@ def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
     def login(dial: Callable[[], socket.socket]) -> str:
         return queue.refusal(settings, dial)
 
-    say(f"Asking {_counted(len(names), 'machine')} and the servers behind {names[0]} ...")
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
-        # The servers first: they have the most questions.
-        asked: dict[str, Future[Any]] = {
-            identity.WHERE: pool.submit(_through, access, lambda: identity.ask(access.identity, settings)),
-            database.WHERE: pool.submit(_through, access, lambda: database.ask(access.database, settings)),
-        }
-        for each in needs:
-            connection = access.node(each.node, each.state["connection"])
-            asked[each.node] = pool.submit(machine.ask, connection, each, notes.get(each.node, ()), login)
-        _wait(asked, say)
-    finally:
-        # Whoever interrupts does not wait for the rest.
-        pool.shutdown(wait=False, cancel_futures=True)
+    say(f"Asking {counted(len(names), 'machine')} and the servers behind {names[0]} ...")
+    # The servers first: they have the most questions.
+    questions: dict[str, Callable[[], Any]] = {
+        identity.WHERE: lambda: _through(access, lambda: identity.ask(access.identity, settings)),
+        database.WHERE: lambda: _through(access, lambda: database.ask(access.database, settings)),
+    }
+    for each in needs:
+        connection = access.node(each.node, each.state["connection"])
+        questions[each.node] = partial(machine.ask, connection, each, notes.get(each.node, ()), login)
+    asked = at_once(questions, say)
     answers: dict[str, Any] = {}
     found: list[Finding] = []
     for name, future in asked.items():
@@ -125,15 +117,6 @@ def _through(access: Access, question: Callable[[], Any]) -> Any:
     return question()
 
 
-def _wait(asked: dict[str, Future[Any]], say: Callable[[str], None]) -> None:
-    waiting = set(asked.values())
-    while waiting:
-        _done, waiting = wait(waiting, SAY_SECONDS)
-        if waiting:
-            late = [name for name, future in asked.items() if future in waiting]
-            say(f"... still waiting for {abridged(late)}")
-
-
 def _refused(name: str, error: RemoteError, gateway: str) -> list[Finding]:
     if name in SERVERS and isinstance(error, ConnectionFailed):
         # Said already of the machine.
@@ -154,17 +137,13 @@ def as_table(result: Result) -> str:
 
 
 def _table(findings: Sequence[Finding]) -> str:
-    if not findings:
-        return ""
-    table = PrettyTable(["Where", "Subject", "What", "What to do"])
-    table.align = "l"
-    table.valign = "t"
-    table.max_width = {"Where": 24, "Subject": 16, "What": 56, "What to do": 56}
-    table.hrules = HRuleStyle.ALL
-    for where, finding in _grouped(findings):
-        subject = f"{finding.subject} (note)" if finding.note else finding.subject
-        table.add_row([where, subject, finding.what, finding.do])
-    return str(table.get_string())
+    return table(
+        {"Where": 24, "Subject": 16, "What": 56, "What to do": 56},
+        [
+            [where, f"{each.subject} (note)" if each.note else each.subject, each.what, each.do]
+            for where, each in _grouped(findings)
+        ],
+    )
 
 
 def _grouped(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
@@ -179,18 +158,14 @@ def counts(result: Result) -> str:
     """One line: problems, on how many machines and servers, and how many are in order."""
     bad = {each.where for each in result.problems}
     machines, servers = [name for name in result.machines if name in bad], [name for name in SERVERS if name in bad]
-    notes = f"; {_counted(len(result.notes), 'note')}" if result.notes else ""
-    total = _counted(len(result.machines), "machine")
+    notes = f"; {counted(len(result.notes), 'note')}" if result.notes else ""
+    total = counted(len(result.machines), "machine")
     if not bad:
         return f"No problems: {total} and {len(SERVERS)} servers are in order{notes}."
     where = [f"{len(machines)} of {total}"] if machines else []
     where += [f"{len(servers)} of {len(SERVERS)} servers"] if servers else []
-    left = _counted(len(result.machines) - len(machines), "machine")
-    return f"{_counted(len(result.problems), 'problem')} on {' and '.join(where)}; {left} in order{notes}."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    left = counted(len(result.machines) - len(machines), "machine")
+    return f"{counted(len(result.problems), 'problem')} on {' and '.join(where)}; {left} in order{notes}."
 
 
 def as_json(result: Result) -> str:

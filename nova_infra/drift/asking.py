@@ -1,0 +1,166 @@
+"""Asks the resources of a state what is really there: what `pulumi refresh` would ask, with the same code, and without the engine.
+
+Nothing is written: not the state, not a machine, not a server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..checks import database, identity
+from ..commands.at_once import at_once
+from ..commands.state import Managed
+from ..errors import NovaInfraError
+from ..resources.lifecycle import REMARKS
+from ..wording import counted
+from .comparison import differences, safe
+from .report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Place, Report
+
+if TYPE_CHECKING:
+    from ..remote.connection import Connection
+
+# How long to connect to a machine may take; who waits for a report does not wait as long as who changes something.
+CONNECT_SECONDS = 20.0
+CONTROLLER, COMPUTE, SERVER = "controller", "compute", "server"
+_SERVERS = {
+    "Database": database.WHERE,
+    "KeystoneUser": identity.WHERE,
+    "Service": identity.WHERE,
+    "Endpoint": identity.WHERE,
+    "ServiceCheck": "Compute API",
+}
+_ROLES = {"ControllerNode": CONTROLLER, "ComputeNode": COMPUTE}
+# The engine's own, beside a resource's inputs.
+_NOT_OURS = "__provider"
+
+
+def ask(resources: Sequence[Managed], say: Callable[[str], None]) -> Report:
+    """The report about these resources, all looked at now. What cannot be asked is named, and holds up nobody."""
+    places = _places(resources)
+    nodes = [each for each in places if each.role != SERVER]
+    say(f"Asking {counted(len(nodes), 'node')} and {counted(len(places) - len(nodes), 'server')} ...")
+    secrets = secrets_of(resources)
+    behind = {place.name: [each for each in resources if place_of(each) == place.name] for place in places}
+    moment = datetime.now(UTC)
+    # What a lifecycle prints is meant for the engine's screen.
+    with contextlib.redirect_stdout(sys.stderr):
+        asked = at_once({name: _question(those, secrets) for name, those in behind.items()}, say)
+    seen = {each.name: each for future in asked.values() for each in future.result()}
+    return Report(stack_of(resources), moment, places, tuple(seen[each.name] for each in resources))
+
+
+def stack_of(resources: Sequence[Managed]) -> str:
+    """PROJECT/STACK."""
+    stack, project, *_ = resources[0].urn.removeprefix("urn:pulumi:").split("::")
+    return f"{project}/{stack}"
+
+
+def kind_of(resource: Managed) -> str:
+    """`ComputeNode`."""
+    return resource.type.rpartition(":")[2]
+
+
+def place_of(resource: Managed) -> str:
+    """The node, or the server."""
+    return _SERVERS.get(kind_of(resource)) or str(resource.inputs["node"])
+
+
+def secrets_of(resources: Sequence[Managed]) -> frozenset[str]:
+    """Every text in the state that is a secret or a part of one, and those that open machines and servers."""
+    found = {text for each in resources for text in each.access.secrets()}
+    for each in resources:
+        for way in each.secrets:
+            for values in (each.inputs, each.outputs):
+                found.update(_texts(_at(values, way)))
+    return frozenset(found - {""})
+
+
+def _at(values: Any, way: Sequence[str | int]) -> Any:
+    for key in way:
+        try:
+            values = values[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _places(resources: Sequence[Managed]) -> tuple[Place, ...]:
+    """Servers first, then controllers, computes, and other nodes."""
+    roles: dict[str, str] = {}
+    for each in resources:
+        role = SERVER if kind_of(each) in _SERVERS else _ROLES.get(kind_of(each), "")
+        roles[place_of(each)] = role or roles.get(place_of(each), "")
+    rank = (SERVER, CONTROLLER, COMPUTE, "")
+    return tuple(Place(name, role) for name, role in sorted(roles.items(), key=lambda item: rank.index(item[1])))
+
+
+def _question(resources: Sequence[Managed], secrets: Collection[str]) -> Callable[[], list[Observed]]:
+    """One after the other what is at one place, over one connection; where that cannot be had, nobody waits for it twice."""
+
+    def asked() -> list[Observed]:
+        refusals: dict[Connection | None, NovaInfraError] = {}
+        return [observed(each, secrets, refusals) for each in resources]
+
+    return asked
+
+
+def observed(
+    resource: Managed, secrets: Collection[str], refusals: dict[Connection | None, NovaInfraError]
+) -> Observed:
+    """The resource beside what is there now. `refusals` are those of connections that were tried already."""
+    told = _told(resource)
+    try:
+        _open(resource, refusals)
+        read = resource.lifecycle().read(resource.id, dict(resource.outputs))
+    except NovaInfraError as error:
+        return replace(told, status=UNREACHABLE, sentence=safe(str(error), secrets))
+    if not read.id:
+        return replace(told, status=GONE)
+    recorded = {key: value for key, value in resource.inputs.items() if key != _NOT_OURS}
+    found = differences(recorded, read.inputs or {}, hidden=resource.secrets, secrets=secrets)
+    remarks = tuple(safe(each, secrets) for each in (read.outs or {}).get(REMARKS, []))
+    return replace(told, status=DRIFTED if found else IN_ORDER, differences=found, remarks=remarks)
+
+
+def _told(resource: Managed) -> Observed:
+    """What the state says that it is."""
+    kind, services = kind_of(resource), resource.inputs.get("services")
+    runs = tuple(sorted(services)) if kind in _ROLES and isinstance(services, Mapping) else ()
+    return Observed(resource.name, kind, place_of(resource), IN_ORDER, services=runs)
+
+
+def _open(resource: Managed, refusals: dict[Connection | None, NovaInfraError]) -> None:
+    connection = _connection(resource)
+    if connection in refusals:
+        raise refusals[connection]
+    if connection is None:
+        return
+    try:
+        connection.open(CONNECT_SECONDS)
+    except NovaInfraError as error:
+        refusals[connection] = error
+        raise
+
+
+def _connection(resource: Managed) -> Connection | None:
+    """The machine that is asked, or behind which the server is; None for a server that is reached directly."""
+    place = resource.inputs.get("connection")
+    if isinstance(place, Mapping):
+        return resource.access.node(resource.inputs["node"], place)
+    return resource.access.controller

@@ -1,0 +1,125 @@
+"""What a state records beside what was found, property by property. Nothing here opens a connection."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..masking import MASK, mask
+from ..node import holds_a_secret
+from ..wording import escaped
+
+CHANGED, ADDED, REMOVED = "changed", "added", "removed"
+NOTHING = "nothing"
+# As Pulumi writes a path: what else a key holds stands in ["..."].
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
+
+
+class _Missing:
+    """Where there is no value."""
+
+
+_MISSING = _Missing()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A property that is not as recorded. Texts are safe to show: secrets are masked, and nothing is left that a terminal obeys."""
+
+    path: str
+    """As Pulumi writes it: `options["/etc/nova/nova.conf"].DEFAULT.verbose`."""
+    change: str
+    """`changed`; `added`, when only the machine or server has it; `removed`, when only the state has it."""
+    recorded: str
+    """JSON, `[secret]`, or `nothing`."""
+    found: str
+    secret: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.recorded} => {self.found}"
+
+
+def differences(
+    recorded: Mapping[str, Any],
+    found: Mapping[str, Any],
+    *,
+    hidden: Collection[tuple[str | int, ...]] = (),
+    secrets: Collection[str] = (),
+) -> tuple[Difference, ...]:
+    """Where both differ, in the order of the keys. A list is one value.
+
+    `hidden` are the ways to secrets: of these, and of options whose names say that they are one, only that they differ is told. The
+    texts in `secrets` are masked wherever they stand.
+    """
+    return tuple(
+        _difference(way, before, after, secret=_is_secret(way, hidden), secrets=secrets)
+        for way, before, after in _leaves((), recorded, found)
+    )
+
+
+def _leaves(way: tuple[str, ...], recorded: Any, found: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    if recorded == found:
+        return
+    if _has_keys(recorded, found):
+        before, after = (value if isinstance(value, Mapping) else {} for value in (recorded, found))
+        for key in sorted({*before, *after}):
+            yield from _leaves((*way, key), before.get(key, _MISSING), after.get(key, _MISSING))
+    else:
+        yield way, recorded, found
+
+
+def _has_keys(recorded: Any, found: Any) -> bool:
+    """Whether there is a mapping on one side, and a mapping or nothing on the other."""
+    sides = (recorded, found)
+    return any(isinstance(each, Mapping) and each for each in sides) and all(
+        isinstance(each, (Mapping, _Missing)) for each in sides
+    )
+
+
+def _is_secret(way: tuple[str, ...], hidden: Collection[tuple[str | int, ...]]) -> bool:
+    # A secret may be more than this value, or a part of it.
+    return holds_a_secret(way[-1]) or any(way[: len(each)] == each or each[: len(way)] == way for each in hidden)
+
+
+def _difference(
+    way: tuple[str, ...], recorded: Any, found: Any, *, secret: bool, secrets: Collection[str]
+) -> Difference:
+    change = ADDED if recorded is _MISSING else REMOVED if found is _MISSING else CHANGED
+    before, after = (_text(each, secret, secrets) for each in (recorded, found))
+    return Difference(path_text(tuple(safe(key, secrets) for key in way)), change, before, after, secret)
+
+
+def _text(value: Any, secret: bool, secrets: Collection[str]) -> str:
+    if value is _MISSING:
+        return NOTHING
+    return MASK if secret else escaped(json.dumps(_masked(value, secrets), ensure_ascii=False))
+
+
+def _masked(value: Any, secrets: Collection[str]) -> Any:
+    if isinstance(value, str):
+        return mask(value, secrets)
+    if isinstance(value, Mapping):
+        return {mask(key, secrets): _masked(each, secrets) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_masked(each, secrets) for each in value]
+    return value
+
+
+def safe(text: str, secrets: Collection[str]) -> str:
+    """A text that may be shown: one line, without secrets."""
+    return escaped(mask(" ".join(text.split("\n")), secrets))
+
+
+def path_text(way: tuple[str, ...]) -> str:
+    """The keys as Pulumi writes them."""
+    text = ""
+    for key in way:
+        if _PLAIN_KEY.fullmatch(key):
+            text += f".{key}" if text else key
+        else:
+            quoted = key.replace('"', '\\"')
+            text += f'["{quoted}"]'
+    return text

@@ -1,0 +1,116 @@
+"""The report as one page for a browser, a phone and a printer. It refers to nothing outside itself and runs no script."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..wording import counted
+from .comparison import path_text
+from .report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Place, Report, same, summary
+
+# What is to be seen first.
+_ORDER = (UNREACHABLE, GONE, DRIFTED, IN_ORDER)
+_TITLES = {"server": "Servers", "controller": "Controllers", "compute": "Compute nodes", "": "Other nodes"}
+# Of so many nodes of a role, the map names only the services that have drifted.
+_MANY = 12
+
+
+@dataclass(frozen=True)
+class _Service:
+    name: str
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A place on the map. `finding` is the number of the finding that says more, 0 without one."""
+
+    name: str
+    status: str
+    services: tuple[_Service, ...]
+    finding: int
+    remarks: int
+
+
+@dataclass(frozen=True)
+class _Area:
+    title: str
+    counts: str
+    many: bool
+    tiles: tuple[_Tile, ...]
+
+
+@dataclass(frozen=True)
+class _Finding:
+    number: int
+    status: str
+    names: tuple[str, ...]
+    kinds: str
+    resource: Observed
+
+
+def as_page(report: Report) -> str:
+    """HTML. Values of machines are text in it, never markup."""
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("page.html.j2")
+    findings = _findings(report)
+    return page.render(
+        report=report,
+        summary=summary(report),
+        numbers=[(status, len(report.of(status))) for status in _ORDER],
+        areas=_areas(report, findings),
+        findings=findings,
+        in_order=report.of(IN_ORDER),
+    )
+
+
+def _findings(report: Report) -> list[_Finding]:
+    groups = [group for status in _ORDER[:-1] for group in same(report.of(status))]
+    return [
+        _Finding(
+            number,
+            group[0].status,
+            tuple(each.name for each in group),
+            ", ".join(dict.fromkeys(each.kind for each in group)),
+            group[0],
+        )
+        for number, group in enumerate(groups, start=1)
+    ]
+
+
+def _areas(report: Report, findings: list[_Finding]) -> list[_Area]:
+    areas = []
+    for role, title in _TITLES.items():
+        places = [each for each in report.places if each.role == role]
+        if places:
+            many = len(places) > _MANY
+            tiles = [_tile(report, place, findings, many) for place in places]
+            # Of one status they stay in the order of the stack.
+            tiles.sort(key=lambda tile: _ORDER.index(tile.status))
+            numbers = Counter(tile.status for tile in tiles)
+            counts = ", ".join(f"{numbers[status]} {status}" for status in _ORDER if numbers[status])
+            areas.append(_Area(title, f"{counted(len(tiles), 'place')}: {counts}" if many else "", many, tuple(tiles)))
+    return areas
+
+
+def _tile(report: Report, place: Place, findings: list[_Finding], many: bool) -> _Tile:
+    resources = report.at(place.name)
+    worst = min(resources, key=lambda each: _ORDER.index(each.status))
+    number = next((each.number for each in findings if worst.name in each.names), 0)
+    services = tuple(_Service(service, _has_drifted(each, service)) for each in resources for service in each.services)
+    shown = tuple(each for each in services if each.drifted or not many)
+    return _Tile(place.name, worst.status, shown, number, sum(len(each.remarks) for each in resources))
+
+
+def _has_drifted(node: Observed, service: str) -> bool:
+    way = path_text(("services", service))
+    return any(each.path == way or each.path.startswith((f"{way}.", f"{way}[")) for each in node.differences)
