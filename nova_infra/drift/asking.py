@@ -19,14 +19,13 @@ from ..errors import NovaInfraError
 from ..resources.lifecycle import REMARKS
 from ..wording import counted
 from .comparison import differences, safe
-from .report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Place, Report
+from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREACHABLE, Observed, Place, Report
 
 if TYPE_CHECKING:
     from ..remote.connection import Connection
 
 # How long to connect to a machine may take; who waits for a report does not wait as long as who changes something.
 CONNECT_SECONDS = 20.0
-CONTROLLER, COMPUTE, SERVER = "controller", "compute", "server"
 _SERVERS = {
     "Database": database.WHERE,
     "KeystoneUser": identity.WHERE,

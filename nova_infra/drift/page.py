@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ..wording import counted
 from .comparison import path_text
-from .report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Place, Report, same, summary
+from .report import (
+    COMPUTE,
+    CONTROLLER,
+    DRIFTED,
+    GONE,
+    IN_ORDER,
+    SERVER,
+    UNREACHABLE,
+    Observed,
+    Place,
+    Report,
+    same,
+    summary,
+)
 
 # What is to be seen first.
 _ORDER = (UNREACHABLE, GONE, DRIFTED, IN_ORDER)
-_TITLES = {"server": "Servers", "controller": "Controllers", "compute": "Compute nodes", "": "Other nodes"}
+_TITLES = {SERVER: "Servers", CONTROLLER: "Controllers", COMPUTE: "Compute nodes", "": "Other nodes"}
 # Of so many nodes of a role, the map names only the services that have drifted.
 _MANY = 12
 
 
 @dataclass(frozen=True)
-class _Service:
+class _Part:
+    """What is at a place: a service of a node, a record of a server."""
+
     name: str
-    drifted: bool
+    status: str
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,7 @@ class _Tile:
 
     name: str
     status: str
-    services: tuple[_Service, ...]
+    parts: tuple[_Part, ...]
     finding: int
     remarks: int
 
@@ -55,15 +71,8 @@ class _Finding:
 
 def as_page(report: Report) -> str:
     """HTML. Values of machines are text in it, never markup."""
-    page = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("page.html.j2")
     findings = _findings(report)
-    return page.render(
+    return _template().render(
         report=report,
         summary=summary(report),
         numbers=[(status, len(report.of(status))) for status in _ORDER],
@@ -71,6 +80,17 @@ def as_page(report: Report) -> str:
         findings=findings,
         in_order=report.of(IN_ORDER),
     )
+
+
+@cache
+def _template() -> Template:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("page.html.j2")
 
 
 def _findings(report: Report) -> list[_Finding]:
@@ -98,7 +118,7 @@ def _areas(report: Report, findings: list[_Finding]) -> list[_Area]:
             tiles.sort(key=lambda tile: _ORDER.index(tile.status))
             numbers = Counter(tile.status for tile in tiles)
             counts = ", ".join(f"{numbers[status]} {status}" for status in _ORDER if numbers[status])
-            areas.append(_Area(title, f"{counted(len(tiles), 'place')}: {counts}" if many else "", many, tuple(tiles)))
+            areas.append(_Area(title, f"{counted(len(tiles), 'node')}: {counts}" if many else "", many, tuple(tiles)))
     return areas
 
 
@@ -106,11 +126,28 @@ def _tile(report: Report, place: Place, findings: list[_Finding], many: bool) ->
     resources = report.at(place.name)
     worst = min(resources, key=lambda each: _ORDER.index(each.status))
     number = next((each.number for each in findings if worst.name in each.names), 0)
-    services = tuple(_Service(service, _has_drifted(each, service)) for each in resources for service in each.services)
-    shown = tuple(each for each in services if each.drifted or not many)
-    return _Tile(place.name, worst.status, shown, number, sum(len(each.remarks) for each in resources))
+    parts = [_Part(each.kind, each.status) for each in resources if place.role == SERVER or _stands_alone(each)]
+    parts += [_Part(service, _status(each, service)) for each in resources for service in each.services]
+    shown = tuple(each for each in parts if not many or each.status != IN_ORDER)
+    return _Tile(place.name, _status_of(resources), shown, number, sum(len(each.remarks) for each in resources))
 
 
-def _has_drifted(node: Observed, service: str) -> bool:
+def _status_of(resources: list[Observed]) -> str:
+    """A place is gone when all that it had is; when some of it is, the place has drifted."""
+    statuses = {each.status for each in resources}
+    if UNREACHABLE in statuses or len(statuses) == 1:
+        return UNREACHABLE if UNREACHABLE in statuses else statuses.pop()
+    return DRIFTED
+
+
+def _stands_alone(resource: Observed) -> bool:
+    """Whether a node's resource is named beside its services, which say the most of its role."""
+    return resource.status == GONE or (resource.status == DRIFTED and not resource.services)
+
+
+def _status(node: Observed, service: str) -> str:
+    if node.status != DRIFTED:
+        return node.status
     way = path_text(("services", service))
-    return any(each.path == way or each.path.startswith((f"{way}.", f"{way}[")) for each in node.differences)
+    own = any(each.path == way or each.path.startswith((f"{way}.", f"{way}[")) for each in node.differences)
+    return DRIFTED if own else IN_ORDER

@@ -12,6 +12,7 @@ from .comparison import Difference
 
 IN_ORDER, DRIFTED, GONE, UNREACHABLE = "in order", "drifted", "gone", "not reachable"
 STATUSES = (IN_ORDER, DRIFTED, GONE, UNREACHABLE)
+CONTROLLER, COMPUTE, SERVER = "controller", "compute", "server"
 # The number of the format that as_json writes.
 SCHEMA = 1
 
@@ -22,7 +23,7 @@ class Place:
 
     name: str
     role: str
-    """`controller`, `compute`, `server`, or an empty string for a node of which only packages are managed."""
+    """CONTROLLER, COMPUTE, SERVER, or an empty string for a node of which only packages are managed."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,18 @@ _ORDER = (UNREACHABLE, GONE, DRIFTED, IN_ORDER)
 def as_text(report: Report) -> str:
     """The table, the notes, and the line of counts. The same of many resources is one line."""
     rows = [
-        [abridged([each.name for each in group], most=6), _kinds(group), group[0].status, _what(group[0])]
+        [_names(group), _kinds(group), group[0].status, _what(group[0])]
         for status in _ORDER
         for group in same(report.of(status))
     ]
     notes = [f"Note: {name}: {remark}" for name, remark in report.remarks]
     return "\n".join(filter(None, [table(COLUMNS, rows), *notes, summary(report)]))
+
+
+def _names(group: list[Observed]) -> str:
+    names = [each.name for each in group]
+    # Whoever has something to do about them must know all.
+    return abridged(names, most=6) if group[0].in_order else ", ".join(names)
 
 
 def _kinds(group: list[Observed]) -> str:
