@@ -34,14 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the report. Returns 0, 2 or 3, as EPILOG says. Raises NovaInfraError when the state cannot be read."""
     page = Path(arguments.html).absolute() if arguments.html else None
     if page is not None:
-        _refuse_unwritable(page)
+        refuse_unwritable(page)
     resources = managed(arguments.stack)
     if not resources:
         print("The stack has no resources of nova-infra: nothing was deployed, or all of it was destroyed.")
         return IN_ORDER
     report = ask(resources, say_aside)
     if page is not None:
-        _write(page, as_page(report))
+        write(page, as_page(report))
     print(json.dumps(as_json(report), indent=2) if arguments.json else as_text(report))
     return code(report)
 
@@ -53,8 +53,8 @@ def code(report: Report) -> int:
     return DIFFERENT if report.of(DRIFTED, GONE) else IN_ORDER
 
 
-def _refuse_unwritable(page: Path) -> None:
-    # Before many machines are asked.
+def refuse_unwritable(page: Path) -> None:
+    """Raises ReportUnwritable before many machines are asked, where that can be known."""
     if page.is_dir() or not page.parent.is_dir():
         problem = "it is a folder" if page.is_dir() else f"there is no folder {page.parent}"
         raise ReportUnwritable(
@@ -62,7 +62,8 @@ def _refuse_unwritable(page: Path) -> None:
         )
 
 
-def _write(page: Path, text: str) -> None:
+def write(page: Path, text: str) -> None:
+    """Writes the page. Raises ReportUnwritable."""
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

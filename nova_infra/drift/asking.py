@@ -113,19 +113,19 @@ def _question(resources: Sequence[Managed], secrets: Collection[str]) -> Callabl
     """One after the other what is at one place, over one connection; where that cannot be had, nobody waits for it twice."""
 
     def asked() -> list[Observed]:
-        refusals: dict[Connection | None, NovaInfraError] = {}
+        refusals: dict[Connection, str] = {}
         return [observed(each, secrets, refusals) for each in resources]
 
     return asked
 
 
-def observed(
-    resource: Managed, secrets: Collection[str], refusals: dict[Connection | None, NovaInfraError]
-) -> Observed:
-    """The resource beside what is there now. `refusals` are those of connections that were tried already."""
+def observed(resource: Managed, secrets: Collection[str], refusals: dict[Connection, str]) -> Observed:
+    """The resource beside what is there now. `refusals`: why a connection could not be had, or nothing, of those tried already."""
     told = _told(resource)
+    refusal = _refusal(resource, refusals)
+    if refusal:
+        return replace(told, status=UNREACHABLE, sentence=safe(refusal, secrets))
     try:
-        _open(resource, refusals)
         read = resource.lifecycle().read(resource.id, dict(resource.outputs))
     except NovaInfraError as error:
         return replace(told, status=UNREACHABLE, sentence=safe(str(error), secrets))
@@ -144,17 +144,17 @@ def _told(resource: Managed) -> Observed:
     return Observed(resource.name, kind, place_of(resource), IN_ORDER, services=runs)
 
 
-def _open(resource: Managed, refusals: dict[Connection | None, NovaInfraError]) -> None:
+def _refusal(resource: Managed, refusals: dict[Connection, str]) -> str:
     connection = _connection(resource)
-    if connection in refusals:
-        raise refusals[connection]
     if connection is None:
-        return
-    try:
-        connection.open(CONNECT_SECONDS)
-    except NovaInfraError as error:
-        refusals[connection] = error
-        raise
+        return ""
+    if connection not in refusals:
+        try:
+            connection.open(CONNECT_SECONDS)
+            refusals[connection] = ""
+        except NovaInfraError as error:
+            refusals[connection] = str(error)
+    return refusals[connection]
 
 
 def _connection(resource: Managed) -> Connection | None:

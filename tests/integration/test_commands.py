@@ -28,7 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
     """What a command says that does not begin."""
-    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -48,6 +48,25 @@ def here(*arguments: str, folder: Path, path: str, **environment: str) -> subpro
 
 def test_a_stack_that_there_is_not_is_refused_with_what_pulumi_says(stack: Stack) -> None:
     assert_printed("no such stack", refused(stack.command("check", "--stack", "nosuch")))
+
+
+def test_a_stack_that_there_is_not_has_no_drift(stack: Stack) -> None:
+    assert_printed("no such stack, asked for its drift", refused(stack.command("drift", "--stack", "nosuch")))
+
+
+def test_a_stack_that_was_never_deployed_is_in_order(stack: Stack) -> None:
+    done = stack.command("drift", "--stack", "lab")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The stack has no resources of nova-infra" in done.stdout
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_state_is_read(stack: Stack, tmp_path: Path) -> None:
+    said = refused(stack.command("drift", "--stack", "nosuch", "--html", str(tmp_path / "none" / "drift.html")))
+    assert_printed("no folder for the report", said)
+
+
+def test_a_wrong_option_of_a_command_has_the_code_of_a_refusal(stack: Stack) -> None:
+    assert "unrecognized arguments: --hmtl" in refused(stack.command("drift", "--hmtl", "drift.html"))
 
 
 def test_a_wrong_passphrase_is_refused_with_what_pulumi_says(stack: Stack) -> None:
@@ -105,3 +124,4 @@ def test_the_help_says_what_each_command_does() -> None:
     done = here("--help", folder=ROOT, path=os.environ["PATH"])
     assert done.returncode == 0
     assert "asks every machine and server" in done.stdout
+    assert "looks at everything that a stack owns" in done.stdout

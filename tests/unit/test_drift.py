@@ -538,7 +538,7 @@ def test_a_page_that_cannot_be_written_is_refused_before_anybody_is_asked(
 
 def test_a_page_that_nobody_may_write_is_said() -> None:
     with pytest.raises(ReportUnwritable, match="/proc/version"):
-        command._write(Path("/proc/version"), "x")
+        command.write(Path("/proc/version"), "x")
 
 
 def test_a_wrong_option_is_not_taken_for_drift(

@@ -31,6 +31,7 @@ import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
 from nova_infra.commands import engine as commands_engine
+from nova_infra.commands.drift import refuse_unwritable, write
 from nova_infra.commands.stack import read_settings
 from nova_infra.commands.state import managed
 from nova_infra.compute import Compute, Server
@@ -867,6 +868,28 @@ def pulumi_does_not_hand_out_the_state(stage: Stage) -> None:
 def the_state_is_none(stage: Stage) -> None:
     project(stage, pulumi=f"""echo '{{"deployment": {{"resources": ["{SECRET}"]}}}}'""")
     managed()
+
+
+@case("a folder that is one", "it is a folder", do="Name a file")
+def the_report_is_a_folder(stage: Stage) -> None:
+    page = stage.folder / "a folder that is one"
+    page.mkdir()
+    write_report(page)
+
+
+@case("there is no folder", do="Name a file in a folder that there is")
+def the_report_has_no_folder(stage: Stage) -> None:
+    write_report(stage.folder / "none" / "drift.html")
+
+
+@case("/proc/version", do="Name a file that may be written")
+def the_report_is_not_ours_to_write(_stage: Stage) -> None:
+    write_report(Path("/proc/version"))
+
+
+def write_report(page: Path) -> None:
+    refuse_unwritable(page)
+    write(page, "a page")
 
 
 # Inputs: each is refused by its key.
