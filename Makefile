@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup venv engine stack lab-host lab demo test test-unit test-all bench bench-profile lint docs lab-reset lab-down clean
+.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-all bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
@@ -31,13 +31,16 @@ lab: setup ## start the lab's nodes
 demo: setup ## the whole of it: start the lab, pulumi up, boot an instance, show both tables
 	lab/demo
 
-test: lab lint ## every test, those on the lab included
+browser:
+	toolchain/browser
+
+test: lab lint browser ## every test, those on the lab included
 	. ./activate && exec pytest tests
 
 test-unit: venv ## the tests that need no engine and no lab
 	.venv/bin/pytest tests/unit
 
-test-all: lab lint ## make test and what takes long besides (marked slow)
+test-all: lab lint browser ## make test and what takes long besides (marked slow)
 	. ./activate && exec pytest tests -m 'slow or not slow'
 
 bench: setup ## speed beside others: [BENCH=fresh|drift|nothing|option|curve] [NODES=N] [ROUNDS=N]; writes docs/benchmarks.md

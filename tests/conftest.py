@@ -1,23 +1,36 @@
-"""Fixtures that need the lab. Where it cannot be used a test says why: skipped for a person, failed in CI."""
+"""Fixtures that need the lab or a browser. Where that cannot be used a test says why: skipped for a person, failed in CI."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
+import tests.browser
+from tests.browser import Browser
 from tests.nodes import Lab, why_not
 from tests.wheel import Installed, install
 
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    reason = why_not()
+    _need(why_not())
+    return Lab()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    _need(tests.browser.why_not())
+    with tests.browser.browser() as opened:
+        yield opened
+
+
+def _need(reason: str) -> None:
     if reason:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    return Lab()
 
 
 @pytest.fixture(scope="session")
