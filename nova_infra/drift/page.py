@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -78,19 +79,26 @@ def as_page(report: Report) -> str:
         numbers=[(status, len(report.of(status))) for status in _ORDER],
         areas=_areas(report, findings),
         findings=findings,
-        in_order=report.of(IN_ORDER),
+        in_order=_by_kind(report.of(IN_ORDER)),
     )
 
 
 @cache
 def _template() -> Template:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("page.html.j2")
+    )
+    environment.filters["parts"] = _parts
+    return environment.get_template("page.html.j2")
+
+
+def _parts(path: str) -> list[str]:
+    """A path where a narrow column may break it: between its keys, before it breaks one."""
+    return re.split(r"(?=[.\[])|(?<=/)", path)
 
 
 def _findings(report: Report) -> list[_Finding]:
@@ -105,6 +113,13 @@ def _findings(report: Report) -> list[_Finding]:
         )
         for number, group in enumerate(groups, start=1)
     ]
+
+
+def _by_kind(resources: list[Observed]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for each in resources:
+        names.setdefault(each.kind, []).append(each.name)
+    return names
 
 
 def _areas(report: Report, findings: list[_Finding]) -> list[_Area]:
@@ -127,7 +142,7 @@ def _tile(report: Report, place: Place, findings: list[_Finding], many: bool) ->
     worst = min(resources, key=lambda each: _ORDER.index(each.status))
     number = next((each.number for each in findings if worst.name in each.names), 0)
     parts = [_Part(each.kind, each.status) for each in resources if place.role == SERVER or _stands_alone(each)]
-    parts += [_Part(service, _status(each, service)) for each in resources for service in each.services]
+    parts += [_Part(name, _status(each, name)) for each in resources if each.status != GONE for name in each.services]
     shown = tuple(each for each in parts if not many or each.status != IN_ORDER)
     return _Tile(place.name, _status_of(resources), shown, number, sum(len(each.remarks) for each in resources))
 

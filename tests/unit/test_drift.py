@@ -359,18 +359,21 @@ def test_the_json_has_the_documented_shape() -> None:
 class Page(HTMLParser):
     """What a browser makes of the page: elements with their attributes, and the text of each article and tile."""
 
-    VOID = frozenset({"meta", "link", "br", "path", "circle", "use"})
+    VOID = frozenset({"meta", "link", "path", "circle", "use", "wbr"})
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.texts: list[str] = []
+        self.goes_on = False
         self.feed(source)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        # A place where a line may be broken is none where a text ends.
+        self.goes_on = tag == "wbr"
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -380,7 +383,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if data.strip() and "style" not in self.open:
-            self.texts.append(" ".join(data.split()))
+            before = self.texts.pop() if self.goes_on else ""
+            self.texts.append(before + " ".join(data.split()))
+            self.goes_on = False
 
     def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
         found = [attrs for name, attrs in self.elements if name == tag]
