@@ -6,13 +6,14 @@ or of another type: the models of nova_infra/settings.py say that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .configuration import as_list, unsupported, unsupported_name
 from .defaults import SSH_PORT
 from .hosts import is_host, is_port, parsed_address
+from .ranges import Written
 from .releases import Release
 from .wording import nearest, quoted
 
@@ -20,9 +21,12 @@ Raw = Mapping[str, Any]
 Found = Iterator[tuple[str, str]]
 
 
-def contradictions(raw: Raw, release: Release) -> Found:
-    """Keys and what is wrong with them. `raw` is the configuration, objects as `json.loads` makes them."""
-    nodes = list(_nodes(raw))
+def contradictions(raw: Raw, release: Release, written: Sequence[Written]) -> Found:
+    """Keys and what is wrong with them. `raw` is the configuration, objects as `json.loads` makes them, its ranges expanded.
+
+    `written` says of each of `computes` where it stands.
+    """
+    nodes = list(_nodes(raw, written))
     yield from _doubled_nodes(nodes)
     yield from _unknown_nodes(raw, nodes)
     yield from _services(raw, release)
@@ -65,7 +69,9 @@ def _items(value: Any) -> list[Any]:
 class _Node:
     """What a node says, as far as it can be understood; what cannot is None."""
 
-    key: str
+    index: int
+    written: Written | None
+    """Where it stands; None: it is a controller."""
     name: str | None
     address: str | None
     host: str | None
@@ -73,7 +79,17 @@ class _Node:
 
     @property
     def controls(self) -> bool:
-        return self.key.startswith("controllers")
+        return self.written is None
+
+    @property
+    def label(self) -> str:
+        of_range = self.written is not None and self.written.of_range
+        return f"{self.key()} ({self.name})" if of_range else self.key()
+
+    def key(self, attribute: str = "") -> str:
+        if self.written is not None:
+            return self.written.key(attribute)
+        return f"controllers[{self.index}].{attribute}" if attribute else f"controllers[{self.index}]"
 
     def marks(self) -> dict[str, tuple[str, str]]:
         """By which it is told from others: attribute -> (in the one form of all, as it was written)."""
@@ -89,7 +105,7 @@ class _Node:
         return marks
 
 
-def _nodes(raw: Raw) -> Iterator[_Node]:
+def _nodes(raw: Raw, written: Sequence[Written]) -> Iterator[_Node]:
     defaults = mapping(raw.get("computeDefaults"))
     for role in ("controllers", "computes"):
         for index, said in enumerate(_items(raw.get(role))):
@@ -97,7 +113,8 @@ def _nodes(raw: Raw) -> Iterator[_Node]:
             name, address, host = node.get("name"), node.get("address"), node.get("host") or node.get("address")
             port = node.get("port", defaults.get("port", SSH_PORT) if role == "computes" else SSH_PORT)
             yield _Node(
-                f"{role}[{index}]",
+                index,
+                written[index] if role == "computes" else None,
                 name if isinstance(name, str) and is_host(name) else None,
                 address if isinstance(address, str) and parsed_address(address) else None,
                 host if isinstance(host, str) and is_host(host) else None,
@@ -106,14 +123,26 @@ def _nodes(raw: Raw) -> Iterator[_Node]:
 
 
 def _doubled_nodes(nodes: Iterable[_Node]) -> Found:
+    """Each clash; those of a range with one other entry are one."""
+    clashes: dict[tuple[object, ...], list[tuple[str, str]]] = {}
+    for node, other, key, reason in _clashes(nodes):
+        several = any(each.written is not None and each.written.of_range for each in (node, other))
+        group = (key, other.key()) if several else (key, reason)
+        clashes.setdefault(group, []).append((key, reason))
+    for (key, reason), *more in clashes.values():
+        yield key, f"{reason}; so it is with {len(more)} more" if more else reason
+
+
+def _clashes(nodes: Iterable[_Node]) -> Iterator[tuple[_Node, _Node, str, str]]:
     seen: dict[str, tuple[_Node, str]] = {}
     for node in nodes:
         doubled = [(attribute, text, seen[mark]) for attribute, (mark, text) in node.marks().items() if mark in seen]
         control = next((other for _, _, (other, _) in doubled if other.controls and not node.controls), None)
         if control is not None:
+            where = node.name or node.address
             yield (
-                node.key,
-                f"puts nova-compute on {node.name or node.address}, where nova-conductor runs ({control.key}); the guide forbids both on one host",
+                *(node, control, node.key()),
+                f"puts nova-compute on {where}, where nova-conductor runs ({control.key()}); the guide forbids both on one host",
             )
         else:
             yield from _doubled(node, doubled)
@@ -121,16 +150,19 @@ def _doubled_nodes(nodes: Iterable[_Node]) -> Found:
             seen.setdefault(mark, (node, text))
 
 
-def _doubled(node: _Node, doubled: list[tuple[str, str, tuple[_Node, str]]]) -> Found:
+def _doubled(node: _Node, doubled: list[tuple[str, str, tuple[_Node, str]]]) -> Iterator[tuple[_Node, _Node, str, str]]:
+    of = f" of {node.name}" if node.written is not None and node.written.of_range else ""
     for attribute, text, (other, before) in doubled:
+        key = node.key(attribute)
         if attribute == "host":
             # Who has the same address is reached at the same place, and has been told so.
             if len(doubled) == 1:
-                yield f"{node.key}.host", f"is where SSH reaches {other.key} too ({text})"
+                yield node, other, key, f"is where SSH reaches {other.label} too ({text})"
         elif text == before:
-            yield f"{node.key}.{attribute}", f"{text} is also that of {other.key}"
+            mine = text if attribute == "name" else f"{text}{of}"
+            yield node, other, key, f"{mine} is also that of {other.label}"
         else:
-            yield f"{node.key}.{attribute}", f"is {text}, another way to write {before}, which is that of {other.key}"
+            yield node, other, key, f"is {text}, another way to write {before}, which is that of {other.label}"
 
 
 def _unknown_nodes(raw: Raw, nodes: Iterable[_Node]) -> Found:

@@ -17,6 +17,7 @@ from .defaults import DATABASE_SOCKET, DEADLINES
 from .errors import InvalidSettings, Problem
 from .hosts import split_host
 from .provider import MOST_AT_ONCE
+from .ranges import Expanded, expanded
 from .releases import RELEASES
 from .values import (
     URL,
@@ -127,7 +128,14 @@ class Controller(Node):
 
 
 class Compute(Node, ComputeDefaults):
-    """A machine that runs instances. What it does not say, `computeDefaults` says."""
+    """A machine that runs instances. What it does not say, `computeDefaults` says.
+
+    One entry may be many machines: `compute[001-120]` is compute001, compute002 and so on, at most 1000. `address`, `vnc_address` and a `host`
+    or `vnc_listen` that is the address of a machine are then those of the first one, and count up with it; a `host` that is a name is a range as
+    well. What is counted stays within /24 (IPv6: /64), unless the network's length stands behind the address: `10.0.0.31/16`. An entry behind
+    the range with the name of one of its machines is an exception: what it says wins over what the range says. `options.nodes` and
+    `packages.nodes` name single machines.
+    """
 
 
 class SSH(_Part):
@@ -439,8 +447,10 @@ def read(
     problems += _misplaced_secrets(raw, is_secret)
     problems += _bad_secrets(secrets, is_secret)
     problems += _bad_references(references, secrets, get)
-    settings, said = _validated(raw)
-    said += contradictions(raw, RELEASES[settings.release])
+    fleet = expanded(raw.get("computes"))
+    raw = {**raw, **({"computes": fleet.computes} if "computes" in raw else {})}
+    settings, said = _validated(raw, fleet)
+    said += contradictions(raw, RELEASES[settings.release], fleet.written)
     # What is wrong inside an object with a secret may quote it.
     problems += [(key, reason) for key, reason in said if not is_secret(re.split(r"[.\[]", key)[0])]
     computes = [_with_defaults(node, settings.compute_defaults) for node in settings.computes]
@@ -559,19 +569,38 @@ _STAND_INS: Mapping[str, Any] = {
 }
 
 
-def _validated(raw: Mapping[str, Any]) -> tuple[Settings, list[tuple[str, str]]]:
+def _validated(raw: Mapping[str, Any], fleet: Expanded) -> tuple[Settings, list[tuple[str, str]]]:
     """The settings without what is wrong in them, and what that is."""
+    said = list(fleet.problems)
     try:
-        return Settings.model_validate(raw), []
+        return Settings.model_validate(raw), said
     except ValidationError as error:
-        said = [(_path(each["loc"]), _sentence(each)) for each in error.errors(include_url=False)]
+        said += _as_written(error, fleet)
         bad = {str(each["loc"][0]) for each in error.errors(include_url=False)}
     usable = {key: value for key, value in raw.items() if key not in bad}
     return Settings.model_validate({**usable, **{key: _STAND_INS[key] for key in bad & set(_STAND_INS)}}), said
 
 
+def _as_written(error: ValidationError, fleet: Expanded) -> Iterable[tuple[str, str]]:
+    """What is wrong, by the keys of the stack file. What is wrong with each node of a range is said once."""
+    told = {key for key, _ in fleet.problems}
+    for each in error.errors(include_url=False):
+        location = each["loc"]
+        key = _path(location)
+        if location[0] == "computes" and location[1:] and isinstance(location[1], int):
+            node = fleet.written[location[1]]
+            key = ".".join(filter(None, [node.key(*map(str, location[2:3])), _path(location[3:])]))
+            if key in told:
+                continue
+            if node.of_range:
+                told.add(key)
+        yield key, _sentence(each)
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     # Which member of a union did not fit is of no use to the reader, and that it was a key can be seen.
+    if not location:
+        return ""
     if location[0] == "options":
         location = location[: 5 if location[1:2] == ("nodes",) else 4]
     if location[-1] == "[key]":

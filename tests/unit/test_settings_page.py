@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from nova_infra.ranges import expanded
 from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings, parse
 
 from .test_settings import PASSWORDS
@@ -89,7 +90,9 @@ def test_every_example_is_accepted(values: dict[str, Any]) -> None:
         if not isinstance(taken, BaseModel | list):
             assert str(taken) == str(written)
             continue
-        for said, got in zip(_list(written), _list(taken), strict=True):
+        # A range is many nodes.
+        nodes = expanded(written).computes if key == "nova:computes" else written
+        for said, got in zip(_list(nodes), _list(taken), strict=True):
             # What is said in the example is in the settings; options become text.
             assert key == "nova:options" or {name: getattr(got, name) for name in said if name != "nodes"} == {
                 name: each for name, each in said.items() if name != "nodes"
