@@ -137,13 +137,16 @@ def test_the_engine_has_the_default_and_description_of_the_model_and_leaves_type
     field, declared = FIELDS[key], DECLARED[key]
     # With a type the engine ends at the first value that has another one, and the other problems stay unsaid.
     assert set(declared) == {"default", "description"}
+    said, _, types = declared["description"].rpartition(" (")
     if isinstance(field.default, BaseModel):
         assert declared["default"] == {}
         assert type(field.default).model_validate({}) == field.default
-        assert declared["description"] == str(type(field.default).__doc__).strip().split("\n\n")[0].replace("\n", " ")
+        assert said == str(type(field.default).__doc__).strip().split("\n\n")[0].replace("\n", " ")
+        assert types == "object)"
     else:
-        default = [] if key in ("controllers", "computes") else field.default
-        assert (declared["default"], declared["description"]) == (default, field.description)
+        machines = key in ("controllers", "computes")
+        assert (declared["default"], said) == ([] if machines else field.default, field.description)
+        assert types == ("list of objects)" if machines else "whole number)" if field.annotation is int else "text)")
 
 
 @pytest.mark.parametrize("key", sorted(ALL_SECRETS))
@@ -152,7 +155,7 @@ def test_a_secret_has_an_empty_default_and_says_what_it_is_for(key: str) -> None
     assert DECLARED[key]["type"] == "string"
     assert DECLARED[key]["default"] == ""
     assert "secret" not in DECLARED[key]
-    assert ALL_SECRETS[key][1:] in DECLARED[key]["description"]
+    assert DECLARED[key]["description"].endswith(f"{ALL_SECRETS[key][1:]} (text, secret)")
 
 
 def test_the_defaults_that_the_engine_fills_in_change_nothing() -> None:
