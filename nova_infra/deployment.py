@@ -76,6 +76,11 @@ class NovaDeployment(pulumi.ComponentResource):
         provider = self._shards[shard_of(node, self._at_once)]
         return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=list(needs))
 
+    def _guarded(self, node: str = "", *needs: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Of what all the rest hangs on. Without the setting a resource decides itself."""
+        protect = pulumi.ResourceOptions(protect=True if self._settings.protect else None)
+        return pulumi.ResourceOptions.merge(self._options(node, *needs), protect)
+
     # ------------------------------------------------------------ prerequisites: database and identity
 
     def _database(self) -> Database:
@@ -89,7 +94,7 @@ class NovaDeployment(pulumi.ComponentResource):
             collation=database.collation,
             on_delete=database.on_delete,
         )
-        return Database(self._named("database"), args, self._options())
+        return Database(self._named("database"), args, self._guarded())
 
     def _user(self) -> KeystoneUser:
         identity = self._settings.identity
@@ -100,12 +105,12 @@ class NovaDeployment(pulumi.ComponentResource):
             roles=[identity.role],
             default_tenant=identity.default_tenant,
         )
-        return KeystoneUser(self._named("user"), args, self._options())
+        return KeystoneUser(self._named("user"), args, self._guarded())
 
     def _service(self) -> Service:
         service = self._settings.service
         return Service(
-            self._named("service"), ServiceArgs(service.name, service.type, service.description), self._options()
+            self._named("service"), ServiceArgs(service.name, service.type, service.description), self._guarded()
         )
 
     def _endpoint(self, service: Service) -> Endpoint:
@@ -118,7 +123,7 @@ class NovaDeployment(pulumi.ComponentResource):
             internal_url=endpoint.internal_url,
             admin_url=endpoint.admin_url,
         )
-        return Endpoint(self._named("endpoint"), args, self._options("", service))
+        return Endpoint(self._named("endpoint"), args, self._guarded("", service))
 
     # ------------------------------------------------------------ nodes
 
@@ -132,7 +137,8 @@ class NovaDeployment(pulumi.ComponentResource):
             intent.packages(self._settings, node),
             on_unreachable=node.on_unreachable,
         )
-        return NodePackages(self._named(f"{node.name}-packages"), args, self._options(node.name))
+        options = self._guarded if isinstance(node, Controller) else self._options
+        return NodePackages(self._named(f"{node.name}-packages"), args, options(node.name))
 
     def _controller(self, node: Controller, needs: Sequence[pulumi.Resource]) -> ControllerNode:
         args = ControllerNodeArgs(
@@ -149,7 +155,7 @@ class NovaDeployment(pulumi.ComponentResource):
             wait=False,
             release=self._release.name,
         )
-        return ControllerNode(self._named(node.name), args, self._options(node.name, *needs))
+        return ControllerNode(self._named(node.name), args, self._guarded(node.name, *needs))
 
     def _compute(self, node: Compute, needs: Sequence[pulumi.Resource]) -> ComputeNode:
         args = ComputeNodeArgs(

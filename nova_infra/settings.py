@@ -389,6 +389,8 @@ class Settings(BaseModel):
     options: OptionLayers = OptionLayers()
     packages: PackageLayers = PackageLayers()
     deadlines: Deadlines = Deadlines()
+    protect: bool = False
+    """Whether Pulumi refuses to remove what all the rest hangs on: database, user, service, endpoint, and the controllers with their packages."""
     concurrency: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
     """How many operations run at once. Each four take a process of about 100 MB. Pulumi's own limit holds too: `--parallel`, four for each core."""
 

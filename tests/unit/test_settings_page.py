@@ -146,7 +146,8 @@ def test_the_engine_has_the_default_and_description_of_the_model_and_leaves_type
     else:
         machines = key in ("controllers", "computes")
         assert (declared["default"], said) == ([] if machines else field.default, field.description)
-        assert types == ("list of objects)" if machines else "whole number)" if field.annotation is int else "text)")
+        plain = {int: "whole number)", bool: "true or false)"}
+        assert types == ("list of objects)" if machines else plain.get(field.annotation, "text)"))
 
 
 @pytest.mark.parametrize("key", sorted(ALL_SECRETS))
