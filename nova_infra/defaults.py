@@ -5,6 +5,8 @@ from __future__ import annotations
 PREFIX = "access:"
 SSH_PORT = 22
 MARIADB_PORT = 3306
+# The name by which the guide's machines know the one with all servers on it.
+SERVERS_HOST = "controller"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - where nova's services listen
 DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
 # How long a step may take, in seconds, where nobody says otherwise.

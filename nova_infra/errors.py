@@ -49,6 +49,10 @@ class ReportUnwritable(NovaInfraError):  # noqa: N818 - a property of the place
     """A command could not write its report to the file that was named."""
 
 
+class NotWritten(NovaInfraError):  # noqa: N818 - a property of the stack
+    """A command could not write a stack's settings. Says why, and what pulumi said; nothing was written."""
+
+
 class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value
     """A value that the file format cannot carry (oslo.config has no way to write it)."""
 

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from .configuration import unprintable, unsupported
 from .contradictions import contradictions, mapping, options_in
-from .defaults import DATABASE_SOCKET, DEADLINES
+from .defaults import DATABASE_SOCKET, DEADLINES, SERVERS_HOST
 from .errors import InvalidSettings, Problem
 from .hosts import split_host
 from .provider import MOST_AT_ONCE
@@ -179,7 +179,7 @@ class JumpHost(_Part):
 class DatabaseSettings(_Part):
     """Nova's schema and user, and how the server is reached."""
 
-    host: Host = "controller"
+    host: Host = SERVERS_HOST
     """The name under which the controllers reach the server. That of the first controller is reached by the socket on it, any other by TCP from there."""
     port: PortOrZero = 0
     """The port of the server; 0: the usual one, 3306."""
@@ -207,9 +207,9 @@ class DatabaseSettings(_Part):
 class IdentitySettings(_Part):
     """Keystone, its administrator, and nova's user in it."""
 
-    admin_url: URL = "http://controller:35357/v2.0"
+    admin_url: URL = f"http://{SERVERS_HOST}:35357/v2.0"
     """The admin API, as the controllers reach it."""
-    public_url: URL = "http://controller:5000/v2.0"
+    public_url: URL = f"http://{SERVERS_HOST}:5000/v2.0"
     """The public API (`auth_uri`)."""
     admin_user: Name = "admin"
     """The administrator, who makes users, services and endpoints."""
@@ -235,7 +235,7 @@ class IdentitySettings(_Part):
 class MessageQueue(_Part):
     """RabbitMQ. The account is there already."""
 
-    hosts: Annotated[list[HostAndPort], Field(min_length=1)] = ["controller"]
+    hosts: Annotated[list[HostAndPort], Field(min_length=1)] = [SERVERS_HOST]
     """The servers, each `host` or `host:port`."""
     user: OptionText = ""
     """The account; empty: nova's default, guest."""
@@ -264,7 +264,7 @@ class MessageQueue(_Part):
 class ImageService(_Part):
     """Glance."""
 
-    host: Host = "controller"
+    host: Host = SERVERS_HOST
     """Its host (`[glance] host`)."""
     port: PortOrZero = 0
     """Its port; 0: nova's default, 9292."""
@@ -275,7 +275,7 @@ class VNC(_Part):
 
     listen: Address = "0.0.0.0"  # noqa: S104 - the guide's value
     """Where the consoles of instances listen (`vncserver_listen`)."""
-    base_url: URL = "http://controller:6080/vnc_auto.html"
+    base_url: URL = f"http://{SERVERS_HOST}:6080/vnc_auto.html"
     """The URL at which users find the console proxy (`novncproxy_base_url`)."""
 
 
@@ -293,11 +293,11 @@ class ServiceSettings(_Part):
 class EndpointSettings(_Part):
     """The URLs of nova in the catalog. Keystone puts the tenant's id in place of `%(tenant_id)s`."""
 
-    public_url: EndpointURL = "http://controller:8774/v2/%(tenant_id)s"
+    public_url: EndpointURL = f"http://{SERVERS_HOST}:8774/v2/%(tenant_id)s"
     """For everybody."""
-    internal_url: EndpointURL = "http://controller:8774/v2/%(tenant_id)s"
+    internal_url: EndpointURL = f"http://{SERVERS_HOST}:8774/v2/%(tenant_id)s"
     """For other services."""
-    admin_url: EndpointURL = "http://controller:8774/v2/%(tenant_id)s"
+    admin_url: EndpointURL = f"http://{SERVERS_HOST}:8774/v2/%(tenant_id)s"
     """For administrators."""
 
 

@@ -13,16 +13,22 @@ from ..errors import StackUnreadable
 PULUMI_SECONDS = 120
 
 
-def handed_out(what: str, words: Sequence[str], stack: str = "") -> Any:
-    """The JSON that `pulumi WORDS` prints of a stack; without a name, of the selected one.
-
-    `what` is what is asked for, in a sentence: `configuration`. Raises StackUnreadable where pulumi does not hand it out.
-    """
+def pulumi_on_path(what: str) -> str:
+    """The program pulumi, which is to read or write `what` of a stack. Raises StackUnreadable where there is none."""
     pulumi = shutil.which("pulumi")
     if pulumi is None:
         raise StackUnreadable(
             f"There is no `pulumi` on PATH, and it is what reads a stack's {what}. Install it, or run `. ./activate` in the checkout."
         )
+    return pulumi
+
+
+def handed_out(what: str, words: Sequence[str], stack: str = "") -> Any:
+    """The JSON that `pulumi WORDS` prints of a stack; without a name, of the selected one.
+
+    `what` is what is asked for, in a sentence: `configuration`. Raises StackUnreadable where pulumi does not hand it out.
+    """
+    pulumi = pulumi_on_path(what)
     of = f"the {what} of {f'the stack {stack}' if stack else 'the selected stack'}"
     asked = f"pulumi {' '.join(each for each in words[:2] if not each.startswith('-'))}"
     command = [pulumi, *words, "--non-interactive", *(["--stack", stack] if stack else [])]

@@ -38,6 +38,12 @@ def enter_project() -> str:
     return str(name)
 
 
+def stacks_folder() -> Path:
+    """The folder of the stacks' files, relative to that of the project, which is the current one."""
+    file = next(path for name in PROJECT_FILES if (path := Path(name)).is_file())
+    return Path(str(yaml.safe_load(file.read_text(encoding="utf-8")).get("stackConfigDir") or "."))
+
+
 def read_settings(stack: str = "", config_file: str = "") -> Settings:
     """The settings of a stack of the project around the current folder; without a name, of the selected stack.
 

@@ -1,0 +1,228 @@
+"""`python -m nova_infra init` with the real pulumi, on a terminal and without. A preview of what it writes needs no machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.error_rows import assert_printed
+from tests.nodes import ROOT, Stack
+
+pytestmark = pytest.mark.engine
+
+ANSWERS = {
+    "controllers": [{"name": "controller", "address": "192.0.2.11"}],
+    "computes": [{"name": "compute[1-3]", "address": "192.0.2.31"}],
+    "rabbitPassword": "-of rabbit$",
+    "adminPassword": 'of "admin" é',
+    "databaseAdminPassword": "of'root",
+}
+TYPED = {key: value for key, value in ANSWERS.items() if isinstance(value, str)}
+MADE = {"novaPassword", "novaDatabasePassword"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of one's own, without any stack."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    backend = tmp_path / "backend"
+    backend.mkdir()
+    script = ". ./activate && env -0"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=Stack(backend).environment(), capture_output=True, text=True, check=True
+    )
+    variables = dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
+    # Of the lab's own stack: a user may have them set.
+    return {**variables, "PYTHONPATH": str(ROOT), "PULUMI_OPTION_CONFIG_FILE": "/nowhere/Pulumi.lab.yaml"}
+
+
+def init(
+    project: Path, environment: dict[str, str], *arguments: str, answers: Any = ANSWERS
+) -> subprocess.CompletedProcess[str]:
+    """The command, with the answers on standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", "nova_infra", "init", *(arguments or ("tryout", "--answers", "-"))],
+        cwd=project,
+        env=environment,
+        input=yaml.safe_dump(answers),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def pulumi(project: Path, environment: dict[str, str], *words: str) -> str:
+    del environment["PULUMI_OPTION_CONFIG_FILE"]
+    command = ["pulumi", *words, "--stack", "tryout", "--non-interactive"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def left(project: Path) -> list[str]:
+    return sorted(path.name for path in (project / "stacks").iterdir())
+
+
+@contextlib.contextmanager
+def pulumi_in_between(tmp_path: Path, environment: dict[str, str], script: str) -> Any:
+    """Puts a script in pulumi's place, which finds the real one as $PULUMI."""
+    folder = tmp_path / "bin"
+    folder.mkdir(exist_ok=True)
+    wrapper = folder / "pulumi"
+    real = shutil.which("pulumi", path=environment["PATH"])
+    wrapper.write_text(f"#!/bin/bash\nPULUMI={real}\n{script}\n")
+    wrapper.chmod(0o755)
+    yield {**environment, "PATH": f"{folder}:{environment['PATH']}"}
+
+
+def test_what_it_writes_previews_clean_and_has_each_secret_encrypted(
+    project: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "arguments"
+    with pulumi_in_between(tmp_path, environment, f'printf "%s\\n" "$@" >>{log}; exec "$PULUMI" "$@"') as between:
+        done = init(project, between)
+    assert done.returncode == 0, done.stderr
+    file = project / "stacks" / "Pulumi.tryout.yaml"
+    assert left(project) == [file.name]
+    config = yaml.safe_load(file.read_text())["config"]
+    encrypted = {key for key, value in config.items() if isinstance(value, dict) and set(value) == {"secure"}}
+    assert encrypted == {f"nova:{key}" for key in {*TYPED, *MADE}}
+    assert config["nova:computes"] == ANSWERS["computes"]
+    said = done.stdout + done.stderr + log.read_text() + file.read_text()
+    assert not [value for value in TYPED.values() if value in said]
+
+    values = json.loads(pulumi(project, environment.copy(), "config", "--json", "--show-secrets"))
+    secret = {key.removeprefix("nova:"): each["value"] for key, each in values.items() if each["secret"]}
+    assert {key: value for key, value in secret.items() if key in TYPED} == TYPED
+    assert set(secret) == {*TYPED, *MADE}
+    assert len({secret[key] for key in MADE}) == 2
+    assert all(len(secret[key]) >= 32 for key in MADE)
+    assert secret["novaPassword"] not in said
+
+    planned = json.loads(pulumi(project, environment.copy(), "preview", "--json"))
+    assert planned["changeSummary"] == {"create": 16}
+    assert not [each for each in planned.get("diagnostics", []) if each["severity"] in ("warning", "error")]
+
+
+def test_questions_are_asked_on_a_terminal_and_no_password_is_shown(project: Path, environment: dict[str, str]) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(project)
+        os.execve(sys.executable, [sys.executable, "-m", "nova_infra", "init", "tryout"], environment)  # noqa: S606
+    conversation = [
+        ("Controller 1", "controller 192.0.2.11"),
+        ("Controller 2", ""),
+        ("Compute 1", "compute1"),
+        ("Compute 1", "compute[1-3] 192.0.2.31"),
+        ("Compute 2", ""),
+        ("The login", "ubuntu"),
+        ("private key", ""),
+        ("The host of", ""),
+        *((key, TYPED[key]) for key in ("rabbitPassword", "adminPassword", "databaseAdminPassword")),
+    ]
+    shown = ""
+    for question, answer in conversation:
+        shown += heard(terminal, question)
+        os.write(terminal, f"{answer}\n".encode())
+    shown += heard(terminal, "")
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, shown
+    assert "A host name and an address, with a space between them." in shown
+    assert not [value for value in TYPED.values() if value in shown]
+    values = json.loads(pulumi(project, environment, "config", "--json", "--show-secrets"))
+    assert {key: values[f"nova:{key}"]["value"] for key in TYPED} == TYPED
+    assert values["nova:ssh"]["objectValue"] == {"user": "ubuntu"}
+
+
+def heard(terminal: int, question: str) -> str:
+    """What a terminal shows up to the colon of a question, or to the end."""
+    shown = ""
+    while not question or not (question in shown and shown.endswith(": ")):
+        try:
+            piece = os.read(terminal, 4096).decode(errors="replace")
+        except OSError:
+            piece = ""
+        if not piece:
+            assert not question, f"{question} was not asked:\n{shown}"
+            break
+        shown += piece
+    return shown
+
+
+def test_settings_that_are_there_are_not_overwritten(project: Path, environment: dict[str, str]) -> None:
+    file = project / "stacks" / "Pulumi.tryout.yaml"
+    file.parent.mkdir()
+    file.write_text("config:\n  nova:region: of somebody\n")
+    done = init(project, environment)
+    assert done.returncode == 2
+    assert_printed("a stack file that is there already", done.stderr)
+    assert file.read_text() == "config:\n  nova:region: of somebody\n"
+
+
+def test_a_run_that_was_cut_off_is_run_again(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    script = '[ "$1 $2 $4" != "config set nova:rabbitPassword" ] || { echo "error: no luck" >&2; exit 7; }\nexec "$PULUMI" "$@"'
+    with pulumi_in_between(tmp_path, environment, script) as between:
+        failed = init(project, between)
+    assert failed.returncode == 2
+    assert_printed("pulumi does not take the settings of a new stack", failed.stderr)
+    # What `pulumi stack init` has written, and nothing else.
+    assert left(project) == ["Pulumi.tryout.yaml"]
+    assert set(yaml.safe_load((project / "stacks" / "Pulumi.tryout.yaml").read_text())) == {"encryptionsalt"}
+
+    assert init(project, environment).returncode == 0
+    values = json.loads(pulumi(project, environment, "config", "--json", "--show-secrets"))
+    assert {key: values[f"nova:{key}"]["value"] for key in TYPED} == TYPED
+
+
+def test_answers_that_cannot_be_are_all_named_and_nothing_is_written(
+    project: Path, environment: dict[str, str]
+) -> None:
+    wrong = {"controllers": [{"name": "controller", "address": "x"}], "regoin": "y", "adminPassword": "z"}
+    done = init(project, environment, answers=wrong)
+    assert done.returncode == 2
+    for said in ("controllers[0].address: 'x' is no IP", "regoin: is neither a setting", "rabbitPassword: is missing"):
+        assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "stacks").exists()
+
+
+def test_a_file_of_answers_that_others_may_read_is_refused(
+    project: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "answers.yaml"
+    file.write_text(yaml.safe_dump(ANSWERS))
+    file.chmod(0o644)
+    done = init(project, environment, "tryout", "--answers", str(file))
+    assert done.returncode == 2
+    assert_printed("answers that others may read", done.stderr)
+    file.write_text("adminPassword: 'hunter2")
+    file.chmod(stat.S_IRUSR)
+    done = init(project, environment, "tryout", "--answers", str(file))
+    assert done.returncode == 2
+    assert_printed("answers that are no YAML", done.stderr)
+    assert "hunter2" not in done.stderr
+
+
+def test_without_a_terminal_and_answers_nothing_is_asked(project: Path, environment: dict[str, str]) -> None:
+    done = init(project, environment, "tryout")
+    assert done.returncode == 2
+    assert_printed("no terminal to ask on", done.stderr)

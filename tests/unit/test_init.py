@@ -1,0 +1,137 @@
+"""What `python -m nova_infra init` asks, and what it makes of the answers. No pulumi."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from nova_infra.commands.init import Ask, answered, asked, with_servers_at
+from nova_infra.errors import InvalidSettings, NotWritten
+
+from .test_settings import PASSWORDS, parsed
+
+PASSWORDS_TYPED = ["RABBIT_PASS", "ADMIN_PASS", "DB_ROOT_PASS"]
+SHORTEST = ["controller 10.0.0.11", "", "compute1 10.0.0.31", "", "", "", ""]
+
+
+def typing(answers: Iterable[str]) -> tuple[Ask, list[str]]:
+    """Somebody who types these answers, and the questions that were asked."""
+    questions: list[str] = []
+    left = iter(answers)
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        try:
+            return next(left)
+        except StopIteration:
+            raise EOFError from None
+
+    return ask, questions
+
+
+def after(answers: list[str], passwords: list[str] | None = None) -> dict[str, Any]:
+    return asked(typing(answers)[0], typing(PASSWORDS_TYPED if passwords is None else passwords)[0])[0]
+
+
+def test_only_what_has_no_default_is_asked_and_only_that_is_written() -> None:
+    assert after(SHORTEST) == {
+        "controllers": [{"name": "controller", "address": "10.0.0.11"}],
+        "computes": [{"name": "compute1", "address": "10.0.0.31"}],
+    }
+
+
+def test_nova_s_own_passwords_are_not_asked_for() -> None:
+    ask, questions = typing(PASSWORDS_TYPED)
+    _, passwords = asked(typing(SHORTEST)[0], ask)
+    assert [question.partition(" ")[0] for question in questions] == [
+        "rabbitPassword",
+        "adminPassword",
+        "databaseAdminPassword",
+    ]
+    assert passwords == {key: PASSWORDS[key] for key in passwords}
+
+
+def test_ranges_logins_and_keys_are_taken() -> None:
+    settings = after(
+        ["c1 10.0.0.11", "c2 10.0.0.12", "", "compute[001-120] 10.0.0.31", "", "ubuntu", "~/.ssh/id_ed25519", ""]
+    )
+    assert settings["ssh"] == {"user": "ubuntu", "private_key_file": "~/.ssh/id_ed25519"}
+    assert len(parsed(settings).computes) == 120
+    assert [each.name for each in parsed(settings).controllers] == ["c1", "c2"]
+
+
+def test_the_servers_are_on_the_first_controller_unless_another_host_is_named() -> None:
+    settings = parsed(after(["ctl 10.0.0.11", "", "", "", "", ""]))
+    assert (settings.database.host, settings.image.host, settings.message_queue.hosts) == ("ctl", "ctl", ["ctl"])
+    assert settings.identity.public_url == "http://ctl:5000/v2.0"
+    assert settings.endpoint.public_url == "http://ctl:8774/v2/%(tenant_id)s"
+    elsewhere = parsed(after(["ctl 10.0.0.11", "", "", "", "", "2001:db8::5"]))
+    assert elsewhere.identity.admin_url == "http://[2001:db8::5]:35357/v2.0"
+    assert elsewhere.database.host == "2001:db8::5"
+
+
+def test_no_setting_speaks_of_the_guide_s_host_when_the_servers_are_elsewhere() -> None:
+    settings = parsed(with_servers_at("servers.example.org"))
+    dumped = settings.model_dump(exclude={"controllers", "computes", "secrets"})
+    assert "controller" not in str({key: each for key, each in dumped.items() if key not in ("options", "packages")})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("compute1", "A host name and an address, with a space between them."),
+        ("compute1 10.0.0.300", "computes[0].address: '10.0.0.300' is no IP address"),
+        ("controller 10.0.0.31", "puts nova-compute on controller"),
+        ("compute[1-300] 10.0.0.31", "do not fit into 10.0.0.0/24"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_said_and_asked_again(
+    wrong: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask, questions = typing(["controller 10.0.0.11", "", wrong, "compute1 10.0.0.31", "", "", "", ""])
+    settings, _ = asked(ask, typing(PASSWORDS_TYPED)[0])
+    assert said in capsys.readouterr().out
+    assert questions.count("Compute 1: ") == 2
+    assert settings["computes"] == [{"name": "compute1", "address": "10.0.0.31"}]
+
+
+def test_a_controller_is_asked_for_until_there_is_one() -> None:
+    assert after(["", "", *SHORTEST])["controllers"] == [{"name": "controller", "address": "10.0.0.11"}]
+
+
+def test_an_empty_password_is_asked_for_again() -> None:
+    ask, questions = typing(["", "  ", *PASSWORDS_TYPED])
+    _, passwords = asked(typing(SHORTEST)[0], ask)
+    assert len(questions) == 5
+    assert passwords["rabbitPassword"] == "RABBIT_PASS"
+
+
+@pytest.mark.parametrize("kept", range(len(SHORTEST)))
+def test_answers_that_end_early_write_nothing(kept: int) -> None:
+    with pytest.raises(NotWritten, match="nothing is written"):
+        after(SHORTEST[:kept])
+
+
+# ------------------------------------------------------------ a file of answers
+
+
+def test_a_file_has_settings_and_passwords_by_the_keys_of_a_stack() -> None:
+    settings, passwords = answered(
+        {"controllers": [], "ssh": {"user": "ops"}, "adminPassword": "x", "sudoPassword": "y"}
+    )
+    assert settings == {"controllers": [], "ssh": {"user": "ops"}}
+    assert passwords == {"adminPassword": "x", "sudoPassword": "y"}
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 3])
+def test_a_file_that_is_no_mapping_is_refused(document: object) -> None:
+    with pytest.raises(InvalidSettings, match="is no mapping"):
+        answered(document)
+
+
+def test_a_password_that_yaml_reads_as_a_number_is_refused_without_saying_it() -> None:
+    with pytest.raises(InvalidSettings) as refusal:
+        answered({"adminPassword": 8675309})
+    assert str(refusal.value.problems[0]) == "adminPassword: must be a text"
