@@ -224,6 +224,16 @@ class Access:
         """A key that only who has the credentials knows, for fingerprints of values that the stack does not name."""
         return "".join([self.get("identity_password"), self.get("database_password"), self.get("ssh_private_key")])
 
+    # ------------------------------------------------------------ removing
+
+    def keep(self, subject: str, what: str) -> None:
+        """Says what removing `subject` leaves as it is: a sentence without its subject's name."""
+        progress(subject)(what)
+
+    def waits(self, what: Callable[[], str]) -> bool:  # noqa: ARG002 - what is waited for, who waits says
+        """Whether removing waits now; a rehearsal takes down `what()` instead."""
+        return True
+
     # ------------------------------------------------------------ what was there before
 
     def note_first(self, name: str, content: str) -> str:

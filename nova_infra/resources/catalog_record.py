@@ -117,6 +117,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
             for uuid in dict.fromkeys(each.id for each in [*self._left_by_a_run_that_died(records, note), *ours]):
                 self._delete(uuid)
         elif record is not None:
+            self.access.keep(f"{self.kind} {self.name_of(known)}", "the record stays: it was there before us")
             self._become(record, records, {**known, **note["found"]}, note)
         self.access.forget_note(self.note_of(known))
 

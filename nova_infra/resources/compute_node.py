@@ -63,6 +63,9 @@ class ComputeNodeLifecycle(NodeRole):
         A node on which nova-compute ran before us keeps its record, and its instances.
         """
         if BINARY in (known.get("worked_before") or []):
+            self.access.keep(
+                known["node"], "its record in nova and its instances stay: nova-compute ran there before us"
+            )
             super().remove(known)
             return
         host, compute = known["node"], self.access.compute
@@ -71,9 +74,7 @@ class ComputeNodeLifecycle(NodeRole):
         to_disable = [each for each in records if each.status == "enabled"]
         if to_disable:
             compute.disable(host, BINARY, REASON)
-        if known.get("drain"):
-            self._wait_until_empty(host)
-        servers = compute.servers_on(host)
+        servers = self._left_after_draining(host) if known.get("drain") else compute.servers_on(host)
         if servers:
             # Also when it was a run that died that has disabled it.
             if to_disable or any(each.disabled_reason == REASON for each in records):
@@ -97,6 +98,15 @@ class ComputeNodeLifecycle(NodeRole):
         if wanted["wait"]:
             enable_again(self.access.compute, [wanted["node"]], self.access.compute.services(wanted["node"]))
         return outputs
+
+    def _left_after_draining(self, host: str) -> list[Server]:
+        compute = self.access.compute
+        if not self.access.waits(
+            lambda: f"until it has no instances left; now it has {_counted(compute.servers_on(host))}"
+        ):
+            return []
+        self._wait_until_empty(host)
+        return compute.servers_on(host)
 
     def _wait_until_empty(self, host: str) -> None:
         compute, show = self.access.compute, progress(host)
@@ -137,7 +147,7 @@ def enable_again(compute: Compute, hosts: Collection[str], reports: Iterable[Ser
 
 def _counted(servers: Sequence[Server]) -> str:
     names = ", ".join(f"{server.name} ({server.id}, {server.status})" for server in servers)
-    return f"{len(servers)} instance{'' if len(servers) == 1 else 's'}: {names}"
+    return f"{len(servers)} instance{'' if len(servers) == 1 else 's'}{': ' if names else ''}{names}"
 
 
 class ComputeNode(Resource, module="nova", name="ComputeNode"):

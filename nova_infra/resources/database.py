@@ -147,7 +147,9 @@ class DatabaseLifecycle(Lifecycle):
                 f"The database {name} is not dropped. To drop it with its data, set on_delete to {DROP} (or {DUMP}, which writes a dump "
                 f"first, or {KEEP}, which leaves it), run `pulumi up`, then run this again."
             )
-        if known["on_delete"] != KEEP:
+        if known["on_delete"] == KEEP:
+            self._keep(known, f"the schema {name} and its users stay, as on_delete: {KEEP} says")
+        else:
             found = json.loads(self.access.note_first(self.note_of(known), json.dumps(_found(known))))
             self._remove_schema(known, found)
             for user, host in _pairs(known, found):
@@ -187,6 +189,7 @@ class DatabaseLifecycle(Lifecycle):
         if schema is None:
             return
         if found["schema"]:
+            self._keep(known, f"the schema {name} stays with its data: it was there before us")
             before = _defaults(found["schema"])
             if not schema.same_as(before):
                 server.alter_schema(name, before)
@@ -203,6 +206,10 @@ class DatabaseLifecycle(Lifecycle):
         if not there["found"] and not server.shared(user, host, name):
             server.drop_user(user, host)
             return
+        self._keep(
+            known,
+            f"the user {user}@{host} stays: {'it was there before us' if there['found'] else 'others need it too'}",
+        )
         before, granted = there["privileges"], server.privileges(user, host, name)
         # What the state says of privileges may be what a refresh has found there: it counts only when nothing else is known.
         in_state = user == known["user"] and host in known["hosts"]
@@ -214,6 +221,9 @@ class DatabaseLifecycle(Lifecycle):
         missing = lacking(server.without(before, each_run), granted)
         if missing:
             server.grant(user, host, name, missing)
+
+    def _keep(self, known: State, what: str) -> None:
+        self.access.keep(f"database {known['name']}", what)
 
     # ------------------------------------------------------------ what was there
 

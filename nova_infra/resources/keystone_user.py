@@ -11,7 +11,6 @@ import pulumi
 
 from ..catalog import User, no_name, no_text
 from ..errors import IdentityError, Problem
-from ..remote.operation import progress
 from .lifecycle import Lifecycle, Resource, State, known_list, known_text, normal, required_text
 
 ANOTHER_PASSWORD = "another password"  # noqa: S105 - what is shown instead of one
@@ -158,6 +157,10 @@ class KeystoneUserLifecycle(Lifecycle):
 
     def _put_back(self, user: User, known: State, found: dict[str, Any]) -> None:
         identity = self.access.identity
+        self.access.keep(
+            f"user {user.name}",
+            "the user stays: it was there before us; its password cannot be put back, nobody can read it",
+        )
         email = found["email"] if known["email"] else user.email
         if (user.email, user.enabled) != (email, found["enabled"]):
             identity.update_user(user, email, found["enabled"])
@@ -165,8 +168,9 @@ class KeystoneUserLifecycle(Lifecycle):
             if found["default_tenant"]:
                 identity.set_default_tenant(user, found["default_tenant"])
             else:
-                progress(f"user {user.name}")(
-                    f"its default tenant stays {known['default_tenant']}: it had none, and Keystone v2.0 cannot take one away"
+                self.access.keep(
+                    f"user {user.name}",
+                    f"its default tenant stays {known['default_tenant']}: it had none, and Keystone v2.0 cannot take one away",
                 )
         # Keystone moves its own role with the default tenant, also away from where it was before us.
         before, member = _roles_in(found), (known["default_tenant"], MEMBER_ROLE)

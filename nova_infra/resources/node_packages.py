@@ -91,7 +91,7 @@ class NodePackagesLifecycle(Lifecycle):
 
     def remove(self, known: State) -> None:
         """Purges exactly what we added, and nothing that others have come to need."""
-        with leave_if_unreachable(known, "the packages that we added"):
+        with leave_if_unreachable(known, "the packages that we added", self.access.keep):
             operate(
                 self.access.node(known["node"], known["connection"]),
                 _question(known),
@@ -180,7 +180,10 @@ def _removal(known: State, facts: Facts) -> list[Call]:
         # A run that failed early leaves no note, and still our folder.
         return [call("remove_notes")] if facts.paths[NOTES] else []
     same_machine(known, facts)
-    return [call("purge_packages", title="removing the packages that we added"), call("remove_notes")]
+    named, added = sorted(_noted(facts, NAMED)), _noted(facts, ADDED)
+    others = f" and {len(added - set(named))} that they needed" if added - set(named) else ""
+    title = f"removing the packages that we added: {', '.join(each for each in named if each in added)}{others}"
+    return [call("purge_packages", title=title), call("remove_notes")]
 
 
 def _question(state: State) -> Question:

@@ -123,7 +123,7 @@ class NodeRole(Lifecycle):
             node.same_machine(known, facts)
             return adoption.undo(known, facts)
 
-        with leave_if_unreachable(known, "its files and services of nova"):
+        with leave_if_unreachable(known, "its files and services of nova", self.access.keep):
             self._operate(known, undo, doing="taking the role away")
 
     # ------------------------------------------------------------ applying

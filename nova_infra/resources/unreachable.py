@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pulumi.runtime import rpc
 
 from ..errors import NoConnection, Problem
-from ..remote.operation import progress
 from .lifecycle import State
 
 REFUSE, LEAVE = "refuse", "leave"
@@ -23,10 +22,10 @@ def unreachable_problems(wanted: State) -> list[Problem]:
 
 
 @contextmanager
-def leave_if_unreachable(known: State, what: str) -> Iterator[None]:
+def leave_if_unreachable(known: State, what: str, keep: Callable[[str, str], None]) -> Iterator[None]:
     """Around the removal of `what` from a node: passes over a machine that is not there, when the state says so.
 
-    Raises NoConnection, with the way to do it, when the state does not. A machine that answers and refuses is there: it is not left.
+    `keep` is told what is left. Raises NoConnection, with the way to do it, when the state does not. A machine that answers and refuses is there: it is not left.
     """
     try:
         yield
@@ -36,4 +35,4 @@ def leave_if_unreachable(known: State, what: str) -> Iterator[None]:
                 f"{error} If the machine is gone for good, set `on_unreachable: {LEAVE}` on {known['node']}, run `pulumi up`, then "
                 "run this again."
             ) from None
-        progress(known["node"])(f"cannot be connected to; left there as it is: {what}")
+        keep(known["node"], f"cannot be connected to; left there as it is: {what}")

@@ -173,7 +173,7 @@ def test_settings_that_are_there_are_not_overwritten(project: Path, environment:
     file.parent.mkdir()
     file.write_text("config:\n  nova:region: of somebody\n")
     done = init(project, environment)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert_printed("a stack file that is there already", done.stderr)
     assert file.read_text() == "config:\n  nova:region: of somebody\n"
 
@@ -182,7 +182,7 @@ def test_a_run_that_was_cut_off_is_run_again(project: Path, environment: dict[st
     script = '[ "$1 $2 $4" != "config set nova:rabbitPassword" ] || { echo "error: no luck" >&2; exit 7; }\nexec "$PULUMI" "$@"'
     with pulumi_in_between(tmp_path, environment, script) as between:
         failed = init(project, between)
-    assert failed.returncode == 2
+    assert failed.returncode == 1
     assert_printed("pulumi does not take the settings of a new stack", failed.stderr)
     # What `pulumi stack init` has written, and nothing else.
     assert left(project) == ["Pulumi.tryout.yaml"]
@@ -198,7 +198,7 @@ def test_answers_that_cannot_be_are_all_named_and_nothing_is_written(
 ) -> None:
     wrong = {"controllers": [{"name": "controller", "address": "x"}], "regoin": "y", "adminPassword": "z"}
     done = init(project, environment, answers=wrong)
-    assert done.returncode == 2
+    assert done.returncode == 1
     for said in ("controllers[0].address: 'x' is no IP", "regoin: is neither a setting", "rabbitPassword: is missing"):
         assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -212,17 +212,17 @@ def test_a_file_of_answers_that_others_may_read_is_refused(
     file.write_text(yaml.safe_dump(ANSWERS))
     file.chmod(0o644)
     done = init(project, environment, "tryout", "--answers", str(file))
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert_printed("answers that others may read", done.stderr)
     file.write_text("adminPassword: 'hunter2")
     file.chmod(stat.S_IRUSR)
     done = init(project, environment, "tryout", "--answers", str(file))
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert_printed("answers that are no YAML", done.stderr)
     assert "hunter2" not in done.stderr
 
 
 def test_without_a_terminal_and_answers_nothing_is_asked(project: Path, environment: dict[str, str]) -> None:
     done = init(project, environment, "tryout")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert_printed("no terminal to ask on", done.stderr)

@@ -280,6 +280,7 @@ class Reached:
         self.compute = Nova(self.log)
         self.notes: dict[str, str] = {}
         self.fingerprint_key = "key of the tests"
+        self.kept: list[str] = []
 
     def note_first(self, name: str, content: str) -> str:
         self.log.survive()
@@ -306,6 +307,12 @@ class Reached:
 
     def node(self, _name: str, _connection: Any) -> Node:
         return Node(self.log)
+
+    def keep(self, subject: str, what: str) -> None:
+        self.kept.append(f"{subject}: {what}")
+
+    def waits(self, _what: Any) -> bool:
+        return True
 
 
 class Unreachable:

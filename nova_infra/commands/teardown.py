@@ -1,0 +1,152 @@
+"""`python -m nova_infra teardown`: lists what `pulumi destroy` would remove, keep and refuse, and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..drift.asking import kind_of, place_of, secrets_of
+from ..errors import NovaInfraError
+from ..masking import mask
+from ..rehearsal import Rehearsal
+from ..wording import abridged, counted
+from .at_once import at_once, say_aside
+from .state import Managed, managed
+from .terminal import add_json, add_stack, table
+
+GOES_THROUGH, REFUSED = 0, 2
+SCHEMA = 1
+COLUMNS = {"Resource": 30, "Kind": 14, "Destroy removes": 60, "and keeps": 42, "and refuses": 60}
+EPILOG = "Ends with 0 when destroy would go through, with 2 when it would refuse something or could not reach it, and with 1 when the state cannot be read."
+
+
+@dataclass(frozen=True)
+class End:
+    """What destroying one resource would do."""
+
+    name: str
+    urn: str
+    kind: str
+    removes: tuple[str, ...] = ()
+    """What would be done, in order."""
+    keeps: tuple[str, ...] = ()
+    """What would stay."""
+    refuses: tuple[str, ...] = ()
+    """Why it would not be done, and the way to do it; then nothing of it would be done."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    add_stack(parser)
+    add_json(parser)
+    parser.epilog = EPILOG
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table. Returns 0 or 2, as EPILOG says. Raises NovaInfraError when the state cannot be read."""
+    ends = ends_of(managed(arguments.stack), say_aside)
+    print(as_json(ends) if arguments.json else as_text(ends))
+    return REFUSED if any(each.refuses for each in ends) else GOES_THROUGH
+
+
+# ---------------------------------------------------------------- asking
+
+
+def ends_of(resources: Sequence[Managed], say: Callable[[str], None]) -> list[End]:
+    """The end of each resource, in the order in which destroy takes them. Machines and servers are asked, all at once."""
+    if not resources:
+        return []
+    behind: dict[str, list[Managed]] = {}
+    for each in resources:
+        behind.setdefault(place_of(each), []).append(each)
+    say(f"Asking {len(behind)} machines and servers ...")
+    # What a removal prints is meant for the engine's screen.
+    with contextlib.redirect_stdout(sys.stderr):
+        asked = at_once({place: _question(those) for place, those in behind.items()}, say)
+    found = {each.urn: each for future in asked.values() for each in future.result()}
+    secrets = secrets_of(resources)
+    return [_masked(found[each.urn], secrets) for each in reversed(resources)]
+
+
+def _question(resources: Sequence[Managed]) -> Callable[[], list[End]]:
+    return lambda: [end_of(each) for each in resources]
+
+
+def end_of(resource: Managed) -> End:
+    """What destroying this resource would do: its own removal, rehearsed."""
+    rehearsal = Rehearsal.of(resource.access)
+    lifecycle = resource.lifecycle()
+    lifecycle.access = rehearsal
+    refusals = [_protection(resource)] if resource.protect else []
+    try:
+        lifecycle.delete(resource.id, dict(resource.outputs))
+    except NovaInfraError as error:
+        refusals.append(str(error))
+    end = End(resource.name, resource.urn, kind_of(resource), refuses=tuple(refusals))
+    # Of what is refused nothing is done.
+    return end if refusals else replace(end, removes=tuple(rehearsal.deeds), keeps=tuple(rehearsal.kept))
+
+
+def _protection(resource: Managed) -> str:
+    return (
+        "Pulumi protects it, and then destroys nothing at all. Lift what protects it in the stack (`protect: false`, or another on_delete than refuse) and run "
+        f"`pulumi up`; or run `pulumi state unprotect '{resource.urn}'`."
+    )
+
+
+def _masked(end: End, secrets: Iterable[str]) -> End:
+    known = list(secrets)
+
+    def masked(sentences: Iterable[str]) -> tuple[str, ...]:
+        return tuple(mask(each, known) for each in sentences)
+
+    return replace(end, removes=masked(end.removes), keeps=masked(end.keeps), refuses=masked(end.refuses))
+
+
+# ---------------------------------------------------------------- showing
+
+
+def as_text(ends: Sequence[End]) -> str:
+    """The table and the line of counts. The same of many resources is one line."""
+    if not ends:
+        return (
+            "The stack has no resources of nova-infra: destroy has nothing to do, and `pulumi stack rm` leaves nothing."
+        )
+    rows = [
+        [
+            abridged([each.name for each in group], most=6),
+            group[0].kind,
+            "\n".join(group[0].removes) or "-",
+            "\n".join(group[0].keeps) or "-",
+            "\n".join(group[0].refuses) or "-",
+        ]
+        for group in _same(ends)
+    ]
+    return f"{table(COLUMNS, rows)}\n{summary(ends)}"
+
+
+def _same(ends: Iterable[End]) -> list[list[End]]:
+    groups: dict[tuple[Any, ...], list[End]] = {}
+    for each in ends:
+        groups.setdefault((each.kind, each.removes, each.keeps, each.refuses), []).append(each)
+    return list(groups.values())
+
+
+def summary(ends: Sequence[End]) -> str:
+    """One line: whether destroy would go through."""
+    refused = [each for each in ends if each.refuses]
+    kept = sum(bool(each.keeps) for each in ends)
+    keeping = f"; it would keep something of {kept}" if kept else ""
+    if refused:
+        return f"Destroy would refuse {counted(len(refused), 'resource')} of {len(ends)}{keeping}."
+    return f"Destroy would remove {counted(len(ends), 'resource')}{keeping}."
+
+
+def as_json(ends: Sequence[End]) -> str:
+    """`{"schema": 1, "resources": [{name, urn, kind, removes, keeps, refuses}]}`, in the order in which destroy takes them."""
+    return json.dumps({"schema": SCHEMA, "resources": [asdict(each) for each in ends]}, indent=2)
