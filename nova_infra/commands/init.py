@@ -195,7 +195,7 @@ def _document(given: Path | str) -> Any:
             return yaml.safe_load(sys.stdin)
         if given.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise Refused(
-                f"{given} is not read: others may read it too, and it holds passwords. Run `chmod 600` on it, or give the answers on standard "
+                f"The file {given} is not read: others may read it too, and it holds passwords. Run `chmod 600` on it, or give the answers on standard "
                 "input (--answers -)."
             )
         return yaml.safe_load(given.read_text(encoding="utf-8"))
@@ -238,7 +238,7 @@ def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
 def _refuse_to_overwrite(file: Path) -> None:
     if _left_by_pulumi(file) is None:
         raise Refused(
-            f"{file} has settings already and is left as it is. Change it there or with `pulumi config set`; or take it away and run this again."
+            f"The file {file} has settings already and is left as it is. Change it there or with `pulumi config set`; or take it away and run this again."
         )
 
 

@@ -13,7 +13,7 @@ from nova_infra.catalog import EndpointRecord, ServiceRecord, User
 from nova_infra.compute import Server, ServiceReport
 from nova_infra.errors import IdentityError
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
-from nova_infra.remote.script import Answer
+from nova_infra.remote.script import Answer, progress
 
 
 class Died(Exception):  # noqa: N818 - it is the run that died
@@ -256,6 +256,9 @@ class Node:
     def __init__(self, log: Log) -> None:
         self.log = log
 
+    def open(self, _seconds: float) -> None:
+        """It answers."""
+
     def run(self, calls: Any, **_more: Any) -> Answer:
         answer = Answer()
         for each in calls:
@@ -272,6 +275,8 @@ class Node:
 
 class Reached:
     """What a provider process has: servers, and notes that outlive a run."""
+
+    controller = None
 
     def __init__(self) -> None:
         self.log = Log()
@@ -293,6 +298,9 @@ class Reached:
     def secrets(self) -> list[str]:
         return []
 
+    def get(self, _key: str) -> str:
+        return ""
+
     def deadline(self, _name: str) -> float:
         return 10.0
 
@@ -310,6 +318,7 @@ class Reached:
 
     def keep(self, subject: str, what: str) -> None:
         self.kept.append(f"{subject}: {what}")
+        progress(subject)(what)
 
     def waits(self, _what: Any) -> bool:
         return True

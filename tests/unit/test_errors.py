@@ -6,6 +6,7 @@ object of these classes notes the place that made it; a place that no case reach
 
 from __future__ import annotations
 
+import argparse
 import ast
 import base64
 import contextlib
@@ -31,6 +32,7 @@ import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
 from nova_infra.commands import engine as commands_engine
+from nova_infra.commands import init
 from nova_infra.commands.drift import refuse_unwritable, write
 from nova_infra.commands.stack import read_settings
 from nova_infra.commands.state import managed
@@ -62,6 +64,7 @@ from .test_connection import KEY, LOGIN, OTHER_KEY, running  # noqa: F401 - a fi
 from .test_connection import Machine as SSHMachine
 from .test_connection import run as run_on
 from .test_provider import refusal
+from .test_ranges import BAD as BAD_RANGES
 from .test_resources import CHECK, CONNECTION, DATABASE, ENDPOINT, NODE, PACKAGES, USER, lifecycle, report
 from .test_script import Answers
 from .test_settings import BAD, CONTROLLER, PASSWORDS, parsed
@@ -86,6 +89,8 @@ INNER = {
     "__init__": {"AttributeError"},  # as Python wants it of a module
     "hosts": {"ValueError"},  # as above: asked by the types of settings
     "values": {"ValueError"},  # pydantic makes a problem of it
+    "ranges": {"ValueError"},  # becomes a problem of the entry
+    "rehearsal": {"AttributeError"},  # as Python wants it of an object
     "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
     "remote.connection": {
         "Unreachable",
@@ -892,6 +897,76 @@ def write_report(page: Path) -> None:
     write(page, "a page")
 
 
+def answers(stage: Stage, text: str, mode: int = 0o600) -> argparse.Namespace:
+    """What `init` is asked to do with a file of answers."""
+    file = stage.folder / "answers.yaml"
+    file.write_text(text)
+    file.chmod(mode)
+    return argparse.Namespace(stack="production", answers=str(file), secrets_provider="")
+
+
+WHOLE = json.dumps({"controllers": [CONTROLLER], **PASSWORDS, "sudoPassword": SECRET})
+
+
+@case("The file", "Pulumi.production.yaml has settings already", do="take it away and run this again")
+def the_settings_are_there_already(stage: Stage) -> None:
+    project(stage)
+    (stage.folder / "Pulumi.production.yaml").write_text("config: {a: b}")
+    init.run(answers(stage, WHOLE))
+
+
+@case("The stack production", "no terminal to ask on", do="--answers FILE")
+def nobody_can_be_asked(stage: Stage) -> None:
+    project(stage)
+    stage.patch.setattr("sys.stdin", (stage.folder / "Pulumi.yaml").open())
+    init.run(argparse.Namespace(stack="production", answers="", secrets_provider=""))
+
+
+@case("The questions", "nothing is written", do="Run this again")
+def the_questions_are_not_answered(stage: Stage) -> None:
+    def ask(_question: str) -> str:
+        raise EOFError
+
+    init.asked(ask, ask)
+
+
+@case("The file", "answers.yaml", "others may read it", do="chmod 600")
+def others_may_read_the_answers(stage: Stage) -> None:
+    project(stage)
+    init.run(answers(stage, WHOLE, 0o640))
+
+
+@case("answers.yaml", "line 1 is no YAML", do="Correct the file")
+def the_answers_are_no_yaml(stage: Stage) -> None:
+    project(stage)
+    init.run(answers(stage, f"a: '{SECRET}"))
+
+
+@case("answers", "is no mapping of settings", do="")
+def the_answers_are_no_mapping(_stage: Stage) -> None:
+    init.answered([SECRET])
+
+
+@case("adminPassword", "must be a text", do="")
+def a_password_is_a_number(_stage: Stage) -> None:
+    init.answered({"adminPassword": 31})
+
+
+@case(
+    "the stack production", "pulumi stack init", "ended with 1: no such backend", do="Check the backend (pulumi login)"
+)
+def pulumi_does_not_make_the_stack(stage: Stage) -> None:
+    project(stage, pulumi="echo error: no such backend >&2; exit 1")
+    init.run(answers(stage, WHOLE))
+
+
+@case("the stack production", "did not end within", do="pulumi whoami")
+def pulumi_does_not_end_making_the_stack(stage: Stage) -> None:
+    stage.patch.setattr(init, "PULUMI_SECONDS", 0.2)
+    project(stage, pulumi="exec sleep 60")
+    init.run(answers(stage, WHOLE))
+
+
 # Inputs: each is refused by its key.
 
 
@@ -1087,6 +1162,10 @@ CASES |= {
     f"settings_{number}": Case(lambda _stage, values=values: parsed(values), (key,), do="")  # type: ignore[misc]
     for number, (values, key, _) in enumerate(BAD)
 }
+CASES |= {
+    f"ranges_{number}": Case(lambda _stage, entries=entries: parsed({"computes": entries}), (key,), do="")  # type: ignore[misc]
+    for number, (entries, key, _) in enumerate(BAD_RANGES)
+}
 
 
 @case("nova:rabbitPassword", "nova:novaPassword", "nova:adminPassword", do="pulumi config set --secret")
@@ -1245,7 +1324,7 @@ def test_every_reason_that_a_message_takes_up_is_rendered_by_a_case(outcome: Cal
 
 
 # The modules whose functions return or raise the reasons of problems.
-GIVE_REASONS = ("values", "settings", "contradictions", "configuration", "openrc", "options", "templates")
+GIVE_REASONS = ("values", "ranges", "settings", "contradictions", "configuration", "openrc", "options", "templates")
 
 
 def reasons(tree: ast.Module, *, returned: bool) -> Iterator[tuple[str, str]]:
