@@ -27,6 +27,12 @@ class Snapshot:
     keystone_services: tuple[str, ...]
     keystone_endpoints: tuple[str, ...]
 
+    def on_nodes(self, *nodes: str) -> dict[str, tuple[str, ...]]:
+        """Kind -> the lines of these nodes, of all without a name."""
+        of = tuple(f"{node}: " for node in nodes) or ("",)
+        kinds = ("packages", "etc", "accounts", "leftovers")
+        return {kind: tuple(line for line in getattr(self, kind) if line.startswith(of)) for kind in kinds}
+
     def differences(self, other: Snapshot) -> dict[str, tuple[list[str], list[str]]]:
         """Kind -> (lines only here, lines only there); empty when both are the same."""
         found = {}

@@ -211,6 +211,30 @@ def test_after_a_failure_on_three_nodes_the_next_up_does_only_these(deployment: 
     assert [node for node in NODES if after[node].process != failed[node].process] == THREE
 
 
+def test_one_node_is_removed_by_target_and_the_next_up_brings_it_back(deployment: Deployment) -> None:
+    before, target = deployment.seen(), THREE[0]
+
+    deployment.stack.destroy(
+        *("--target", f"**::nova-{target}-packages", "--target-dependents"),
+        *("--config-file", deployment.settings(NODES, ratio="3.0")),
+    )
+
+    after = deployment.seen()
+    assert after[target].process == "none"
+    others = [node for node in NODES if node != target]
+    assert [after[node] for node in others] == [before[node] for node in others]
+    assert states(deployment.lab) == dict.fromkeys(others, "up")
+    assert snapshot(deployment.lab, [target]).on_nodes() == deployment.before.on_nodes(target)
+
+    printed = deployment.up(nodes=NODES, ratio="3.0")
+
+    # Its packages, itself, and the check that looks at all.
+    assert counts(printed) == {"created": 3}
+    assert states(deployment.lab) == dict.fromkeys(NODES, "up")
+    back = deployment.seen()
+    assert [node for node in others if back[node].process != before[node].process] == []
+
+
 def test_destroy_leaves_light_nodes_as_they_were(deployment: Deployment) -> None:
     deployment.stack.destroy("--config-file", deployment.settings(NODES, ratio="3.0"))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.lab.snapshot import Snapshot, snapshot
+from tests.lab.snapshot import NODES, Snapshot, snapshot
 from tests.nodes import ROOT, Lab, Stack
 
 from .test_deployment import SERVICES_OF_THE_GUIDE
@@ -15,9 +19,22 @@ from .test_deployment import SERVICES_OF_THE_GUIDE
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
 
+def told(stack: Stack) -> tuple[int, dict[str, dict[str, Any]]]:
+    """How `python -m nova_infra teardown` ends, and what it tells of each resource."""
+    done = stack.command("teardown", "--stack", "lab", "--json")
+    assert "Traceback" not in done.stderr
+    resources = json.loads(done.stdout)["resources"]
+    return done.returncode, {each["name"].removeprefix("nova-"): each for each in resources}
+
+
 def test_destroy_refuses_while_an_instance_is_on_a_compute_node(lab: Lab, deployed: Stack) -> None:
     lab.boot("in-the-way")
     try:
+        code, ends = told(deployed)
+        assert code == 2
+        assert {name for name, each in ends.items() if each["refuses"]} == {"compute1"}
+        assert "compute1 still has 1 instance: in-the-way" in ends["compute1"]["refuses"][0]
+        assert {row["Status"] for row in lab.table("nova service-list")} == {"enabled"}
         refused = deployed.destroy(check=False)
         assert refused.returncode != 0
         assert "compute1 still has 1 instance" in refused.stdout + refused.stderr
@@ -28,8 +45,49 @@ def test_destroy_refuses_while_an_instance_is_on_a_compute_node(lab: Lab, deploy
         lab.delete_instance("in-the-way")
 
 
-def test_destroy_leaves_machines_and_servers_as_they_were(lab: Lab, deployed: Stack, before: Snapshot) -> None:
-    deployed.destroy()
+def test_what_is_protected_is_told_with_the_way_to_lift_it(lab: Lab, deployed: Stack, tmp_path: Path) -> None:
+    guarded = {"protect": True, "database": {"on_delete": "refuse"}}
+    deployed.up("--config-file", deployed.configured(tmp_path, **guarded))
+    processes = {node: lab.processes(node) for node in NODES}
+
+    code, ends = told(deployed)
+    assert code == 2
+    protected = {name for name, each in ends.items() if each["refuses"]}
+    assert protected == {"database", "user", "service", "endpoint", "controller", "controller-packages"}
+    assert any("set on_delete to drop" in each for each in ends["database"]["refuses"])
+    refused = deployed.destroy(check=False)
+    assert refused.returncode != 0
+    assert "protected" in refused.stdout + refused.stderr
+    assert {node: lab.processes(node) for node in NODES} == processes
+
+    # The command that is told lifts it, for one; the setting for all.
+    command = re.search(r"`pulumi (state unprotect '[^']*')`", ends["user"]["refuses"][0])
+    assert command
+    deployed.pulumi(*shlex.split(command[1]), "--yes", "--stack", "lab", "--non-interactive")
+    assert told(deployed)[1]["user"]["refuses"] == []
+    deployed.up()
+    assert told(deployed)[0] == 0
+    assert {node: lab.processes(node) for node in NODES} == processes
+
+
+def test_destroy_does_what_was_told_and_leaves_machines_and_servers_as_they_were(
+    lab: Lab, deployed: Stack, before: Snapshot
+) -> None:
+    there = snapshot(lab)
+    code, ends = told(deployed)
+    assert code == 0
+    assert snapshot(lab).differences(there) == {}
+    removed = {name: "; ".join(each["removes"]) for name, each in ends.items()}
+    assert "dropping the schema nova with its data" in removed["database"]
+    assert "deleting its record in nova" in removed["compute1"]
+    assert not [each for end in ends.values() for each in (*end["keeps"], *end["refuses"])]
+
+    printed = " ".join(deployed.destroy().stdout.split())
+
+    nodes = [each for name, each in ends.items() if name.startswith(NODES)]
+    deeds = [deed for each in nodes for deed in each["removes"] if deed.startswith(("stopping", "putting", "removing"))]
+    assert len(deeds) == 7
+    assert [deed for deed in deeds if deed not in printed] == []
     assert snapshot(lab).differences(before) == {}
     assert deployed.resources() == []
 
@@ -59,6 +117,18 @@ def test_a_node_that_is_drained_is_removed_when_its_last_instance_has_left(
     assert destroy.wait(120) == 0, printed
     assert snapshot(lab).differences(before) == {}
     assert deployed.resources() == []
+
+
+def test_stack_rm_leaves_nothing(deployed: Stack) -> None:
+    done = deployed.command("teardown", "--stack", "lab")
+    assert (done.returncode, done.stdout.strip()) == (
+        0,
+        "The stack has no resources of nova-infra: destroy has nothing to do, and `pulumi stack rm` leaves nothing.",
+    )
+    # Without --preserve-config the stack's file in the repository would go too.
+    deployed.pulumi("stack", "rm", "lab", "--yes", "--preserve-config", "--non-interactive")
+    assert json.loads(deployed.pulumi("stack", "ls", "--json").stdout) == []
+    assert not [path for path in deployed.backend.rglob("stacks/**/*") if path.is_file() and path.suffix == ".json"]
 
 
 def test_git_sees_nothing_of_all_this() -> None:
