@@ -1,0 +1,37 @@
+"""What was changed behind the stack's back is shown by name, and `up --refresh` repairs that and nothing else.
+
+The kinds are data (tests/lab/drift); those of a group do not meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.drift import database_kinds
+from tests.lab.drift.kinds import MANAGED, Kind, assert_found_and_repaired
+from tests.nodes import Lab, Stack
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+GROUPS: dict[str, list[Kind]] = {
+    "database": database_kinds.KINDS,
+}
+
+
+@pytest.fixture(scope="module")
+def settings(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The arguments that name settings in which the stack manages all that can drift."""
+    path = deployed.configured(Path(tmp_path_factory.mktemp("settings")), **MANAGED)
+    deployed.up("--config-file", path)
+    yield "--config-file", path
+    deployed.up()
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_drift_is_shown_by_name_and_repaired_and_nothing_else_is_touched(
+    lab: Lab, deployed: Stack, settings: tuple[str, str], group: str
+) -> None:
+    assert_found_and_repaired(lab, deployed, GROUPS[group], *settings)

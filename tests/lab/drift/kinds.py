@@ -1,0 +1,145 @@
+"""A kind of drift: how it comes about, what a plan says of it, and what `pulumi up --refresh` does. Kinds are data.
+
+Each is caused with the ordinary client of its server or machine. `assert_found_and_repaired` takes several that do not meet at once;
+a list of them is a group of test_drift.py, and matrix.py takes them one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.lab.drift.plan import ANY, Difference, Plan
+from tests.nodes import Lab, Stack
+
+NODES = ("controller", "compute1")
+# Settings of the lab's stack in which it manages all that can drift.
+MANAGED: dict[str, Any] = {"identity": {"default_tenant": "service"}}
+REFRESHED = ("--refresh", "--non-interactive")
+# What nova's tables say follows from everything else, and is never drift.
+FOLLOWS = {("nova-check", "service_list"), ("nova-check", "image_list")}
+REMARKS = re.compile(r"remarks\b")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way in which a machine or server comes to differ from the stack.
+
+    `shows`: resource -> path of the property -> (what the stack records, what was found), both as a plan prints them; an empty text
+    where there is nothing, ANY where the value is another one each time. Outputs that differ too are named in `shows`; remarks are not.
+    `gone`: resources that are not there at all. What is no drift has neither, and `said`: resource -> words of a remark.
+    """
+
+    name: str
+    """As a row of docs/drift.md: "a privilege is revoked"."""
+    cause: Callable[[Lab], object]
+    after: Callable[[Lab], None]
+    """Asserts through the server's or machine's own client that `up` put it right, or left it where it is no drift."""
+    shows: Mapping[str, Mapping[str, Difference]] = field(default_factory=dict)
+    gone: Sequence[str] = ()
+    said: Mapping[str, str] = field(default_factory=dict)
+    follows: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Resource -> outputs that differ as a consequence and are not repaired by name: a UUID, a moment."""
+    updates: Sequence[str] = ()
+    """Resources that `up` changes besides those in `shows` and `gone`."""
+    restarts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Node -> services that the repair starts anew."""
+    undo: Callable[[Lab], object] | None = None
+    """Takes back what `up` leaves."""
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether `up` has something to do."""
+        return bool(self.shows or self.gone)
+
+
+def preview(stack: Stack, *settings: str) -> Plan:
+    """What `pulumi preview --refresh --diff --expect-no-changes` says; it changes nothing."""
+    done = stack.pulumi("preview", "--diff", "--expect-no-changes", *REFRESHED, *settings, check=False)
+    return Plan.of(done.stdout, failed=done.returncode != 0, error=done.stderr)
+
+
+def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *settings: str) -> None:
+    """Causes all kinds; the plan names each and nothing else; `up` repairs just that; the plan after it is clean."""
+    try:
+        for kind in kinds:
+            kind.cause(lab)
+        before = processes(lab)
+        plan = preview(stack, *settings)
+        assert_named(plan, kinds)
+        drifted = {name for kind in kinds for name in (*kind.shows, *kind.gone, *kind.updates)}
+        if drifted:
+            assert plan.failed, plan.text
+            assert plan.steps("update") | plan.steps("create") == drifted, plan.text
+        else:
+            assert not plan.failed, plan.text + plan.error
+        done = stack.up(*REFRESHED[:1], *settings)
+        assert changed(done.stdout) == len(drifted), done.stdout
+        for kind in kinds:
+            kind.after(lab)
+        assert_restarted(before, processes(lab), kinds)
+    finally:
+        for kind in kinds:
+            if kind.undo:
+                kind.undo(lab)
+    stack.pulumi("preview", "--expect-no-changes", *REFRESHED, *settings)
+
+
+def assert_named(plan: Plan, kinds: Sequence[Kind]) -> None:
+    """Each drifted property stands in the plan with both values, as found and as repaired; each remark is said; and nothing else."""
+    expected = {
+        (resource, path): values
+        for kind in kinds
+        for resource, paths in kind.shows.items()
+        for path, values in paths.items()
+    }
+    gone = {resource for kind in kinds for resource in kind.gone}
+    follows = {(resource, path) for kind in kinds for resource, paths in kind.follows.items() for path in paths}
+    seen = {
+        (resource, path): values
+        for (resource, path), values in plan.found.items()
+        if resource not in gone and (resource, path) not in FOLLOWS | follows and not REMARKS.match(path)
+    }
+    assert seen.keys() == expected.keys(), plan.text
+    for where, (recorded, found) in expected.items():
+        assert same(seen[where], (recorded, found)), f"{where}: {seen[where]}"
+        if where in plan.repaired:
+            assert same(plan.repaired[where], (found, recorded)), f"{where}: {plan.repaired[where]}"
+    inputs = {where for where in plan.repaired if where[0] not in gone}
+    assert inputs <= expected.keys() | follows, plan.text
+    assert plan.steps("create") == gone, plan.text
+    for kind in kinds:
+        for resource, words in kind.said.items():
+            assert any(words in remark for remark in plan.remarks(resource)), f"{words!r} is not said:\n{plan.text}"
+
+
+def same(seen: Difference, expected: Difference) -> bool:
+    """Whether both values are the expected ones."""
+    return all(right in (ANY, left) for left, right in zip(seen, expected, strict=True))
+
+
+def changed(printed: str) -> int:
+    """The number of resources that an `up` made, changed or deleted, as it counts them at its end."""
+    counts = printed.rpartition("Resources:")[2]
+    return sum(int(number) for number in re.findall(r"(\d+) (?:updated|created|deleted)", counts))
+
+
+def processes(lab: Lab) -> dict[str, dict[str, str]]:
+    """Node -> service -> its process."""
+    return {node: lab.processes(node) for node in NODES}
+
+
+def assert_restarted(
+    before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]], kinds: Sequence[Kind]
+) -> None:
+    """What the kinds name has another process now, all else the same."""
+    named = {(node, service) for kind in kinds for node, services in kind.restarts.items() for service in services}
+    others = {
+        (node, service)
+        for node in NODES
+        for service in {*before[node], *after[node]}
+        if before[node].get(service) != after[node].get(service)
+    }
+    assert others == named, f"{before}\n{after}"
