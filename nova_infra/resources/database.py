@@ -13,10 +13,9 @@ import pulumi
 from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
-from ..masking import fingerprint
 from ..mysql import ALL, SCHEMA_PRIVILEGES, Schema, lacking, no_client_host, no_name, normalized, password_matches
 from ..wording import shown
-from .lifecycle import Lifecycle, Resource, State, known_list, known_text, normal, required_text
+from .lifecycle import PASSWORD_WORKS, Lifecycle, Resource, State, known_list, known_text, normal, required_text
 
 REFUSE, KEEP, DUMP, DROP = "refuse", "keep", "dump", "drop"
 _NOT_THERE: Mapping[str, Any] = {"found": False, "privileges": []}
@@ -113,9 +112,8 @@ class DatabaseLifecycle(Lifecycle):
             "hosts": {
                 host: {
                     "privileges": self._privileges_as_written(known, host),
-                    "password": wanted["password"]
-                    if password_matches(hashes[host], wanted["password"])
-                    else f"another ({fingerprint(hashes[host], self.access.fingerprint_key)})",
+                    "password": wanted["password"],
+                    PASSWORD_WORKS: password_matches(hashes[host], wanted["password"]),
                 }
                 for host, wanted in known["hosts"].items()
                 if host in hashes
@@ -339,7 +337,7 @@ class Database(Resource, module="nova", name="Database"):
 
         def at_each(hosts: Mapping[str, Any]) -> dict[str, Any]:
             return {
-                host: {"privileges": normal(privileges, normalized), "password": password}
+                host: {"privileges": normal(privileges, normalized), "password": password, PASSWORD_WORKS: True}
                 for host, privileges in hosts.items()
             }
 

@@ -11,9 +11,8 @@ import pulumi
 
 from ..catalog import User, no_name, no_text
 from ..errors import IdentityError, Problem
-from .lifecycle import Lifecycle, Resource, State, known_list, known_text, normal, required_text
+from .lifecycle import PASSWORD_WORKS, Lifecycle, Resource, State, known_list, known_text, normal, required_text
 
-ANOTHER_PASSWORD = "another password"  # noqa: S105 - what is shown instead of one
 # What Keystone itself gives a user in its default tenant.
 MEMBER_ROLE = "_member_"
 
@@ -96,9 +95,7 @@ class KeystoneUserLifecycle(Lifecycle):
             "default_tenant": identity.tenant_name(user.default_tenant_id) if known["default_tenant"] else "",
             "roles": [role for role in known["roles"] if role in roles],
             # A user that is disabled or has no role gets no token with any password.
-            "password": known["password"]
-            if not (user.enabled and roles) or self._password_works(known)
-            else ANOTHER_PASSWORD,
+            PASSWORD_WORKS: not (user.enabled and roles) or self._password_works(known),
         }
         return observed, self._outputs(user, known, dict(known.get("found") or {}))
 
@@ -242,6 +239,8 @@ class KeystoneUser(Resource, module="nova", name="KeystoneUser"):
     )
     """
 
+    password_works: pulumi.Output[bool]
+    """Whether the user gets a token with the password. False only after a refresh; plans hide the password itself."""
     user_id: pulumi.Output[str]
     """Keystone's UUID."""
     adopted: pulumi.Output[bool]
@@ -255,6 +254,7 @@ class KeystoneUser(Resource, module="nova", name="KeystoneUser"):
         inputs: dict[str, Any] = {
             "name": args.name,
             "password": pulumi.Output.secret(args.password),
+            PASSWORD_WORKS: True,
             "tenant": args.tenant,
             "roles": normal(args.roles, _sorted_once),
             "email": args.email,

@@ -32,6 +32,9 @@ STATE_SCHEMA = 2
 _NOT_OURS = ("__provider", "state_schema")
 # An output of every resource: sentences about what is there and is nobody's fault, or not ours to put right. Never drift.
 REMARKS = "remarks"
+# An input that stands beside a password and is always true. Plans mask secrets on both sides, so a password that somebody changed shows as
+# nothing; this one then reads `password_works: true => false`.
+PASSWORD_WORKS = "password_works"  # noqa: S105 - a name
 
 
 class Lifecycle(dynamic.ResourceProvider):

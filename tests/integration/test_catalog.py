@@ -98,7 +98,7 @@ def test_a_user_changed_behind_our_back_is_seen_and_repaired(lab: Lab, user: Key
     assert seen is not None
     observed, _ = seen
     assert observed["email"] == "somebody@example.org"
-    assert observed["password"] not in (USER["password"], "other")
+    assert (observed["password"], observed["password_works"]) == (USER["password"], False)
     user.change({**observed, **made}, wanted)
     repaired = user.look({**wanted, **made})
     assert repaired is not None

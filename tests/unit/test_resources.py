@@ -46,13 +46,16 @@ USER = {
     "email": "",
     "enabled": True,
     "default_tenant": "",
+    "password_works": True,
 }
 DATABASE = {
     "name": "nova",
     "user": "nova",
     "charset": "utf8",
     "collation": "utf8_general_ci",
-    "hosts": {host: {"privileges": [ALL], "password": "NOVA_DBPASS"} for host in ("localhost", "%")},
+    "hosts": {
+        host: {"privileges": [ALL], "password": "NOVA_DBPASS", "password_works": True} for host in ("localhost", "%")
+    },
     "on_delete": "drop",
 }
 PACKAGES = {
@@ -556,8 +559,19 @@ def test_a_password_set_by_somebody_else_is_drift_and_never_shown(reached: Reach
     made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
     reached.identity.passwords["nova"] = "hunter2"
     seen = lifecycle(KeystoneUserLifecycle, reached).read("nova", made).inputs
-    assert seen["password"] != USER["password"]
+    # A plan masks every secret, so that it does not show that one differs: another property says it.
+    assert seen == {**USER, "password_works": False}
     assert "hunter2" not in repr(seen)
+    lifecycle(KeystoneUserLifecycle, reached).update("nova", {**made, **seen}, USER)
+    assert reached.identity.passwords["nova"] == "NOVA_PASS"
+
+
+def test_a_password_that_somebody_put_right_after_a_refresh_is_no_drift_any_more(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.identity.passwords["nova"] = "hunter2"
+    seen = lifecycle(KeystoneUserLifecycle, reached).read("nova", made).outs
+    reached.identity.passwords["nova"] = "NOVA_PASS"
+    assert lifecycle(KeystoneUserLifecycle, reached).read("nova", seen).inputs == USER
 
 
 def test_a_user_that_gets_no_token_anyway_is_not_tried(reached: Reached) -> None:
@@ -684,7 +698,10 @@ def test_a_user_that_others_share_stays_without_what_was_ours(reached: Reached) 
 
 def test_a_host_that_is_no_longer_named_loses_its_user(reached: Reached) -> None:
     made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
-    only = {**DATABASE, "hosts": {"localhost": {"privileges": [ALL], "password": "NOVA_DBPASS"}}}
+    only = {
+        **DATABASE,
+        "hosts": {"localhost": {"privileges": [ALL], "password": "NOVA_DBPASS", "password_works": True}},
+    }
     lifecycle(DatabaseLifecycle, reached).update("nova", made, only)
     assert list(reached.database.hashes) == [("nova", "localhost")]
 
@@ -701,8 +718,8 @@ def test_another_user_is_there_before_the_old_one_goes(reached: Reached) -> None
 
 
 def test_privileges_are_sets_and_only_what_differs_is_granted_and_revoked(reached: Reached) -> None:
-    one = {"%": {"privileges": ["DELETE", "SELECT"], "password": "NOVA_DBPASS"}}
-    two = {"%": {"privileges": ["INSERT", "SELECT"], "password": "NOVA_DBPASS"}}
+    one = {"%": {"privileges": ["DELETE", "SELECT"], "password": "NOVA_DBPASS", "password_works": True}}
+    two = {"%": {"privileges": ["INSERT", "SELECT"], "password": "NOVA_DBPASS", "password_works": True}}
     made = lifecycle(DatabaseLifecycle, reached).create({**DATABASE, "hosts": one}).outs
     reached.log.done.clear()
     lifecycle(DatabaseLifecycle, reached).update("nova", made, {**DATABASE, "hosts": two})
@@ -729,7 +746,7 @@ def test_drift_of_a_database_is_shown_host_by_host_and_no_hash_with_it(reached: 
     seen = lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs
     assert (seen["charset"], seen["collation"]) == ("latin1", "latin1_swedish_ci")
     assert list(seen["hosts"]) == ["%"]
-    assert seen["hosts"]["%"]["password"] != "NOVA_DBPASS"
+    assert seen["hosts"]["%"] == {"privileges": [ALL], "password": "NOVA_DBPASS", "password_works": False}
     assert native_hash("hunter2") not in repr(seen)
     lifecycle(DatabaseLifecycle, reached).update("nova", {**made, **seen}, DATABASE)
     assert lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs == DATABASE
@@ -842,7 +859,7 @@ def test_a_host_that_was_no_longer_named_is_looked_at_anew_when_it_is_named_agai
 
 
 def privileges_at(privileges: list[str]) -> dict[str, Any]:
-    return {**DATABASE, "hosts": {"%": {"privileges": privileges, "password": "NOVA_DBPASS"}}}
+    return {**DATABASE, "hosts": {"%": {"privileges": privileges, "password": "NOVA_DBPASS", "password_works": True}}}
 
 
 THEIRS = {("nova", "%", "nova"): {"SELECT", GRANT_OPTION}, ("nova", "%", "elsewhere"): {"SELECT"}}
@@ -893,7 +910,7 @@ def test_their_privileges_are_put_back_after_an_update_of_ours_that_was_cut_off(
 
 
 def test_privileges_as_the_stack_writes_them_are_no_drift(reached: Reached) -> None:
-    at = {"privileges": ["select", "Drop", "SELECT"], "password": "NOVA_DBPASS"}
+    at = {"privileges": ["select", "Drop", "SELECT"], "password": "NOVA_DBPASS", "password_works": True}
     wanted = {**DATABASE, "hosts": {"%": at}}
     made = lifecycle(DatabaseLifecycle, reached).create(wanted).outs
     assert lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs == wanted
@@ -947,7 +964,7 @@ CHANGED: dict[Any, dict[str, Any]] = {
     DatabaseLifecycle: {
         "user": "nova2",
         "collation": "utf8_bin",
-        "hosts": {"%": {"privileges": ["SELECT"], "password": "new"}},
+        "hosts": {"%": {"privileges": ["SELECT"], "password": "new", "password_works": True}},
     },
 }
 
