@@ -105,6 +105,13 @@ def no_client_host(host: str) -> str:
     return ""
 
 
+def takes_in(host: str, other: str) -> bool:
+    """Whether a user's host, in which `%` and `_` stand for others, matches every client that the `other` one does."""
+    parts = {"%": ".*", "_": "."}
+    pattern = "".join(parts.get(character, re.escape(character)) for character in host.lower())
+    return re.fullmatch(pattern, other.lower()) is not None
+
+
 def normalized(privileges: Iterable[str]) -> list[str]:
     """The privileges as MariaDB names them, sorted, each once: `all  privileges` is ALL, which holds every one but GRANT OPTION."""
     names = {" ".join(privilege.upper().split()) for privilege in privileges} - {_NO_PRIVILEGE}
@@ -194,10 +201,12 @@ class Server:
     def password_hashes(self, user: str) -> dict[str, str]:
         """What stands for the user's password at each of its hosts: its hash, or the plugin that asks for something else.
 
+        The user without a name is the anonymous one: anybody.
+
         From 10.4 on mysql.user is a view that has the same columns; in 10.2 and 10.3 the hash may stand in either of two.
         """
         rows = self._rows(
-            f"looking for the user {user}",
+            f"looking for the {f'user {user}' if user else 'anonymous users'}",
             "SELECT Host, Password, plugin, authentication_string FROM mysql.user WHERE User = %s",
             (user,),
         )
@@ -226,6 +235,23 @@ class Server:
         """Drops user@host; one that is gone is fine."""
         if host in self.password_hashes(user):
             self._rows(f"dropping the user {user}@{host}", "DROP USER %s@%s", (user, host))
+
+    def accounts_on(self, schema: str) -> list[tuple[str, str]]:
+        """Each user and host, sorted, that was granted something on the schema, on what is in it, or on a pattern that it matches.
+
+        Not among them are those that may do it in every schema.
+        """
+        return sorted(
+            (str(user), str(host))
+            for user, host in self._rows(
+                f"looking for the users of the schema {schema}",
+                "SELECT User, Host FROM mysql.db WHERE %s LIKE Db UNION "
+                "SELECT User, Host FROM mysql.tables_priv WHERE Db = %s UNION "
+                "SELECT User, Host FROM mysql.columns_priv WHERE Db = %s UNION "
+                "SELECT User, Host FROM mysql.procs_priv WHERE Db = %s",
+                (schema,) * 4,
+            )
+        )
 
     def shared(self, user: str, host: str, schema: str) -> bool:
         """Whether user@host has privileges besides those on this schema: globally, or on (something in) another."""

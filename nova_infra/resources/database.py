@@ -13,11 +13,34 @@ import pulumi
 from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
-from ..mysql import ALL, SCHEMA_PRIVILEGES, Schema, lacking, no_client_host, no_name, normalized, password_matches
+from ..mysql import (
+    ALL,
+    GRANT_OPTION,
+    SCHEMA_PRIVILEGES,
+    Schema,
+    lacking,
+    no_client_host,
+    no_name,
+    normalized,
+    password_matches,
+    takes_in,
+)
 from ..wording import shown
-from .lifecycle import PASSWORD_WORKS, Lifecycle, Resource, State, known_list, known_text, normal, required_text
+from .lifecycle import (
+    PASSWORD_WORKS,
+    REMARKS,
+    Lifecycle,
+    Resource,
+    State,
+    known_list,
+    known_text,
+    normal,
+    required_text,
+)
 
 REFUSE, KEEP, DUMP, DROP = "refuse", "keep", "dump", "drop"
+# What follows a privilege that a refresh has not found: `ALL (not granted: DROP)`.
+_NOT_GRANTED = " (not granted"
 _NOT_THERE: Mapping[str, Any] = {"found": False, "privileges": []}
 
 
@@ -119,7 +142,7 @@ class DatabaseLifecycle(Lifecycle):
                 if host in hashes
             },
         }
-        return observed, _outputs(_found(known))
+        return observed, {**_outputs(_found(known)), REMARKS: self._remarks(known, list(hashes))}
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes it as wanted; a host that is no longer named loses our privileges, and the user there when it has no others."""
@@ -251,9 +274,31 @@ class DatabaseLifecycle(Lifecycle):
         return found
 
     def _privileges_as_written(self, known: State, host: str) -> list[str]:
-        granted = self.access.database.privileges(known["user"], host, known["name"])
-        written = list(known["hosts"][host]["privileges"])
-        return written if normalized(written) == granted else granted
+        """The privileges in the stack's order, each that is missing marked in its place; those that are too many at the end."""
+        server = self.access.database
+        granted = server.privileges(known["user"], host, known["name"])
+        written = _as_asked(known, host)
+        missing = server.without(normalized(written), granted)
+        too_much = server.without(granted, normalized(written))
+        return [*(_marked(each, missing) for each in written), *too_much]
+
+    def _remarks(self, known: State, hosts: Sequence[str]) -> list[str]:
+        server, name, user = self.access.database, known["name"], known["user"]
+        others = [each for each in server.accounts_on(name) if each not in {(user, host) for host in known["hosts"]}]
+        said = [
+            f"{_account(*each)} has privileges on the schema {name}, and the stack does not name it: it is left as it is. If nobody needs it: "
+            f"REVOKE ALL PRIVILEGES ON `{name}`.* FROM {_account(*each)}."
+            for each in others
+        ]
+        for anonymous in sorted(server.password_hashes("")):
+            ours = [host for host in hosts if takes_in(host, anonymous)]
+            if ours and anonymous not in hosts:
+                said.append(
+                    f"Logins of {shown(user)} from {shown(anonymous)} are taken for the anonymous user {_account('', anonymous)}, whose host is more "
+                    f"exact than that of {_account(user, ours[0])}: they are refused, or may do nothing. If nobody needs it: "
+                    f"DROP USER {_account('', anonymous)}."
+                )
+        return said
 
     def note_of(self, state: State) -> str:
         """The name of the note about what was there."""
@@ -281,7 +326,24 @@ def _problems_at(host: str, at: Any) -> list[Problem]:
 
 
 def _asked(state: State, host: str) -> list[str]:
-    return normalized(state["hosts"][host]["privileges"])
+    return normalized(_as_asked(state, host))
+
+
+def _as_asked(state: State, host: str) -> list[str]:
+    """The privileges as the stack writes them, also when a refresh has marked those that are missing."""
+    return [each.partition(_NOT_GRANTED)[0] for each in state["hosts"][host]["privileges"]]
+
+
+def _marked(privilege: str, missing: Sequence[str]) -> str:
+    (name,) = normalized([privilege]) or [privilege]
+    if name in missing:
+        return f"{privilege}{_NOT_GRANTED})"
+    of_all = [each for each in missing if each != GRANT_OPTION]
+    return f"{privilege}{_NOT_GRANTED}: {', '.join(of_all)})" if name == ALL and of_all else privilege
+
+
+def _account(user: str, host: str) -> str:
+    return f"'{shown(user)}'@'{shown(host)}'"
 
 
 def _settled(found: State, wanted: State) -> bool:

@@ -198,6 +198,9 @@ class MariaDB:
     without = mysql.Server.without
     common = mysql.Server.common
 
+    def accounts_on(self, schema: str) -> list[tuple[str, str]]:
+        return sorted((name, at) for name, at, on in self.grants if on == schema)
+
     def shared(self, user: str, host: str, schema: str) -> bool:
         return any((name, at) == (user, host) and on != schema for name, at, on in self.grants)
 

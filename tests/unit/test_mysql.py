@@ -235,6 +235,13 @@ def test_a_server_of_another_release_has_other_columns_and_all_of_those_are_all(
     assert connected(old)[0].privileges("nova", "%", "nova") == [ALL]
 
 
+def test_who_else_may_use_a_schema_is_asked_for_with_its_name_as_a_value(connected: Connected) -> None:
+    server, wire = connected(("report", "%"), ("nova", "localhost"))
+    assert server.accounts_on("no'va") == [("nova", "localhost"), ("report", "%")]
+    (statement,) = wire.sent
+    assert "'no\\'va' LIKE Db" in statement
+
+
 def test_privileges_on_other_schemas_and_on_patterns_do_not_count(connected: Connected) -> None:
     others = [row("Drop_priv", schema=each) for each in ("novaxapi", "nova_api", "nova%")]
     server, _ = connected(row("Select_priv", schema=r"nova\_api"), *others)

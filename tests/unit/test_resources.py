@@ -737,6 +737,98 @@ def test_the_grant_option_by_hand_is_drift_and_is_taken_away_without_taking_all(
     assert reached.log.done == ["revoke GRANT OPTION from nova@%"]
 
 
+def privileges_seen(reached: Reached, written: list[str], granted: set[str]) -> list[str]:
+    at = {"privileges": written, "password": "NOVA_DBPASS", "password_works": True}
+    made = lifecycle(DatabaseLifecycle, reached).create({**DATABASE, "hosts": {"%": at}}).outs
+    reached.database.grants["nova", "%", "nova"] = granted
+    inputs = lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs
+    assert inputs is not None
+    # A second refresh sees the same.
+    assert lifecycle(DatabaseLifecycle, reached).read("nova", inputs).inputs == inputs
+    seen: list[str] = inputs["hosts"]["%"]["privileges"]
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("written", "granted", "seen"),
+    [
+        ([ALL], {"SELECT", "INSERT", "DELETE"}, ["ALL (not granted: DROP)"]),
+        ([ALL], {"SELECT", GRANT_OPTION}, ["ALL (not granted: DELETE, DROP, INSERT)", GRANT_OPTION]),
+        ([ALL], set(), ["ALL (not granted)"]),
+        (
+            [ALL, GRANT_OPTION],
+            {"SELECT", "INSERT", "DELETE", "DROP"},
+            [ALL, "GRANT OPTION (not granted)"],
+        ),
+        (["DROP", "SELECT"], {"SELECT", "INSERT"}, ["DROP (not granted)", "SELECT", "INSERT"]),
+        (["DROP", "SELECT"], {"SELECT", "INSERT", "DELETE", "DROP"}, ["DROP", "SELECT", "DELETE", "INSERT"]),
+        (["SELECT"], {"SELECT", GRANT_OPTION}, ["SELECT", GRANT_OPTION]),
+    ],
+)
+def test_each_privilege_that_is_missing_or_too_much_is_named_in_its_place(
+    reached: Reached, written: list[str], granted: set[str], seen: list[str]
+) -> None:
+    assert privileges_seen(reached, written, granted) == seen
+
+
+def remarks_of(reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str) -> list[str]:
+    """What is said after a refresh in which nothing has drifted."""
+    read = lifecycle(kind, reached).read(key, lifecycle(kind, reached).create(wanted).outs)
+    assert read.inputs == wanted
+    remarks: list[str] = read.outs["remarks"]
+    return remarks
+
+
+def test_a_database_of_which_nobody_else_knows_has_nothing_to_be_said_of(reached: Reached) -> None:
+    reached.database.create_user("keystone", "%", "x")
+    reached.database.grant("keystone", "%", "keystone", ["SELECT"])
+    assert remarks_of(reached, DatabaseLifecycle, DATABASE, "nova") == []
+
+
+def test_other_users_of_the_schema_are_said_and_left(reached: Reached) -> None:
+    reached.database.create_user("report", "%", "x")
+    reached.database.grant("report", "%", "nova", ["SELECT"])
+    reached.database.create_user("nova", "192.0.2.7", "x")
+    reached.database.grant("nova", "192.0.2.7", "nova", ["SELECT"])
+    before = reached.database.grants.copy()
+    said = remarks_of(reached, DatabaseLifecycle, DATABASE, "nova")
+    assert said == [
+        "'nova'@'192.0.2.7' has privileges on the schema nova, and the stack does not name it: it is left as it is. If nobody needs it: "
+        "REVOKE ALL PRIVILEGES ON `nova`.* FROM 'nova'@'192.0.2.7'.",
+        "'report'@'%' has privileges on the schema nova, and the stack does not name it: it is left as it is. If nobody needs it: "
+        "REVOKE ALL PRIVILEGES ON `nova`.* FROM 'report'@'%'.",
+    ]
+    assert reached.database.grants.items() >= before.items()
+
+
+@pytest.mark.parametrize(
+    ("ours", "anonymous", "from_where"),
+    [
+        (["%"], "localhost", "localhost"),
+        (["%", "localhost"], "controller", "controller"),
+        (["%", "localhost"], "192.0.2.%", "192.0.2.%"),
+        (["192.0.%"], "192.0.2.7", "192.0.2.7"),
+        (["192.0._.7"], "192.0.2.7", "192.0.2.7"),
+        (["%", "localhost"], "localhost", ""),
+        (["localhost"], "controller", ""),
+        (["%"], "%", ""),
+        (["192.0.2.%"], "192.0.%", ""),
+    ],
+)
+def test_an_anonymous_user_that_the_server_takes_for_ours_is_said(
+    reached: Reached, ours: list[str], anonymous: str, from_where: str
+) -> None:
+    reached.database.hashes["", anonymous] = ""
+    hosts = dict.fromkeys(ours, DATABASE["hosts"]["%"])
+    said = remarks_of(reached, DatabaseLifecycle, {**DATABASE, "hosts": hosts}, "nova")
+    assert len(said) == bool(from_where)
+    if from_where:
+        assert said[0].startswith(
+            f"Logins of nova from {from_where} are taken for the anonymous user ''@'{from_where}'"
+        )
+        assert said[0].endswith(f"DROP USER ''@'{from_where}'.")
+
+
 def test_drift_of_a_database_is_shown_host_by_host_and_no_hash_with_it(reached: Reached) -> None:
     made = lifecycle(DatabaseLifecycle, reached).create(DATABASE).outs
     database = reached.database
