@@ -38,8 +38,8 @@ class Identity:
         self._account = f"{username} (tenant {tenant})"
         self._password = password
         self._http = http
-        auth = v2.Password(auth_url=self.url, username=username, password=password, tenant_name=tenant)
-        self.session = keystoneauth1.session.Session(auth=auth, session=http, timeout=TIMEOUT_SECONDS)
+        self._auth = v2.Password(auth_url=self.url, username=username, password=password, tenant_name=tenant)
+        self.session = keystoneauth1.session.Session(auth=self._auth, session=http, timeout=TIMEOUT_SECONDS)
         self._client = client.Client(session=self.session, endpoint_override=self.url)
 
     # ------------------------------------------------------------ users
@@ -141,9 +141,13 @@ class Identity:
 
     def services(self, name: str, type_: str) -> list[ServiceRecord]:
         """The services of this name and type; v2.0 does not keep them unique."""
+        return [record for record in self.services_of_type(type_) if record.name == name]
+
+    def services_of_type(self, type_: str) -> list[ServiceRecord]:
+        """The services of this type, whatever their names: clients look for one by its type."""
         with self._asked("listing services of type", type_):
             records = [_service(each) for each in self._client.services.list()]
-        return [record for record in records if (record.name, record.type) == (name, type_)]
+        return [record for record in records if record.type == type_]
 
     def create_service(self, name: str, type_: str, description: str) -> ServiceRecord:
         """Makes a service record."""
@@ -165,6 +169,20 @@ class Identity:
         with self._asked("listing endpoints", ""):
             records = [_endpoint(each) for each in self._client.endpoints.list()]
         return [record for record in records if record.service_id in service_ids]
+
+    def url_in_catalog(self, type_: str, region: str) -> str:
+        """The public URL that clients get for services of this type in the region, as the catalog of our own token has it; or nothing."""
+        with self._asked("reading the catalog of", self._account):
+            catalog = self._auth.get_access(self.session).service_catalog
+        return str(next(iter(catalog.get_urls(service_type=type_, region_name=region, interface="public")), ""))
+
+    def as_in_catalog(self, url: str) -> str:
+        """The URL of an endpoint as the catalog of our own token has it."""
+        with self._asked("reading the catalog of", self._account):
+            access = self._auth.get_access(self.session)
+        for name, value in (("tenant_id", access.project_id), ("user_id", access.user_id)):
+            url = url.replace(f"%({name})s", str(value)).replace(f"$({name})s", str(value))
+        return url
 
     def create_endpoint(self, service_id: str, region: str, public: str, internal: str, admin: str) -> EndpointRecord:
         """Makes an endpoint record."""

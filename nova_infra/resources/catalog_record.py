@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from ..catalog import EndpointRecord, ServiceRecord
-from .lifecycle import Lifecycle, State
+from .lifecycle import REMARKS, Lifecycle, State
 
 R = TypeVar("R", bound=ServiceRecord | EndpointRecord)
 
@@ -46,6 +46,10 @@ class CatalogRecord(Lifecycle, Generic[R]):
     @abstractmethod
     def _delete(self, uuid: str) -> None:
         """Deletes a record."""
+
+    @abstractmethod
+    def _remarks(self, ours: R, records: Iterable[R], state: State) -> list[str]:
+        """What is to be said of records beside ours."""
 
     @abstractmethod
     def note_of(self, state: State) -> str:
@@ -90,7 +94,8 @@ class CatalogRecord(Lifecycle, Generic[R]):
         record = self._ours(records, known)
         if record is None:
             return None
-        return {**known, **self._content(record)}, self._outputs(record, records, known)
+        outputs = {**self._outputs(record, records, known), REMARKS: self._remarks(record, records, known)}
+        return {**known, **self._content(record)}, outputs
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes the new record first, then deletes the old one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,27 @@ class EndpointLifecycle(CatalogRecord[EndpointRecord]):
 
     def _delete(self, uuid: str) -> None:
         self.access.identity.delete_endpoint(uuid)
+
+    def _remarks(self, ours: EndpointRecord, records: Iterable[EndpointRecord], state: State) -> list[str]:  # noqa: ARG002
+        # Clients look for the type of a service, so that an endpoint of another one of the same type is in the way of ours, too.
+        identity, kind, region = self.access.identity, state["service_type"], state["region"]
+        of_the_type = identity.endpoints([each.id for each in identity.services_of_type(kind)])
+        others = [each for each in of_the_type if each.region == region and each.id != ours.id]
+        if not others:
+            return []
+        url = identity.url_in_catalog(kind, region)
+        return [
+            f"Keystone has another endpoint of {kind} in {region}, {each.id}: it is left as it is. Clients get "
+            f"{self._clients_get(url, ours, each)}. If nobody needs it: keystone endpoint-delete {each.id}."
+            for each in sorted(others, key=lambda record: record.id)
+        ]
+
+    def _clients_get(self, url: str, ours: EndpointRecord, other: EndpointRecord) -> str:
+        mine, theirs = (self.access.identity.as_in_catalog(each.public_url) for each in (ours, other))
+        if mine == theirs:
+            return "the same URL of both"
+        named = {mine: "that of the stack", theirs: "that one"}
+        return f"{named.get(url, 'a third one')} ({url})"
 
     def note_of(self, state: State) -> str:
         """The name of the note about what was there."""

@@ -11,7 +11,18 @@ import pulumi
 
 from ..catalog import User, no_name, no_text
 from ..errors import IdentityError, Problem
-from .lifecycle import PASSWORD_WORKS, Lifecycle, Resource, State, known_list, known_text, normal, required_text
+from ..wording import shown
+from .lifecycle import (
+    PASSWORD_WORKS,
+    REMARKS,
+    Lifecycle,
+    Resource,
+    State,
+    known_list,
+    known_text,
+    normal,
+    required_text,
+)
 
 # What Keystone itself gives a user in its default tenant.
 MEMBER_ROLE = "_member_"
@@ -97,7 +108,8 @@ class KeystoneUserLifecycle(Lifecycle):
             # A user that is disabled or has no role gets no token with any password.
             PASSWORD_WORKS: not (user.enabled and roles) or self._password_works(known),
         }
-        return observed, self._outputs(user, known, dict(known.get("found") or {}))
+        outputs = self._outputs(user, known, dict(known.get("found") or {}))
+        return observed, {**outputs, REMARKS: self._remarks(known, outputs["other_roles"])}
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes the user as wanted; roles that the stack named and no longer names are taken away, unless they were there before."""
@@ -211,6 +223,16 @@ class KeystoneUserLifecycle(Lifecycle):
             roles = []
         others = [role for role in roles if role not in wanted["roles"]]
         return {"user_id": user.id, "adopted": bool(found), "found": found, "other_roles": others}
+
+    def _remarks(self, known: State, other_roles: Sequence[str]) -> list[str]:
+        user, tenant = shown(known["name"]), shown(known["tenant"])
+        member = {MEMBER_ROLE} if known["tenant"] == known["default_tenant"] else set()
+        return [
+            f"The user {user} has the role {shown(role)} in the tenant {tenant}, which the stack does not name: it is left as it is. "
+            f"If nobody needs it: keystone user-role-remove --user {user} --role {shown(role)} --tenant {tenant}."
+            for role in other_roles
+            if role not in member
+        ]
 
     def note_of(self, state: State) -> str:
         """The name of the note about what was there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import pulumi
 
 from ..catalog import EndpointRecord, ServiceRecord, no_text
 from ..errors import Problem
+from ..wording import quoted
 from .catalog_record import CatalogRecord
 from .lifecycle import Resource, State, known_text, required_text
 
@@ -59,6 +61,14 @@ class ServiceLifecycle(CatalogRecord[ServiceRecord]):
 
     def _delete(self, uuid: str) -> None:
         self.access.identity.delete_service(uuid)
+
+    def _remarks(self, ours: ServiceRecord, records: Iterable[ServiceRecord], state: State) -> list[str]:
+        return [
+            f"Keystone has another service {self.name_of(state)}, {each.id} ({quoted(each.description)}): it is left as it is. If nobody needs it: "
+            f"keystone service-delete {each.id}, which deletes its endpoints too."
+            for each in records
+            if each.id != ours.id
+        ]
 
     def note_of(self, state: State) -> str:
         """The name of the note about what was there."""

@@ -22,6 +22,7 @@ USER: dict[str, Any] = {
     "email": "",
     "enabled": True,
     "default_tenant": "",
+    "password_works": True,
 }
 SERVICE = {"name": "first", "type": "light", "description": 'It\'s "first" light'}
 URL = "http://controller:9999/v2/%(tenant_id)s"
@@ -80,7 +81,7 @@ def test_a_user_is_made_with_its_role_and_made_twice_is_one(lab: Lab, user: Keys
     assert [row["id"] for row in users(lab)] == [first["user_id"]]
     roles = lab.table(f"keystone user-role-list --user {first['user_id']} --tenant service")
     assert [row["name"] for row in roles] == ["admin"]
-    assert user.look({**USER, **first}) == ({**USER, **first}, first)
+    assert user.look({**USER, **first}) == ({**USER, **first}, {**first, "remarks": []})
 
 
 def test_the_user_gets_a_token_with_the_password(access: Access, user: KeystoneUserLifecycle) -> None:
@@ -108,7 +109,7 @@ def test_a_user_changed_behind_our_back_is_seen_and_repaired(lab: Lab, user: Key
 def test_an_email_that_the_stack_does_not_name_is_left_and_is_no_drift(lab: Lab, user: KeystoneUserLifecycle) -> None:
     made = user.make(USER)
     lab.openstack(f"keystone user-update --email somebody@example.org {made['user_id']}")
-    assert user.look({**USER, **made}) == ({**USER, **made}, made)
+    assert user.look({**USER, **made}) == ({**USER, **made}, {**made, "remarks": []})
     user.change({**USER, **made}, USER)
     assert [row["email"] for row in users(lab)] == ["somebody@example.org"]
 
@@ -161,7 +162,7 @@ def test_a_service_is_made_once_and_a_fitting_one_is_adopted(lab: Lab, service: 
     made = service.make(SERVICE)
     assert service.make(SERVICE) == made
     assert [(row["id"], row["description"]) for row in services(lab)] == [(made["service_id"], SERVICE["description"])]
-    assert service.look({**SERVICE, **made}) == ({**SERVICE, **made}, made)
+    assert service.look({**SERVICE, **made}) == ({**SERVICE, **made}, {**made, "remarks": []})
     service.remove({**SERVICE, **made})
     lab.openstack("keystone service-create --name first --type light --description 'by hand'")
     adopted = service.make({**SERVICE, "description": "by hand"})
@@ -189,7 +190,7 @@ def test_a_new_description_keeps_every_endpoint_of_the_service(
 def test_an_endpoint_is_made_once_and_its_urls_change_in_one_step(lab: Lab, endpoint: EndpointLifecycle) -> None:
     made = endpoint.make(ENDPOINT)
     assert endpoint.make(ENDPOINT) == made
-    assert endpoint.look({**ENDPOINT, **made}) == ({**ENDPOINT, **made}, made)
+    assert endpoint.look({**ENDPOINT, **made}) == ({**ENDPOINT, **made}, {**made, "remarks": []})
     new = {**ENDPOINT, "public_url": "http://public.example.org:9999/v2/%(tenant_id)s"}
     changed = endpoint.change({**ENDPOINT, **made}, new)
     assert changed["endpoint_id"] != made["endpoint_id"]
@@ -250,7 +251,7 @@ def test_a_default_tenant_is_set_seen_by_name_and_repaired(lab: Lab, user: Keyst
     changed = user.change({**seen[0], **made}, wanted)
     assert user_as_keystone_has_it(lab)["tenantId"] == tenants["service"]
     assert role_names(lab, "service") == {"admin", "_member_"}
-    assert user.look({**wanted, **changed}) == ({**wanted, **changed}, changed)
+    assert user.look({**wanted, **changed}) == ({**wanted, **changed}, {**changed, "remarks": []})
 
 
 @pytest.mark.usefixtures("member_role")
@@ -264,7 +265,7 @@ def test_a_user_that_was_there_before_us_is_put_back_as_it_was(lab: Lab, user: K
         made = user.make(wanted)
         assert made["adopted"] is True
         assert user.make(wanted) == made
-        assert user.look({**wanted, **made}) == ({**wanted, **made}, made)
+        assert user.look({**wanted, **made}) == ({**wanted, **made}, {**made, "remarks": []})
         assert user_as_keystone_has_it(lab) != before
         assert role_names(lab, "service") == {"admin", "_member_"}
         for _ in range(2):

@@ -19,7 +19,7 @@ NAME, USER, PASSWORD = "first_light", "first'light", 'it\'s 100% $ecret\\ "quote
 
 
 def wanted(**changes: Any) -> dict[str, Any]:
-    at = {"privileges": ["ALL"], "password": PASSWORD}
+    at = {"privileges": ["ALL"], "password": PASSWORD, "password_works": True}
     return {
         "name": NAME,
         "user": USER,
@@ -92,7 +92,7 @@ def test_the_schema_and_the_user_at_both_hosts_are_made_and_made_twice_is_the_sa
     assert [NAME] in lab.sql("SHOW DATABASES")
     for host in ("localhost", "%"):
         assert "GRANT ALL PRIVILEGES ON `first\\\\_light`.*" in grants(lab, host)
-    assert database.look({**wanted(), **NEW}) == ({**wanted(), **NEW}, NEW)
+    assert database.look({**wanted(), **NEW}) == ({**wanted(), **NEW}, {**NEW, "remarks": []})
 
 
 def test_a_password_with_every_kind_of_character_lets_the_user_in(lab: Lab, database: DatabaseLifecycle) -> None:
@@ -115,12 +115,12 @@ def test_what_was_changed_behind_our_back_is_seen_and_repaired(lab: Lab, databas
     assert observed["hosts"]["%"]["privileges"] == ["ALL"]
     assert observed["hosts"]["%"]["password_works"] is False
     database.change(observed, wanted())
-    assert database.look({**wanted(), **NEW}) == ({**wanted(), **NEW}, NEW)
+    assert database.look({**wanted(), **NEW}) == ({**wanted(), **NEW}, {**NEW, "remarks": []})
 
 
 def test_a_host_that_the_stack_no_longer_names_loses_the_user(lab: Lab, database: DatabaseLifecycle) -> None:
     database.make(wanted())
-    fewer = wanted(hosts={"localhost": {"privileges": ["ALL"], "password": PASSWORD}})
+    fewer = wanted(hosts={"localhost": {"privileges": ["ALL"], "password": PASSWORD, "password_works": True}})
     database.change(wanted(), fewer)
     assert lab.sql("SELECT Host FROM mysql.user WHERE User = 'first\\'light'") == [["localhost"]]
 
@@ -155,16 +155,16 @@ def test_what_was_there_before_us_is_put_back(lab: Lab, database: DatabaseLifecy
     )
     try:
         granted = grants_without_password(lab, "%")
-        at = {"privileges": ["insert", "Select", "create  view"], "password": PASSWORD}
+        at = {"privileges": ["insert", "Select", "create  view"], "password": PASSWORD, "password_works": True}
         mine = wanted(hosts={"%": at, "localhost": at})
         outputs = database.make(mine)
         assert outputs["adopted"] is True
         assert database.make(mine) == outputs
-        assert database.look({**mine, **outputs}) == ({**mine, **outputs}, outputs)
+        assert database.look({**mine, **outputs}) == ({**mine, **outputs}, {**outputs, "remarks": []})
         assert "GRANT SELECT, INSERT, CREATE VIEW ON `first\\\\_light`.*" in grants(lab, "%")
         everything = wanted()
         outputs = database.change({**mine, **outputs}, everything)
-        assert database.look({**everything, **outputs}) == ({**everything, **outputs}, outputs)
+        assert database.look({**everything, **outputs}) == ({**everything, **outputs}, {**outputs, "remarks": []})
         for _ in range(2):
             database.remove({**everything, **outputs})
             assert defaults(lab) == [["latin1", "latin1_german1_ci"]]
@@ -175,7 +175,7 @@ def test_what_was_there_before_us_is_put_back(lab: Lab, database: DatabaseLifecy
 
 
 def test_a_host_that_the_stack_names_later_may_be_somebodys(lab: Lab, database: DatabaseLifecycle) -> None:
-    here = wanted(hosts={"localhost": {"privileges": ["ALL"], "password": PASSWORD}})
+    here = wanted(hosts={"localhost": {"privileges": ["ALL"], "password": PASSWORD, "password_works": True}})
     outputs = database.make(here)
     lab.sql("CREATE USER 'first\\'light'@'%' IDENTIFIED BY 'before'")
     try:
@@ -211,12 +211,12 @@ def test_a_user_that_logs_in_without_a_password_is_seen_and_gets_ours(lab: Lab, 
 
 def test_fewer_privileges_are_what_the_server_then_says(lab: Lab, database: DatabaseLifecycle) -> None:
     outputs = database.make(wanted())
-    at = {"privileges": ["DELETE", "INSERT", "SELECT", "UPDATE"], "password": PASSWORD}
+    at = {"privileges": ["DELETE", "INSERT", "SELECT", "UPDATE"], "password": PASSWORD, "password_works": True}
     fewer = wanted(hosts={"localhost": at, "%": at})
     outputs = database.change({**wanted(), **outputs}, fewer)
     for host in ("localhost", "%"):
         assert "GRANT SELECT, INSERT, UPDATE, DELETE ON `first\\\\_light`.*" in grants(lab, host)
-    assert database.look({**fewer, **outputs}) == ({**fewer, **outputs}, outputs)
+    assert database.look({**fewer, **outputs}) == ({**fewer, **outputs}, {**outputs, "remarks": []})
 
 
 def test_a_database_is_dumped_before_it_is_dropped_and_the_dump_restores_it(

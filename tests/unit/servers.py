@@ -53,6 +53,18 @@ class Keystone:
     def services(self, name: str, type_: str) -> list[ServiceRecord]:
         return [each for each in self.service_records.values() if (each.name, each.type) == (name, type_)]
 
+    def services_of_type(self, type_: str) -> list[ServiceRecord]:
+        return [each for each in self.service_records.values() if each.type == type_]
+
+    def url_in_catalog(self, type_: str, region: str) -> str:
+        """As Keystone does: of the endpoints of a type in a region the last one is in the catalog."""
+        ids = {each.id for each in self.services_of_type(type_)}
+        urls = [e.public_url for e in self.endpoint_records.values() if e.service_id in ids and e.region == region]
+        return self.as_in_catalog(urls[-1]) if urls else ""
+
+    def as_in_catalog(self, url: str) -> str:
+        return url.replace("%(tenant_id)s", "1234")
+
     def create_service(self, name: str, type_: str, description: str) -> ServiceRecord:
         self.log.survive()
         record = ServiceRecord(self._id(), name, type_, description)

@@ -386,6 +386,64 @@ def test_further_records_are_shown_and_left_alone(reached: Reached) -> None:
     assert reached.log.done == []
 
 
+def test_a_second_service_is_said_with_the_way_to_be_rid_of_it(reached: Reached) -> None:
+    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+    second = reached.identity.create_service("nova", "compute", "theirs")
+    read = lifecycle(ServiceLifecycle, reached).read("compute/nova", made)
+    assert read.inputs == SERVICE
+    assert read.outs["remarks"] == [
+        f"Keystone has another service compute/nova, {second.id} ('theirs'): it is left as it is. If nobody needs it: "
+        f"keystone service-delete {second.id}, which deletes its endpoints too."
+    ]
+
+
+@pytest.mark.parametrize("of_the_same_service", [True, False])
+@pytest.mark.parametrize(
+    ("second", "clients_get"),
+    [
+        ("http://192.0.2.7:8774/v2/%(tenant_id)s", "that one (http://192.0.2.7:8774/v2/1234)"),
+        (URL, "the same URL of both"),
+    ],
+)
+def test_a_second_endpoint_is_said_with_the_one_that_clients_get(
+    reached: Reached, second: str, clients_get: str, of_the_same_service: bool
+) -> None:
+    with_service(reached)
+    made = lifecycle(EndpointLifecycle, reached).create(ENDPOINT).outs
+    (service,) = reached.identity.service_records
+    if not of_the_same_service:
+        service = reached.identity.create_service("nova-too", "compute", "").id
+    theirs = reached.identity.create_endpoint(service, "regionOne", second, second, second)
+    read = lifecycle(EndpointLifecycle, reached).read("regionOne/compute/nova", made)
+    assert read.inputs == ENDPOINT
+    assert read.outs["remarks"] == [
+        f"Keystone has another endpoint of compute in regionOne, {theirs.id}: it is left as it is. Clients get {clients_get}. "
+        f"If nobody needs it: keystone endpoint-delete {theirs.id}."
+    ]
+
+
+def test_a_second_endpoint_that_no_client_gets_is_said_so(reached: Reached) -> None:
+    with_service(reached)
+    (service,) = reached.identity.service_records
+    theirs = reached.identity.create_endpoint(
+        service, "regionOne", "http://192.0.2.7", "http://192.0.2.7", "http://192.0.2.7"
+    )
+    ours = reached.identity.create_endpoint(service, "regionOne", URL, URL, URL)
+    (said,) = remarks_of(reached, EndpointLifecycle, ENDPOINT, "regionOne/compute/nova")
+    assert theirs.id in said
+    assert ours.id not in said
+    assert "Clients get that of the stack (http://controller:8774/v2/1234)." in said
+
+
+def test_endpoints_of_other_regions_and_types_are_nothing_to_be_said(reached: Reached) -> None:
+    with_service(reached)
+    (service,) = reached.identity.service_records
+    reached.identity.create_endpoint(service, "regionTwo", URL, URL, URL)
+    image = reached.identity.create_service("glance", "image", "")
+    reached.identity.create_endpoint(image.id, "regionOne", URL, URL, URL)
+    assert remarks_of(reached, EndpointLifecycle, ENDPOINT, "regionOne/compute/nova") == []
+
+
 def test_a_record_that_fits_is_adopted_before_one_that_does_not(reached: Reached) -> None:
     first = reached.identity.create_service("nova", "compute", "theirs")
     second = reached.identity.create_service("nova", "compute", "OpenStack Compute")
@@ -596,6 +654,10 @@ def test_a_role_that_the_stack_never_named_is_shown_and_left(reached: Reached) -
     read = lifecycle(KeystoneUserLifecycle, reached).read("nova", made)
     assert read.inputs == USER
     assert read.outs["other_roles"] == ["member"]
+    assert read.outs["remarks"] == [
+        "The user nova has the role member in the tenant service, which the stack does not name: it is left as it is. If nobody needs it: "
+        "keystone user-role-remove --user nova --role member --tenant service."
+    ]
     lifecycle(KeystoneUserLifecycle, reached).update("nova", read.outs, {**USER, "email": "a@b"})
     assert ("nova", "member", "service") in reached.identity.roles
 
@@ -604,7 +666,10 @@ def test_the_default_tenant_is_set_and_its_drift_is_seen_by_name(reached: Reache
     wanted = {**USER, "default_tenant": "service"}
     made = lifecycle(KeystoneUserLifecycle, reached).create(wanted).outs
     assert made["other_roles"] == ["_member_"]
-    assert lifecycle(KeystoneUserLifecycle, reached).read("nova", made).inputs == wanted
+    read = lifecycle(KeystoneUserLifecycle, reached).read("nova", made)
+    assert read.inputs == wanted
+    # Keystone itself gives that role.
+    assert read.outs["remarks"] == []
     reached.identity.set_default_tenant(reached.identity.users["nova"], "other")
     read = lifecycle(KeystoneUserLifecycle, reached).read("nova", made)
     assert read.inputs == {**wanted, "default_tenant": "other"}
