@@ -103,6 +103,7 @@ class NovaDeployment(pulumi.ComponentResource):
             password=self._secret("novaPassword"),
             tenant=identity.service_tenant,
             roles=[identity.role],
+            email=identity.email,
             default_tenant=identity.default_tenant,
         )
         return KeystoneUser(self._named("user"), args, self._guarded())

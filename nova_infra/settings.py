@@ -221,6 +221,8 @@ class IdentitySettings(_Part):
     """That role. It is there already."""
     user: OptionName = "nova"
     """Nova's user."""
+    email: NameOrNone = ""
+    """The user's e-mail; empty: as it is, and none for a new user, as in the guide."""
     default_tenant: NameOrNone = ""
     """The user's default tenant; empty: as it is, and none for a new user, as in the guide."""
     admin_openrc: ShellFile = ""

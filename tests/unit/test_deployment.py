@@ -308,10 +308,12 @@ def test_a_database_elsewhere_is_reached_at_its_port_and_made_as_asked() -> None
     assert (graph["database"].inputs["charset"], graph["database"].inputs["collation"]) == ("latin1", "latin1_bin")
 
 
-def test_novas_user_gets_a_default_tenant_only_where_the_stack_says_so(graph: dict[str, Registered]) -> None:
-    assert graph["user"].inputs["default_tenant"] == ""
-    said = registered({"identity": {"default_tenant": "service"}})
-    assert said["user"].inputs["default_tenant"] == "service"
+def test_novas_user_gets_a_default_tenant_and_an_email_only_where_the_stack_says_so(
+    graph: dict[str, Registered],
+) -> None:
+    assert (graph["user"].inputs["default_tenant"], graph["user"].inputs["email"]) == ("", "")
+    said = registered({"identity": {"default_tenant": "service", "email": "nova@example.org"}})
+    assert (said["user"].inputs["default_tenant"], said["user"].inputs["email"]) == ("service", "nova@example.org")
 
 
 def texts_in(value: Any) -> set[str]:

@@ -381,6 +381,7 @@ BAD: list[Any] = [
     ({"identity": {"service_tenant": ""}}, "nova:identity.service_tenant", "is empty"),
     ({"identity": {"admin_tenant": "  "}}, "nova:identity.admin_tenant", "is empty"),
     ({"identity": {"default_tenant": " "}}, "nova:identity.default_tenant", "a space"),
+    ({"identity": {"email": "nova@example.org "}}, "nova:identity.email", "ends with a space"),
     ({"identity": {"user": "Admin"}}, "nova:identity.user", "identity.admin_user"),
     ({"identity": {"admin_openrc": "/root/a\t.sh"}}, "nova:identity.admin_openrc", "tab"),
     ({"identity": {"admin_url": "http://:5000"}}, "nova:identity.admin_url", "a host"),

@@ -16,7 +16,16 @@ from tests.nodes import Lab, Stack
 
 NODES = ("controller", "compute1")
 # Settings of the lab's stack in which it manages all that can drift.
-MANAGED: dict[str, Any] = {"identity": {"default_tenant": "service"}}
+MANAGED: dict[str, Any] = {
+    "identity": {"default_tenant": "service", "email": "nova@example.org"},
+    "database": {
+        "hosts": {
+            "localhost": ["ALL"],
+            "%": ["ALTER", "CREATE", "DELETE", "DROP", "INDEX", "INSERT", "REFERENCES", "SELECT", "UPDATE"],
+            "192.0.2.7": ["ALL"],
+        }
+    },
+}
 REFRESHED = ("--refresh", "--non-interactive")
 # What nova's tables say follows from everything else, and is never drift.
 FOLLOWS = {("nova-check", "service_list"), ("nova-check", "image_list")}
