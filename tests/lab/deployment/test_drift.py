@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.drift import database_kinds
-from tests.lab.drift.kinds import MANAGED, Kind, assert_found_and_repaired
+from tests.lab.drift.groups import GROUPS
+from tests.lab.drift.kinds import MANAGED, assert_found_and_repaired
 from tests.nodes import Lab, Stack
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
-
-GROUPS: dict[str, list[Kind]] = {
-    "database": database_kinds.KINDS,
-}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,34 @@
+"""Kinds that do not meet, caused and repaired together: a group takes as long as one kind."""
+
+from __future__ import annotations
+
+from tests.lab.drift import catalog_kinds as catalog
+from tests.lab.drift import database_kinds as database
+from tests.lab.drift import identity_kinds as identity
+from tests.lab.drift.kinds import Kind
+
+GROUPS: dict[str, list[Kind]] = {
+    "servers' records": [
+        database.CHARACTER_SET,
+        database.USER_MISSING,
+        database.REVOKED,
+        database.REVOKED_OF_ALL,
+        database.EXTRA,
+        database.GRANT_OPTION,
+        database.PASSWORD,
+        identity.DISABLED,
+        identity.EMAIL_CHANGED,
+        identity.ROLE_TAKEN,
+        identity.DEFAULT_TENANT,
+        catalog.DESCRIPTION,
+        catalog.URL_CHANGED,
+    ],
+    "a password and records that are gone": [database.COLLATION, identity.PASSWORD, catalog.ENDPOINT_GONE],
+    "what hangs together is gone": [database.SCHEMA_GONE, identity.GONE, catalog.SERVICE_GONE],
+    "what is left as it is": [
+        database.OTHER_USER,
+        database.ANONYMOUS_USER,
+        identity.EXTRA_ROLE,
+        catalog.SECOND_ENDPOINT,
+    ],
+}
