@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-all bench bench-profile lint docs lab-reset lab-down clean
+.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
@@ -42,6 +42,9 @@ test-unit: venv ## the tests that need no engine and no lab
 
 test-all: lab lint browser ## make test and what takes long besides (marked slow)
 	. ./activate && exec pytest tests -m 'slow or not slow'
+
+drift-matrix: lab ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]
+	. ./activate && exec python -m tests.lab.drift.matrix
 
 bench: setup ## speed beside others: [BENCH=fresh|drift|nothing|option|curve] [NODES=N] [ROUNDS=N]; writes docs/benchmarks.md
 	benchmarks/venv

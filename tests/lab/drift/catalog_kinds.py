@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.lab.drift.kinds import Kind
 from tests.nodes import Lab
 
+AREA = "Service and Endpoint"
 SERVICE, ENDPOINT = "nova-service", "nova-endpoint"
 URL = "http://controller:8774/v2/%(tenant_id)s"
 ELSEWHERE = "http://192.0.2.7:8774/v2/%(tenant_id)s"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.lab.drift.kinds import MANAGED, Kind
 from tests.nodes import Lab, setting
 
+AREA = "Database"
 DATABASE = "nova-database"
 HOSTS = MANAGED["database"]["hosts"]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.lab.drift.kinds import MANAGED, Kind
 from tests.nodes import Lab, setting
 
+AREA = "KeystoneUser"
 USER = "nova-user"
 EMAIL = MANAGED["identity"]["email"]
 # The command line of the guide's client has nothing for it; the client itself has.

@@ -1,0 +1,142 @@
+"""make drift-matrix [KIND=WORDS]: every kind of drift one by one on the lab, and what was seen as the table of docs/drift.md.
+
+The lab's nodes are made anew, unless those that the last run has left are in order. With KIND only kinds with these words in their
+name run, and the other rows stay as they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.lab import drift
+from tests.lab.drift.kinds import MANAGED, Kind, Seen, assert_found_and_repaired
+from tests.nodes import ROOT, Lab, Stack, why_not
+
+PAGE = ROOT / "docs" / "drift.md"
+BEGIN, END = "<!-- written by make drift-matrix: begin -->", "<!-- end -->"
+HEAD = "| what happens | what a preview with refresh prints | what `up --refresh` does |\n| --- | --- | --- |\n"
+LONGEST = 6
+Rows = dict[str, dict[str, str]]
+
+
+def areas() -> Iterator[tuple[str, list[Kind]]]:
+    """The heading of each list of kinds, and the list."""
+    for module in sorted(pkgutil.iter_modules(drift.__path__), key=lambda each: each.name):
+        if module.name.endswith("_kinds"):
+            kinds = importlib.import_module(f"{drift.__name__}.{module.name}")
+            yield getattr(kinds, "AREA", module.name.removesuffix("_kinds").capitalize()), kinds.KINDS
+
+
+def row(lab: Lab, kind: Kind, seen: Seen) -> str:
+    """What was seen of a kind, without what is another one each time."""
+    text = f"| {kind.name} | {_lines(printed(kind, seen))} | {_lines(repaired(seen))} |"
+    text = re.sub(r"\b[0-9a-f]{32}\b", "UUID", text)
+    return text.replace(lab.address("controller").rpartition(".")[0], "10.0.0")
+
+
+def printed(kind: Kind, seen: Seen) -> list[str]:
+    """The properties and remarks that the plan names."""
+    named = [f"`{name}` is to be created" for name in sorted(seen.plan.steps("create"))]
+    left_out = {(name, path) for name, paths in kind.follows.items() for path in paths}
+    for (resource, path), (recorded, found) in seen.plan.found.items():
+        shown = resource in kind.shows and path in kind.shows[resource]
+        if shown and (resource, path) not in left_out:
+            values = f"{recorded or 'nothing'} => {found or 'nothing'}"
+            named.append(f"`{resource}` {path}: `{values}`")
+    for resource in kind.said:
+        named += [f"`{resource}` remarks: {remark.strip(chr(34))}" for remark in seen.plan.remarks(resource)]
+    return named
+
+
+def repaired(seen: Seen) -> list[str]:
+    """What `up` changed and restarted."""
+    done = [f"`{name}` is {word}" for name, word in sorted(seen.done)]
+    started = [f"{service} on {node} is restarted" for node, service in sorted(seen.restarted)]
+    return [*done, *started] or ["nothing: it is left"]
+
+
+def _lines(lines: list[str]) -> str:
+    more = [f"and {len(lines) - LONGEST} more"] if len(lines) > LONGEST else []
+    return "<br>".join(each.replace("|", "\\|") for each in [*lines[:LONGEST], *more])
+
+
+def written(page: str) -> Rows:
+    """The rows that stand in the page, by area and kind."""
+    rows: Rows = {}
+    area = ""
+    for line in page.partition(BEGIN)[2].partition(END)[0].splitlines():
+        if line.startswith("### "):
+            area = line.removeprefix("### ")
+        elif line.startswith("| ") and not line.startswith(("| what ", "| --- ")):
+            rows.setdefault(area, {})[line.split(" | ")[0].removeprefix("| ")] = line
+    return rows
+
+
+def with_rows(page: str, rows: Rows) -> str:
+    """The page with these rows, in the order of the kinds; a kind that is no more has no row."""
+    tables = []
+    for area, kinds in areas():
+        lines = [rows[area][kind.name] for kind in kinds if kind.name in rows.get(area, {})]
+        if lines:
+            tables.append(f"### {area}\n\n{HEAD}" + "\n".join(lines) + "\n")
+    before, _, rest = page.partition(BEGIN)
+    return before + BEGIN + "\n\n" + "\n".join(tables) + "\n" + END + rest.partition(END)[2]
+
+
+def deployed(lab: Lab, stack: Stack, settings: tuple[str, str]) -> None:
+    """A deployment in order: that of the last run, or a new one."""
+    stack.create()
+    arguments = ("--refresh", "--expect-no-changes", "--non-interactive", *settings)
+    if stack.resources() and stack.pulumi("preview", *arguments, check=False).returncode == 0:
+        return
+    print("fresh nodes and pulumi up", flush=True)
+    for path in sorted(stack.backend.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    stack.create()
+    lab.reset()
+    stack.up(*settings)
+
+
+def main() -> int:
+    """Runs the kinds; 1 when one of them was not found or not repaired."""
+    if reason := why_not():
+        print(reason, file=sys.stderr)
+        return 1
+    words = os.environ.get("KIND", "")
+    lab, stack = Lab(), Stack(ROOT / ".lab" / "drift")
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ("--config-file", stack.configured(Path(folder), **MANAGED))
+        deployed(lab, stack, settings)
+        for area, kinds in areas():
+            for kind in kinds:
+                if words not in kind.name:
+                    continue
+                began = time.monotonic()
+                try:
+                    line = row(lab, kind, assert_found_and_repaired(lab, stack, [kind], *settings))
+                except AssertionError as error:
+                    failed.append(f"{area}: {kind.name}")
+                    print(f"{area}: {kind.name}: not as expected\n{error}", file=sys.stderr, flush=True)
+                    deployed(lab, stack, settings)
+                    continue
+                page = PAGE.read_text()
+                rows = written(page)
+                rows.setdefault(area, {})[kind.name] = line
+                PAGE.write_text(with_rows(page, rows))
+                print(f"{area}: {kind.name}: {time.monotonic() - began:.0f} s", flush=True)
+    if failed:
+        print("Not as expected: " + "; ".join(failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
