@@ -18,7 +18,7 @@ Nothing here opens a connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .configuration import as_list, read_options, write_options
@@ -37,6 +37,9 @@ UNMANAGED = "unmanaged"
 FOUND_ON_THE_MACHINE = {("libvirt", "virt_type"): "virt_type"}
 HEADING = "Written by Pulumi (nova_infra). A change made here is drift: the next `pulumi up --refresh` takes it back."
 UNREADABLE = "unreadable"
+# What stands in place of `running: true` for a service that ends soon after each start.
+CRASHING = "crashing"
+_CRLF = "\r\n"
 # The note of the services that ran, and started at boot, before us.
 FOUND = "services.found"
 # The note of the packages that apt added for us (NodePackages writes it).
@@ -189,18 +192,35 @@ def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[st
 def _ownership(wanted: Mapping[str, str], file: File) -> dict[str, str]:
     if file.kind != "file":
         return {**wanted, "mode": file.kind}
-    return {"owner": file.owner, "group": file.group, "mode": file.mode}
+    there = {"owner": file.owner, "group": file.group, "mode": file.mode}
+    # oslo.config passes over them; a shell and who reads the file with other tools do not.
+    return {**there, "line_ends": "CRLF"} if _CRLF in file.content else there
 
 
 def _service(state: State, name: str, facts: Facts) -> dict[str, Any]:
     wanted, process = state["services"][name], facts.services[name]
+    works = process.running and not process.ended
+    reads = _files_read(wanted, process) if works else wanted["reads"]
     return {
         **wanted,
-        "running": process.running,
+        "running": CRASHING if process.ended else process.running,
         "enabled": process.enabled,
-        # A stopped service reads the file when it starts: `running` says all.
-        "fingerprint": _read_by(state, name, facts) if process.running else wanted["fingerprint"],
+        "reads": reads,
+        # A stopped service reads the file when it starts: `running` says all. So do other files than the wanted ones.
+        "fingerprint": _read_by(state, name, facts) if works and reads == wanted["reads"] else wanted["fingerprint"],
     }
+
+
+def _works_as_wanted(state: State, name: str, facts: Facts) -> bool:
+    """Whether a service runs, and has read what is wanted; what happens at boot is another matter."""
+    wanted = state["services"][name]
+    return bool({**_service(state, name, facts), "enabled": wanted["enabled"]} == wanted)
+
+
+def _files_read(wanted: Mapping[str, Any], process: Process) -> list[str]:
+    """The files that a process reads: those of its arguments, unless the wanted ones come last among them, which win."""
+    reads = list(wanted["reads"])
+    return reads if list(process.configuration[-len(reads) :]) in ([], reads) else list(process.configuration)
 
 
 def _read_by(state: State, name: str, facts: Facts) -> str:
@@ -227,16 +247,17 @@ def _schema(state: State, facts: Facts) -> str:
 # ---------------------------------------------------------------- what is to be done
 
 
-def decide(state: State, facts: Facts) -> list[Call]:
+def decide(state: State, facts: Facts, restart: Collection[str] = ()) -> list[Call]:
     """The calls that make the node as wanted, in the guide's order: files, schema, restarts, what must be absent.
 
-    Empty when nothing is to be done. Raises StepFailed when this is not the machine that the stack means.
+    `restart`: services that are started anew also when they have read what is wanted. Empty when nothing is to be done. Raises
+    StepFailed when this is not the machine that the stack means.
     """
     same_machine(state, facts)
     files = list(_file_calls(state, facts))
     schema = [call("sync_database", title="nova-manage db sync")] if _schema_is_due(state, facts) else []
     absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
-    services = list(_service_calls(state, facts))
+    services = list(_service_calls(state, facts, restart))
     if not (files or schema or services or absent):
         return []
     return [*files, *schema, *services, *absent, *_notes(state, facts)]
@@ -261,7 +282,7 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
     for path, ownership in state["files"].items():
         file, wanted = facts.files[path], state["options"][path]
         owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
-        if file.kind != "file" or options_in(state, path, facts) != wanted:
+        if file.kind != "file" or _CRLF in file.content or options_in(state, path, facts) != wanted:
             try:
                 content = Secret(_written(path, _resolved(wanted, facts)))
             except UnsupportedValue as error:
@@ -291,7 +312,7 @@ def _schema_is_due(state: State, facts: Facts) -> bool:
     return moved or _schema(state, facts) != CURRENT
 
 
-def _service_calls(state: State, facts: Facts) -> Iterable[Call]:
+def _service_calls(state: State, facts: Facts, restart: Collection[str]) -> Iterable[Call]:
     services = _in_order(state["services"])
     for name, wanted in services:
         if facts.services[name].enabled != wanted["enabled"]:
@@ -301,7 +322,7 @@ def _service_calls(state: State, facts: Facts) -> Iterable[Call]:
         name
         for name, wanted in services
         if facts.services[name].running
-        and not (wanted["running"] and _read_by(state, name, facts) == wanted["fingerprint"])
+        and not (wanted["running"] and name not in restart and _works_as_wanted(state, name, facts))
     ]
     if outdated:
         yield call("stop_services", *outdated, title=f"stopping {', '.join(outdated)}")
@@ -321,10 +342,5 @@ def _notes(state: State, facts: Facts) -> Iterable[Call]:
     for name, wanted in _in_order(state["services"]):
         process = facts.services[name]
         known = process.noted_ticks == process.ticks and process.noted_fingerprint == wanted["fingerprint"]
-        if (
-            process.running
-            and wanted["running"]
-            and not known
-            and _read_by(state, name, facts) == wanted["fingerprint"]
-        ):
+        if process.running and wanted["running"] and not known and _works_as_wanted(state, name, facts):
             yield call("note_service", name, wanted["fingerprint"])

@@ -40,7 +40,10 @@ class Question:
             *(call("read_note", name) for name in self.notes),
             *([call("read_origins", *self.origins)] if self.origins else []),
             *([call("read_names", *self.names)] if self.names else []),
+            *([call("read_processes", *self.services)] if self.services else []),
             *([call("read_schema")] if self.schema else []),
+            # Last: the time of the other answers counts, too.
+            *([call("watch_young")] if self.services else []),
         ]
 
 
@@ -69,6 +72,11 @@ class Package:
         return self.status.endswith(" ok installed")
 
     @property
+    def unfinished(self) -> bool:
+        """Something of it is there, and dpkg has not come to its end: unpacked, half-configured, half-installed."""
+        return not self.installed and not self.status.endswith((" config-files", " not-installed", "none"))
+
+    @property
     def held(self) -> bool:
         """Held back by somebody (`apt-mark hold`)."""
         return self.status.startswith("hold ")
@@ -76,7 +84,11 @@ class Package:
 
 @dataclass(frozen=True)
 class Process:
-    """A service: `pid` 0 when stopped; `started` seconds since 1970; `noted` what we wrote down at our last start of it."""
+    """A service: `pid` 0 when stopped; `started` seconds since 1970; `noted` what we wrote down at our last start of it.
+
+    `configuration`: the files that its arguments name, in their order; none: it looks for its usual ones. `ended`: it ended while we
+    looked, soon after somebody else had started it.
+    """
 
     pid: int
     ticks: str
@@ -84,11 +96,22 @@ class Process:
     enabled: bool
     noted_ticks: str = ""
     noted_fingerprint: str = ""
+    configuration: tuple[str, ...] = ()
+    ended: bool = False
 
     @property
     def running(self) -> bool:
         """A process of it exists."""
         return self.pid > 0
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A process of a service's program that is none of the service: somebody has started it by hand."""
+
+    name: str
+    pid: int
+    configuration: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +133,7 @@ class Facts:
     """The addresses of each name, none of one that the node cannot resolve."""
     schema: tuple[int | None, int] = (None, 0)
     """The version of the database schema (None: nova-manage could not tell) and the newest that the packages bring (0: not known)."""
+    strays: Sequence[Stray] = ()
 
 
 def inspect(connection: Connection, question: Question, *, doing: str = "reading the node") -> Facts:
@@ -122,6 +146,9 @@ def inspect(connection: Connection, question: Question, *, doing: str = "reading
 def facts_of(answer: Answer) -> Facts:
     """The facts in an answer."""
     schema = answer.all("schema")
+    processes = answer.all("process")
+    ended = {fact[0] for fact in answer.all("ended")}
+    configuration = {name: files for name, whose, _pid, *files in processes if whose == "own"}
     return Facts(
         hostname=answer.first("hostname")[0],
         now=int(answer.first("now")[0]),
@@ -133,11 +160,15 @@ def facts_of(answer: Answer) -> Facts:
         },
         paths={path: state == "present" for path, state in answer.all("path")},
         packages={name: Package(status, version) for name, status, version in answer.all("package")},
-        services={fact[0]: _process(fact) for fact in answer.all("service")},
+        services={
+            fact[0]: _process(fact, tuple(configuration.get(fact[0], ())), ended=fact[0] in ended)
+            for fact in answer.all("service")
+        },
         notes={name: None if content == "-" else decoded(content) for name, content in answer.all("note")},
         origins={fact[0]: fact[1] for fact in answer.all("origin")},
         names={name: addresses.split() for name, addresses in answer.all("name")},
         schema=(None if schema[0][0] == "unknown" else int(schema[0][0]), int(schema[0][1])) if schema else (None, 0),
+        strays=[Stray(name, int(pid), tuple(files)) for name, whose, pid, *files in processes if whose == "other"],
     )
 
 
@@ -145,7 +176,7 @@ def _padded(fact: tuple[str, ...], length: int) -> tuple[str, ...]:
     return (*fact, *[""] * (length - len(fact)))
 
 
-def _process(fact: tuple[str, ...]) -> Process:
+def _process(fact: tuple[str, ...], configuration: tuple[str, ...], *, ended: bool) -> Process:
     _name, state, pid, ticks, started, enabled, note = fact
     noted_ticks, _, noted_fingerprint = note.partition(" ")
     return Process(
@@ -155,4 +186,6 @@ def _process(fact: tuple[str, ...]) -> Process:
         enabled=enabled == "enabled",
         noted_ticks=noted_ticks if noted_fingerprint else "",
         noted_fingerprint=noted_fingerprint,
+        configuration=configuration,
+        ended=ended,
     )

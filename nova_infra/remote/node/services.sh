@@ -3,21 +3,82 @@
 etc_init=/etc/init
 # Seconds for an init script or job to start or stop.
 service_patience=120
+# Seconds after which a process is no longer one that ends as soon as it is started.
+settled=6
 
 init_system() {
     if [ -d "$etc_init" ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
 }
 
 # A service: running or stopped, process id, its start (clock ticks and seconds), enabled at boot, what we noted at our
-# last start of it.
+# last start of it. Collects `mains` (name=process) and, of these, `young`: those that somebody else has started just now.
+mains=
+young=
 read_service() {
     pid=$(service_pid "$1")
+    note=$(service_note "$1")
     if [ -n "$pid" ]; then
         ticks=$(process_ticks "$pid")
-        fact service "$1" running "$pid" "$ticks" "$(process_start "$ticks")" "$(service_enabled "$1")" "$(service_note "$1")"
+        started=$(process_start "$ticks")
+        mains="$mains $1=$pid"
+        # Those that we have started are waited for.
+        [ "${note%% *}" = "$ticks" ] || [ "$(($(date +%s) - started))" -ge "$settled" ] || young="$young $1=$pid"
+        fact service "$1" running "$pid" "$ticks" "$started" "$(service_enabled "$1")" "$note"
     else
-        fact service "$1" stopped - - 0 "$(service_enabled "$1")" "$(service_note "$1")"
+        fact service "$1" stopped - - 0 "$(service_enabled "$1")" "$note"
     fi
+}
+
+# Of the services that somebody else has started just now those that end again: what starts a service anew whenever it ends may
+# do so for ever.
+watch_young() {
+    tries=0
+    while [ -n "$young" ] && [ "$tries" -lt "$((settled * 2))" ]; do
+        sleep 0.5
+        tries=$((tries + 1))
+        still=
+        for each in $young; do
+            if [ -d "/proc/${each#*=}" ]; then still="$still $each"; else fact ended "${each%%=*}"; fi
+        done
+        young=$still
+    done
+}
+
+# Of the services' main processes, as read_service has found them, and of processes of the same programs (these names) that are none
+# of theirs: own or other, and the configuration files that their arguments name.
+read_processes() {
+    ps -ww -e -o pid= -o ppid= -o args= | awk -v names="$*" -v mains="$mains" -v mark="$mark" '
+        BEGIN {
+            OFS = "\t"
+            for (i = split(names, word, " "); i > 0; i--) wanted[word[i]] = 1
+            for (i = split(mains, word, " "); i > 0; i--) { split(word[i], pair, "="); main[pair[2]] = pair[1] }
+        }
+        {
+            parent[$1] = $2
+            at = 3
+            # The program itself, or the script that a Python runs.
+            if ($3 ~ /(^|\/)python[0-9.]*$/) for (at = 4; $at ~ /^-/; at++);
+            name = $at
+            sub(/.*\//, "", name)
+            if ($1 in main) name = main[$1]
+            else if (!(name in wanted)) next
+            program[$1] = name
+            for (at++; at <= NF; at++)
+                if ($at ~ /^--config-(file|dir)=/) files[$1] = files[$1] OFS substr($at, index($at, "=") + 1)
+                else if ($at ~ /^--config-(file|dir)$/) files[$1] = files[$1] OFS $(++at)
+        }
+        END {
+            for (pid in program) {
+                whose = "own"
+                if (!(pid in main)) {
+                    for (above = pid; above > 1 && !(above in main); above = parent[above]);
+                    # Workers are no processes of their own.
+                    if (above in main) continue
+                    whose = "other"
+                }
+                print mark, "fact", "process", program[pid], whose, pid files[pid]
+            }
+        }'
 }
 
 service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }

@@ -1,0 +1,94 @@
+"""What runs of a service, and with which files: the functions of node/services.sh, as a real shell runs them, on real processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nova_infra.remote.script import Call, call
+
+from .test_script import facts
+
+# No other process of this machine has that name.
+NAME = "nova-of-the-tests"
+PROGRAM = "import subprocess, sys, time\nif 'worker' in sys.argv: subprocess.Popen([sys.executable, *sys.argv[:1]])\ntime.sleep(60)\n"
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    (tmp_path / NAME).write_text(PROGRAM)
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for each in processes:
+        subprocess.run(["pkill", "-P", str(each.pid)], check=False)
+        each.kill()
+        each.wait()
+
+
+def start(started: list[subprocess.Popen[bytes]], folder: Path, *arguments: str) -> int:
+    started.append(subprocess.Popen([sys.executable, folder / NAME, *arguments]))
+    return started[-1].pid
+
+
+def read(*mains: int) -> list[tuple[str, ...]]:
+    known = " ".join(f"{NAME}={pid}" for pid in mains)
+    return [each for each in facts(Call(f"mains='{known}'"), call("read_processes", NAME)) if each[0] == "process"]
+
+
+def test_the_files_are_those_of_the_arguments_in_both_forms(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    pid = start(
+        started,
+        tmp_path,
+        "--config-file=/etc/nova/nova.conf",
+        "--verbose",
+        "--config-file",
+        "/srv/mine.conf",
+        "--config-dir=/d",
+    )
+    assert read(pid) == [("process", NAME, "own", str(pid), "/etc/nova/nova.conf", "/srv/mine.conf", "/d")]
+
+
+def test_one_beside_the_service_is_told_from_it_and_workers_are_the_services_own(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    main = start(started, tmp_path, "worker")
+    stray = start(started, tmp_path, "--config-file", "/srv/mine.conf")
+    time.sleep(0.5)
+    assert sorted(read(main)) == [
+        ("process", NAME, "other", str(stray), "/srv/mine.conf"),
+        ("process", NAME, "own", str(main)),
+    ]
+
+
+def test_what_only_speaks_of_a_service_is_no_process_of_it(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    started.append(subprocess.Popen(["/bin/sh", "-c", "sleep 60; true", f"/etc/init.d/{NAME}", "restart"]))
+    started.append(subprocess.Popen(["tail", "-f", "/dev/null", f"--pid={started[0].pid}"]))
+    assert read() == []
+
+
+def test_a_young_process_that_ends_while_it_is_watched_is_said(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    stays = start(started, tmp_path)
+    short = subprocess.Popen(["/bin/sh", "-c", "sleep 0.6 & echo $!"], stdout=subprocess.PIPE, text=True)
+    (pid, _error) = short.communicate()
+    young = Call(f"young='stays={stays} short={pid.strip()}'; settled=2")
+    assert facts(young, call("watch_young")) == [("ended", "short")]
+
+
+def test_what_we_have_started_is_not_watched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    pid = start(started, tmp_path)
+    ours = Call(f"ours={tmp_path}; service_pid() {{ echo {pid}; }}; service_enabled() {{ echo enabled; }}")
+    note = Call(f'printf "%s fingerprint" "$(process_ticks {pid})" >"$ours/service.{NAME}"')
+    shown = Call('fact young "$young"')
+    assert facts(ours, call("read_service", NAME), shown)[-1] == ("young", f" {NAME}={pid}")
+    assert facts(ours, note, call("read_service", NAME), shown)[-1] == ("young", "")
