@@ -18,6 +18,7 @@ from .errors import InvalidSettings, Problem, Refused
 from .identity import Identity
 from .masking import Secret
 from .mysql import Server, option_file
+from .records import Records
 from .remote.connection import Address, Connection, Login, connect
 from .remote.http import session_through
 from .remote.operation import progress
@@ -151,6 +152,11 @@ class Access:
             self.get("identity_compute_name") or "nova",
             self.get("identity_compute_type") or "compute",
         )
+
+    @cached_property
+    def records(self) -> Records:
+        """Nova's records of its services, for those that read many nodes."""
+        return Records(self.compute.services)
 
     @cached_property
     def database(self) -> Server:

@@ -10,13 +10,14 @@ from typing import Any
 import pulumi
 from pulumi.runtime import rpc
 
+from .. import remarks
 from ..errors import Problem, Refused
 from ..node import ADDED, same_machine
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import operate
 from ..remote.script import Call, call
-from .lifecycle import Lifecycle, Resource, State, required_text, usable_connection
+from .lifecycle import REMARKS, Lifecycle, Resource, State, required_text, usable_connection
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 PRESENT = "present"
@@ -77,13 +78,15 @@ class NodePackagesLifecycle(Lifecycle):
         return _found(operated.facts)
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The installed packages, those of another version with that version."""
+        """The packages, those of another version with that version. Raises StepFailed when it is another machine."""
         facts = inspect(
             self.access.node(known["node"], known["connection"]), _question(known), doing="reading packages"
         )
+        same_machine(known, facts)
         if not any(package.installed for package in facts.packages.values()) and facts.notes[ADDED] is None:
             return None
-        return {**known, "packages": observed(known, facts)}, _found(facts)
+        found = {**_found(facts), REMARKS: remarks.of_packages(known["node"], facts)}
+        return {**known, "packages": observed(known, facts)}, found
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:  # noqa: ARG002 - the node knows what it was
         """Installs what is missing or of another version; purges what we added and the stack no longer names."""
@@ -137,6 +140,8 @@ def observed(state: State, facts: Facts) -> dict[str, str]:
         package = facts.packages[name]
         if package.installed:
             packages[name] = PRESENT if version == PRESENT else package.version
+        elif package.unfinished:
+            packages[name] = f"{package.status.split()[-1]} ({package.version})"
     return packages
 
 
@@ -149,7 +154,7 @@ def decide(wanted: State, facts: Facts) -> list[Call]:
     there = observed(wanted, facts)
     due = {name: version for name, version in sorted(wanted["packages"].items()) if there.get(name) != version}
     for name, version in due.items():
-        if facts.packages[name].held and name in there:
+        if facts.packages[name].held and facts.packages[name].installed:
             raise Refused(
                 f"{wanted['node']}: the stack wants {name} {version}, and somebody holds it back at {there[name]} there "
                 f"(apt-mark hold). Run `apt-mark unhold {name}` on the node, or pin {there[name]}."

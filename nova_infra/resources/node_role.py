@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.runtime import rpc
 
-from .. import adoption, node, peers
+from .. import adoption, node, peers, remarks
 from ..configuration import unsupported, unsupported_name
 from ..defaults import EVERYWHERE
-from ..errors import InvalidSettings, Problem
+from ..errors import ComputeError, InvalidSettings, Problem, RemoteError
 from ..openrc import is_variables_file
 from ..openrc import unsupported as no_shell_value
 from ..provider import AnyConnection, connection_state
@@ -23,7 +23,7 @@ from ..remote.inspection import Facts, Process, Question, inspect
 from ..remote.operation import Decide, Operated, operate, progress
 from ..remote.script import Call
 from ..wording import shown
-from .lifecycle import Lifecycle, State, required_text, usable_connection
+from .lifecycle import REMARKS, Lifecycle, State, required_text, usable_connection
 from .readiness import (
     Started,
     clock_sentence,
@@ -82,14 +82,30 @@ class NodeRole(Lifecycle):
         )
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The node as it is."""
+        """The node as it is, and which of its services nova has a record of. Raises StepFailed when it is another machine."""
+        began = time.time()
         facts = inspect(self._connection(known), node.question(known), doing="reading the node")
+        ended = time.time()
+        node.same_machine(known, facts)
         if node.is_gone(known, facts):
             return None
         # Only our own starts change it. A state of an earlier version has none, and a refresh is no reason to make one.
         kept = {key: known[key] for key in ("started_at",) if key in known}
-        outputs = {**self._outputs(known, facts), **kept}
-        return node.observed(known, facts, self.access.fingerprint_key), outputs
+        said = remarks.of_machine(known, facts)
+        # Of the time between both nobody knows when the answer was given.
+        seconds_ahead = min(facts.now - began, 0) or max(facts.now - ended, 0)
+        if is_off(seconds_ahead):
+            sentence = clock_sentence(known["node"], seconds_ahead, "of this machine")
+            said.append(sentence[0].upper() + sentence[1:])
+        observed = node.observed(known, facts, self.access.fingerprint_key)
+        try:
+            records = {each.binary: each for each in self.access.records.of(known["node"])}
+        except RemoteError as error:
+            said.append(f"{known['node']}: whether nova has a record of its services is not known: {error}")
+        else:
+            observed["reporting"] = [name for name in known["reporting"] if name in records]
+            said += remarks.of_records(records[name] for name in observed["reporting"])
+        return observed, {**self._outputs(known, facts), **kept, REMARKS: said}
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Does what is different, and restarts what reads it.
@@ -114,7 +130,25 @@ class NodeRole(Lifecycle):
         ]
         new_files = [path for path in wanted["files"] if path not in known["files"]]
         wait = wanted["wait"] or self.waits_for_changes
-        return self._applied(wanted, _again, known=known, new_files=new_files, wait_for=different, wait=wait)
+        unknown = self._unknown_to_nova(known, wanted)
+
+        def again(state: State, facts: Facts) -> list[Call]:
+            adoption.refuse_foreign_files(state, facts)
+            return node.decide(state, facts, restart=unknown)
+
+        return self._applied(wanted, again, known=known, new_files=new_files, wait_for=different, wait=wait)
+
+    def _unknown_to_nova(self, known: State, wanted: State) -> list[str]:
+        """The services whose record was gone at the last look, and is still: a service makes it anew only when it starts."""
+        gone = [name for name in wanted["reporting"] if name in known["services"] and name not in known["reporting"]]
+        if not gone:
+            return []
+        try:
+            there = {each.binary for each in self.access.compute.services(wanted["node"])}
+        except ComputeError:
+            # The API may be one of them.
+            return gone
+        return [name for name in gone if name not in there]
 
     def remove(self, known: State) -> None:
         """Stops the services and puts the files back."""
@@ -205,11 +239,6 @@ class NodeRole(Lifecycle):
 
     def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
         return {**node.found(facts), "worked_before": sorted(adoption.worked_before(facts))}
-
-
-def _again(state: State, facts: Facts) -> list[Call]:
-    adoption.refuse_foreign_files(state, facts)
-    return node.decide(state, facts)
 
 
 def _latest(processes: Iterable[Process], seconds_ahead: float) -> str:

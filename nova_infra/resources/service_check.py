@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from prettytable import PrettyTable
 
+from .. import remarks
 from ..errors import ComputeError, DeadlineExceeded, IdentityError, Problem
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Question, inspect
 from ..remote.operation import wait_until
 from .compute_node import enable_again
-from .lifecycle import Lifecycle, Resource, State
+from .lifecycle import REMARKS, Lifecycle, Resource, State
 from .readiness import (
     Again,
     Started,
@@ -27,7 +28,7 @@ from .readiness import (
 )
 
 if TYPE_CHECKING:
-    from ..compute import Compute, Image, ServiceReport
+    from ..compute import Image, ServiceReport
 
 _UNREACHABLE = "not known: {}"
 # Of very many hosts that are waited for, a sentence names these.
@@ -117,7 +118,7 @@ class ServiceCheckLifecycle(Lifecycle):
                 reports = compute.services()
                 enable_again(compute, restarted, reports)
                 missing = _missing(wanted, reports)
-                tables.update(_tables(compute))
+                tables.update(_tables(compute.services(), compute.images()))
             except ComputeError as error:
                 # A service that has just been started answers with errors for a moment.
                 missing = [str(error)]
@@ -169,12 +170,16 @@ class ServiceCheckLifecycle(Lifecycle):
         return Started(connection, facts.services, facts.now - time.time(), hidden=awaited["hidden"])
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Both tables as they are now; when nova does not answer, they say so."""
+        """Both tables as they are now; when nova does not answer, they say so, and a remark does."""
         try:
-            return dict(known), _tables(self.access.compute)
+            reports = self.access.compute.services()
+            images = self.access.compute.images()
         except (ComputeError, IdentityError, DeadlineExceeded) as error:
             reason = _UNREACHABLE.format(error)
-            return dict(known), {"service_list": reason, "image_list": reason}
+            said = [f"What nova lists is {reason}"]
+            return dict(known), {"service_list": reason, "image_list": reason, REMARKS: said}
+        said = remarks.of_others(known["services"], reports)
+        return dict(known), {**_tables(reports, images), REMARKS: said}
 
     def remove(self, known: State) -> None:
         """There is nothing to remove."""
@@ -190,8 +195,8 @@ def _missing(wanted: State, reports: Sequence[ServiceReport]) -> list[str]:
     ]
 
 
-def _tables(compute: Compute) -> dict[str, str]:
-    return {"service_list": service_table(compute.services()), "image_list": image_table(compute.images())}
+def _tables(reports: Sequence[ServiceReport], images: Sequence[Image]) -> dict[str, str]:
+    return {"service_list": service_table(reports), "image_list": image_table(images)}
 
 
 def service_table(reports: Sequence[ServiceReport]) -> str:

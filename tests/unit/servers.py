@@ -13,6 +13,7 @@ from nova_infra.catalog import EndpointRecord, ServiceRecord, User
 from nova_infra.compute import Server, ServiceReport
 from nova_infra.errors import IdentityError
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
+from nova_infra.records import Records
 from nova_infra.remote.script import Answer, progress
 
 
@@ -298,6 +299,7 @@ class Reached:
         self.identity = Keystone(self.log)
         self.database = MariaDB(self.log)
         self.compute = Nova(self.log)
+        self.records = Records(self.compute.services)
         self.notes: dict[str, str] = {}
         self.fingerprint_key = "key of the tests"
         self.kept: list[str] = []

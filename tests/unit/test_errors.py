@@ -92,6 +92,7 @@ INNER = {
     "ranges": {"ValueError"},  # becomes a problem of the entry
     "rehearsal": {"AttributeError"},  # as Python wants it of an object
     "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
+    "records": {"?"},  # the error with which asking has ended
     "remote.connection": {
         "Unreachable",
         "?",

@@ -84,6 +84,10 @@ def test_a_package_of_another_version_is_shown_with_it_and_one_that_is_gone_not_
     assert observed(state, facts(nova_api=THERE, nova_cert=REMOVED)) == {"nova-api": "1:2014.2.4"}
 
 
+def test_what_dpkg_has_not_finished_is_shown_as_it_is() -> None:
+    assert observed(wanted(nova_api="present"), facts(nova_api=HALF)) == {"nova-api": "half-configured (1:2014.2.4)"}
+
+
 def test_nothing_is_installed_on_a_machine_that_calls_itself_otherwise() -> None:
     other = dataclasses.replace(facts(nova_api=NONE), hostname="somebody-elses")
     with pytest.raises(StepFailed, match="calls itself somebody-elses"):

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
+import time
 import types
 from typing import Any
 
 import pytest
 from pulumi.runtime import rpc
 
+from nova_infra import node
 from nova_infra.compute import Image, Server, ServiceReport
-from nova_infra.errors import ComputeError, ConnectionFailed, DeadlineExceeded, IdentityError, NoConnection, Refused
+from nova_infra.errors import (
+    ComputeError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    IdentityError,
+    NoConnection,
+    Refused,
+    StepFailed,
+)
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
-from nova_infra.resources import compute_node
+from nova_infra.records import Records
+from nova_infra.remote.operation import Operated
+from nova_infra.resources import compute_node, node_role
 from nova_infra.resources.compute_node import REASON, ComputeNodeLifecycle
 from nova_infra.resources.controller_node import ControllerNodeLifecycle
 from nova_infra.resources.database import DatabaseLifecycle
@@ -24,7 +37,7 @@ from nova_infra.resources.node_packages import NodePackagesLifecycle
 from nova_infra.resources.service import ServiceLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle, image_table, service_table
 
-from .nodes import NOVA_CONF, state_of
+from .nodes import NOVA_CONF, Machine, state_of
 from .servers import Died, Reached, Unreachable
 
 URL = "http://controller:8774/v2/%(tenant_id)s"
@@ -1542,6 +1555,97 @@ def test_an_unknown_on_unreachable_is_refused_at_preview() -> None:
     assert [(each.property, "refuse or leave" in each.reason) for each in result.failures] == [("on_unreachable", True)]
 
 
+# ------------------------------------------------------------ a node as a refresh sees it
+
+
+RUNNING = {**NODE, "reporting": ["nova-compute"], "virt_type": "qemu", "started_at": ""}
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """compute1 as the stack wants it."""
+    there = Machine(RUNNING, "qemu")
+    there.do(node.decide(RUNNING, there.facts()))
+    there.clock = int(time.time())
+    monkeypatch.setattr(node_role, "inspect", lambda *_, **__: there.facts())
+    return there
+
+
+def test_a_node_whose_record_is_there_and_enabled_is_as_wanted_and_nothing_is_said(
+    reached: Reached, machine: Machine
+) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING)
+    assert read.inputs == {key: value for key, value in RUNNING.items() if key not in ("virt_type", "started_at")}
+    assert read.outs["remarks"] == []
+
+
+def test_a_record_that_is_gone_is_drift_and_its_service_is_started_anew(
+    reached: Reached, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING)
+    assert read.inputs["reporting"] == []
+    done: list[str] = []
+
+    def operate(_connection: Any, _question: Any, decide: Any, **_more: Any) -> Any:
+        calls = decide(machine.facts())
+        done.extend(str(each) for each in calls)
+        return Operated(calls, machine.facts())
+
+    monkeypatch.setattr(node_role, "operate", operate)
+    wanted = {**NODE, "reporting": ["nova-compute"], "wait": False}
+    lifecycle(ComputeNodeLifecycle, reached).update("compute1", read.outs, wanted)
+    assert [each.split()[0] for each in done] == ["stop_services", "start_service"]
+    # Another run was faster.
+    done.clear()
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    lifecycle(ComputeNodeLifecycle, reached).update("compute1", read.outs, wanted)
+    assert done == []
+
+
+def test_a_record_that_an_operator_has_disabled_is_no_drift_and_is_said(reached: Reached, machine: Machine) -> None:
+    disabled = dataclasses.replace(report("compute1", "nova-compute"), status="disabled", disabled_reason="new disk")
+    reached.compute.reports = [disabled, dataclasses.replace(disabled, host="compute2")]
+    read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING)
+    assert read.inputs["reporting"] == ["nova-compute"]
+    (said,) = read.outs["remarks"]
+    assert "compute1 is disabled in nova (reason: new disk)" in said
+
+
+def test_while_nova_does_not_answer_its_record_is_not_known_and_the_rest_of_the_node_is(
+    reached: Reached, machine: Machine
+) -> None:
+    def fail() -> Any:
+        raise ComputeError("The compute API does not answer.")
+
+    reached.records = Records(fail)
+    machine.stop("nova-compute")
+    read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING)
+    assert read.inputs["services"]["nova-compute"]["running"] is False
+    assert read.inputs["reporting"] == ["nova-compute"]
+    (said,) = read.outs["remarks"]
+    assert all(word in said for word in ("compute1", "not known", "The compute API does not answer."))
+
+
+@pytest.mark.parametrize(("seconds", "way"), [(600, "600 s ahead"), (-600, "600 s behind")])
+def test_a_clock_that_is_off_is_said(reached: Reached, machine: Machine, seconds: int, way: str) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    machine.clock += seconds
+    (said,) = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING).outs["remarks"]
+    assert re.sub("599|601", "600", said).startswith(f"The clock of compute1 is {way}")
+
+
+@pytest.mark.parametrize("kind", [ComputeNodeLifecycle, NodePackagesLifecycle])
+def test_another_machine_at_the_address_is_refused_and_not_taken_for_the_node(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, kind: type[Lifecycle]
+) -> None:
+    machine = reached.node("compute1", None)
+    machine.name = "somebody-elses"
+    monkeypatch.setattr(reached, "node", lambda *_: machine)
+    with pytest.raises(StepFailed, match="calls itself somebody-elses"):
+        lifecycle(kind, reached).read("compute1", PACKAGES if kind is NodePackagesLifecycle else NODE)
+
+
 def test_the_tables_are_the_guides_without_what_changes_by_itself() -> None:
     reports = [report("compute1", "nova-compute")]
     assert service_table(reports).splitlines() == [
@@ -1564,6 +1668,7 @@ def test_foreign_services_and_images_are_shown_and_are_no_drift(reached: Reached
     read = lifecycle(ServiceCheckLifecycle, reached).read("services", CHECK)
     assert read.inputs == CHECK
     assert "theirs" in read.outs["service_list"]
+    assert "nova-compute on theirs" in read.outs["remarks"][0]
 
 
 def test_a_refresh_while_nova_does_not_answer_says_so_and_goes_on(reached: Reached) -> None:
@@ -1574,3 +1679,4 @@ def test_a_refresh_while_nova_does_not_answer_says_so_and_goes_on(reached: Reach
     read = lifecycle(ServiceCheckLifecycle, reached).read("services", CHECK)
     assert read.inputs == CHECK
     assert "does not answer" in read.outs["service_list"]
+    assert "does not answer" in read.outs["remarks"][0]
