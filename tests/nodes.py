@@ -60,19 +60,21 @@ class Lab:
             raise AssertionError(f"{node}: {script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def enter(self, node: str, *command: str) -> None:
+        """Runs a command in a node that the node itself has no right to: a mount, another host name."""
+        inspected = ["podman", "inspect", "--format", "{{.State.Pid}}", self.container(node)]
+        process = subprocess.run(inspected, capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run(["nsenter", "--target", process, "--mount", "--pid", "--uts", *command], check=True)
+
     @contextlib.contextmanager
     def small_disk(self, node: str, folder: str, options: str) -> Iterator[None]:
         """A tmpfs of these options over a folder of a node, made and gone with it where there is none."""
         made = self.inside(node, f"[ -d {folder} ] || {{ mkdir -p {folder}; echo made; }}")
-        inspected = ["podman", "inspect", "--format", "{{.State.Pid}}", self.container(node)]
-        process = subprocess.run(inspected, capture_output=True, text=True, check=True).stdout.strip()
-        # A node may not mount anything itself.
-        entered = ["nsenter", "--target", process, "--mount", "--pid"]
-        subprocess.run([*entered, "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        self.enter(node, "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder)
         try:
             yield
         finally:
-            subprocess.run([*entered, "umount", "--lazy", folder], check=True)
+            self.enter(node, "umount", "--lazy", folder)
             if made:
                 self.inside(node, f"rmdir {folder}")
 

@@ -11,14 +11,24 @@ from tests.nodes import Lab
 DATE = "/usr/local/bin/date"
 
 
-@contextmanager
-def a_clock_that_is_off(lab: Lab, node: str, by: str) -> Iterator[None]:
-    """Within this, `date` on the node is off `by` some seconds (`+600`)."""
+def set_clock(lab: Lab, node: str, by: str) -> None:
+    """From now on `date` on the node is off `by` some seconds (`+600`)."""
     lab.run(
         node,
         f"printf '#!/bin/sh\\nLD_PRELOAD=%s FAKETIME={by} exec /bin/date \"$@\"\\n' /usr/lib/*/faketime/libfaketime.so.1 >{DATE} && chmod 755 {DATE}",
     )
+
+
+def right_clock(lab: Lab, node: str) -> None:
+    """Ends that."""
+    lab.run(node, f"rm -f {DATE}")
+
+
+@contextmanager
+def a_clock_that_is_off(lab: Lab, node: str, by: str) -> Iterator[None]:
+    """Within this, `date` on the node is off `by` some seconds (`+600`)."""
+    set_clock(lab, node, by)
     try:
         yield
     finally:
-        lab.run(node, f"rm -f {DATE}")
+        right_clock(lab, node)

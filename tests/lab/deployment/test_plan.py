@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.newer_package import NEWER, offer_newer_package, withdraw_newer_package
 from tests.nodes import ROOT, Lab, Stack, laid_over
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
@@ -25,7 +26,6 @@ NODES = {
 NOVA_CONF = "/etc/nova/nova.conf"
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
 URL = "http://192.0.2.7:8774/v2/%(tenant_id)s"
-NEWER = "3:99.0-1"
 
 
 def options_of(nodes: list[str], section: str, option: str) -> dict[str, set[tuple[str, ...]]]:
@@ -225,22 +225,9 @@ def test_a_privilege_is_granted_and_taken_away_at_that_host_only(lab: Lab, chang
 
 @pytest.fixture
 def newer_package(lab: Lab) -> Iterator[None]:
-    """A repository on the controller with nova-cert in another version, the same but for the number."""
-    lab.run(
-        "controller",
-        f"""set -e
-mkdir -p /srv/newer/tree && cd /srv/newer
-dpkg-deb -R /srv/nova-lab-repo/nova-cert_*.deb tree
-sed -i 's/^Version: .*/Version: {NEWER}/; s/nova-common (= [^)]*)/nova-common/' tree/DEBIAN/control
-dpkg-deb -b tree nova-cert.deb >/dev/null
-{{ dpkg-deb -f nova-cert.deb; echo Filename: ./nova-cert.deb; echo Size: $(stat -c %s nova-cert.deb)
-echo SHA256: $(sha256sum nova-cert.deb | cut -d' ' -f1); }} >Packages
-rm -r tree
-echo 'deb [trusted=yes] file:/srv/newer ./' >/etc/apt/sources.list.d/newer.list
-apt-get -q update >/dev/null 2>&1""",
-    )
+    offer_newer_package(lab)
     yield
-    lab.run("controller", "rm -rf /srv/newer /etc/apt/sources.list.d/newer.list; apt-get -q update >/dev/null 2>&1")
+    withdraw_newer_package(lab)
 
 
 def test_another_version_of_a_package_is_installed_and_its_service_runs_the_new_code(
