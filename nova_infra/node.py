@@ -39,6 +39,8 @@ HEADING = "Written by Pulumi (nova_infra). A change made here is drift: the next
 UNREADABLE = "unreadable"
 # What stands in place of `running: true` for a service that ends soon after each start.
 CRASHING = "crashing"
+# What stands behind the name of a secret option that has another value on the node.
+FOUND_THERE = "(found)"
 _CRLF = "\r\n"
 # The note of the services that ran, and started at boot, before us.
 FOUND = "services.found"
@@ -106,7 +108,8 @@ def _secret_values(options: Mapping[str, Any]) -> list[str]:
 def observed(state: State, facts: Facts, key: str) -> dict[str, Any]:
     """What is on the node, in the shape of `state`: equal to it when nothing is to be done.
 
-    Of options that the stack does not name, the name and a fingerprint made with `key` are returned, never the value.
+    Of options that the stack does not name, the name and a fingerprint made with `key` are returned, never the value; of secrets that
+    are others than the stack's that fingerprint beside ours.
     """
     return {
         **state,
@@ -178,15 +181,26 @@ def _in_the_form_of(wanted: Mapping[str, Mapping[str, Any]], found: Mapping[str,
 
 def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[str, Any]]:
     wanted = state["options"].get(path, {})
-    return {
-        section: {
-            option: value
-            if option in wanted.get(section, {}) or section == UNREADABLE
-            else f"not in the stack ({fingerprint(value, key)})"
-            for option, value in options.items()
-        }
-        for section, options in options_in(state, path, facts).items()
-    }
+    shown: dict[str, dict[str, Any]] = {}
+    for section, options in options_in(state, path, facts).items():
+        here = shown.setdefault(section, {})
+        for option, value in options.items():
+            ours = wanted.get(section, {}).get(option)
+            if section == UNREADABLE or value == ours:
+                here[option] = value
+            elif ours is None:
+                here[option] = f"not in the stack ({fingerprint(value, key)})"
+            elif _is_secret(state, path, section, option):
+                # The engine masks both values, and then shows no difference between them.
+                here[option] = ours
+                here[f"{option} {FOUND_THERE}"] = f"another value ({fingerprint(value, key)})"
+            else:
+                here[option] = value
+    return shown
+
+
+def _is_secret(state: State, path: str, section: str, option: str) -> bool:
+    return holds_a_secret(option) or [path, section, option] in state.get("hidden", [])
 
 
 def _ownership(wanted: Mapping[str, str], file: File) -> dict[str, str]:

@@ -240,6 +240,21 @@ def test_an_option_changed_by_hand_is_shown_with_its_value() -> None:
     assert seen["options"] == {NOVA_CONF: {"DEFAULT": {"rabbit_host": "evil"}}}
 
 
+def test_a_secret_that_somebody_changed_is_named_beside_ours_and_never_shown() -> None:
+    wanted = {"DEFAULT": {"rabbit_password": "ours", "plugin": "hidden-ours", "my_ip": "10.0.0.11"}}
+    state = {
+        **state_of({"options": {NOVA_CONF: wanted}, "services": {"nova-api": {}}}),
+        "hidden": [[NOVA_CONF, "DEFAULT", "plugin"]],
+    }
+    machine = Machine(state, "qemu")
+    theirs = {"rabbit_password": ["theirs", "and more"], "plugin": "hidden-theirs", "my_ip": "10.0.0.99"}
+    machine.write(NOVA_CONF, write_options({"DEFAULT": theirs}))
+    there = node.observed(state, machine.facts(), KEY)["options"][NOVA_CONF]["DEFAULT"]
+    assert set(there) == {"rabbit_password", "rabbit_password (found)", "plugin", "plugin (found)", "my_ip"}
+    assert (there["rabbit_password"], there["plugin"], there["my_ip"]) == ("ours", "hidden-ours", "10.0.0.99")
+    assert "theirs" not in str(there)
+
+
 def test_an_option_that_the_stack_does_not_name_is_shown_without_its_value() -> None:
     seen = shown("[DEFAULT]\nspare_password = hunter2\n", {"DEFAULT": {}})
     assert list(seen["options"][NOVA_CONF]["DEFAULT"]) == ["spare_password"]
