@@ -232,9 +232,10 @@ def _works_as_wanted(state: State, name: str, facts: Facts) -> bool:
 
 
 def _files_read(wanted: Mapping[str, Any], process: Process) -> list[str]:
-    """The files that a process reads: those of its arguments, unless the wanted ones come last among them, which win."""
-    reads = list(wanted["reads"])
-    return reads if list(process.configuration[-len(reads) :]) in ([], reads) else list(process.configuration)
+    """The files that a process reads: those of its arguments from the first of ours on, which win over what stands before them."""
+    ours, named = list(wanted["reads"]), list(process.configuration)
+    first = named.index(ours[0]) if ours and ours[0] in named else 0
+    return named[first:] or ours
 
 
 def _read_by(state: State, name: str, facts: Facts) -> str:
