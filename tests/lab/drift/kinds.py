@@ -25,6 +25,7 @@ MANAGED: dict[str, Any] = {
             "192.0.2.7": ["ALL"],
         }
     },
+    "packages": {"controller": {"nova-cert": "3:15.1.5-0lab1"}},
 }
 REFRESHED = ("--refresh", "--non-interactive")
 # What nova's tables say follows from everything else, and is never drift.

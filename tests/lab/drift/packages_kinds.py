@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.lab.drift.kinds import Kind
+from tests.lab.drift.kinds import MANAGED, Kind
 from tests.lab.drift.plan import ANY
 from tests.lab.newer_package import NEWER, offer_newer_package, withdraw_newer_package
 from tests.nodes import Lab
 
-# The stack names this version (kinds.MANAGED).
-PINNED = "3:15.1.5-0lab1"
+PINNED = MANAGED["packages"]["controller"]["nova-cert"]
 NOT_FINISHED = "python-novaclient"
 
 

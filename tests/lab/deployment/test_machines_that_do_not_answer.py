@@ -1,0 +1,71 @@
+"""A refresh of machines that do not answer, or are others: named, never answered for from the state, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab.drift.kinds import preview, processes
+from tests.nodes import Lab, Stack
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+KEY = "/etc/ssh/ssh_host_ed25519_key"
+
+
+@contextmanager
+def nobody_answers(lab: Lab) -> Iterator[None]:
+    """Nothing listens there."""
+    lab.inside("compute1", "kill $(cat /run/sshd.pid)")
+    try:
+        yield
+    finally:
+        lab.inside("compute1", "/usr/sbin/sshd")
+
+
+@contextmanager
+def another_host_key(lab: Lab) -> Iterator[None]:
+    """As another machine at the address has it."""
+    again = "kill -HUP $(cat /run/sshd.pid)"
+    lab.inside(
+        "compute1",
+        f"mkdir /srv/keys && mv {KEY} {KEY}.pub /srv/keys && ssh-keygen -q -t ed25519 -N '' -f {KEY} && {again}",
+    )
+    try:
+        yield
+    finally:
+        lab.inside("compute1", f"mv /srv/keys/* /etc/ssh/ && rmdir /srv/keys && {again}")
+
+
+@contextmanager
+def another_host_name(lab: Lab) -> Iterator[None]:
+    lab.enter("compute1", "hostname", "renamed")
+    try:
+        yield
+    finally:
+        lab.enter("compute1", "hostname", "compute1")
+
+
+CAUSES = {
+    "nobody answers": (nobody_answers, "compute1 (ubuntu@{address}):"),
+    "another host key": (another_host_key, "host key"),
+    "another host name": (another_host_name, "the machine at this address calls itself renamed"),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_machine_that_is_not_there_is_named_and_its_state_stays(lab: Lab, deployed: Stack, cause: str) -> None:
+    happens, words = CAUSES[cause]
+    state, before = deployed.resources(), processes(lab)
+    with happens(lab):
+        plan = preview(deployed)
+        done = deployed.up("--refresh", check=False)
+    for said, failed in ((plan.text + plan.error, plan.failed), (done.stdout + done.stderr, done.returncode != 0)):
+        assert failed, said
+        assert words.format(address=lab.address("compute1")) in " ".join(said.split()), said
+        assert "Traceback" not in said
+    assert not plan.steps("create") | plan.steps("delete") | plan.steps("update"), plan.text
+    assert deployed.resources() == state
+    assert processes(lab) == before

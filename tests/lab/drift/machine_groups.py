@@ -1,0 +1,41 @@
+"""Kinds of machines that do not meet, caused and repaired together."""
+
+from __future__ import annotations
+
+from tests.lab.drift import files_kinds as files
+from tests.lab.drift import machine_kinds as machine
+from tests.lab.drift import packages_kinds as packages
+from tests.lab.drift import services_kinds as services
+from tests.lab.drift.kinds import Kind
+
+# What a package's own scripts have started nobody has noted, so an edit of nova.conf after that is drift of its service: another version
+# comes last, and where nova.conf is not touched. The processor has virtualization from one group to the next.
+GROUPS: dict[str, list[Kind]] = {
+    "what is left as it is on machines": [
+        files.COMMENTED,
+        services.PUT_BACK,
+        packages.HELD_BACK,
+        services.BY_HAND,
+        services.RECORD_DISABLED,
+        services.RECORD_DOUBLED,
+        machine.CLOCK,
+    ],
+    "options": [*files.OPTIONS, files.OWNER_AND_MODE, files.GONE, packages.REMOVED],
+    "services": [
+        services.STOPPED,
+        services.DISABLED_AT_BOOT,
+        services.HAS_READ_SOMETHING_ELSE,
+        services.ANOTHER_CONFIGURATION,
+        files.CRLF,
+        files.OF_NOVA_COMPUTE_CONF,
+        packages.HALF_CONFIGURED,
+    ],
+    "whole files": [files.LINK, files.EMPTIED, machine.GAINED],
+    "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
+    "another version, the schema, the record": [
+        packages.ANOTHER_VERSION,
+        services.RECORD_GONE,
+        services.SCHEMA_BEHIND,
+        services.SQLITE_BACK,
+    ],
+}
