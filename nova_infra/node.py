@@ -272,10 +272,15 @@ def decide(state: State, facts: Facts, restart: Collection[str] = ()) -> list[Ca
     files = list(_file_calls(state, facts))
     schema = [call("sync_database", title="nova-manage db sync")] if _schema_is_due(state, facts) else []
     absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
-    services = list(_service_calls(state, facts, restart))
+    # A service makes its record when it starts, and never again: what ran before has none in an empty schema. It stops before that is
+    # filled, so that the next run starts it where this one is cut off in between.
+    anew = schema and facts.schema[0] == 0
+    services = list(_service_calls(state, facts, state["services"] if anew else restart))
+    stops = [each for each in services if anew and each.function == "stop_services"]
     if not (files or schema or services or absent):
         return []
-    return [*files, *schema, *services, *absent, *_notes(state, facts)]
+    starts = [each for each in services if each not in stops]
+    return [*files, *stops, *schema, *starts, *absent, *_notes(state, facts)]
 
 
 def restarted(calls: Iterable[Call]) -> list[str]:

@@ -215,9 +215,23 @@ class Again:
                 self.names.setdefault(each.node, set()).update(names)
 
 
+def start_those_without_a_record(started: Sequence[Started]) -> None:
+    """Starts services anew of which nova has no record: they make it when they start, and at no other time."""
+
+    def start(each: Started) -> None:
+        names = sorted(each.processes)
+        _start(each, "start_anew", names, f"starting {', '.join(names)} anew: nova has no record of it")
+
+    with ThreadPoolExecutor(NODES_AT_ONCE) as threads:
+        list(threads.map(start, started))
+
+
 def _start_again(started: Started, names: Sequence[str]) -> None:
-    title = f"starting {', '.join(names)} once more: ended after the start"
-    calls = [call("lock", str(LOCK_SECONDS)), call("start_ended", *names, title=title)]
+    _start(started, "start_ended", names, f"starting {', '.join(names)} once more: ended after the start")
+
+
+def _start(started: Started, function: str, names: Sequence[str], title: str) -> None:
+    calls = [call("lock", str(LOCK_SECONDS)), call(function, *names, title=title)]
     show = progress(started.node)
     started.connection.run(calls, doing=title, deadline=LOCK_SECONDS * 2, show=show, secrets=started.secrets)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from .readiness import (
     Started,
     refuse_ended,
     seconds_of,
+    start_those_without_a_record,
     wait_for_answers,
     wait_for_reports,
     wait_until_still_alive,
@@ -104,7 +105,27 @@ class ServiceCheckLifecycle(Lifecycle):
             for host, each in wanted["awaits"].items()
             if before.get(host) != wanted["restarts"].get(host) and (each["changes"] or host not in before)
         ]
-        return self._checked(wanted, restarted)
+        # A controller that has filled a new schema has started its own services. Nobody else's have a record there.
+        unknown = self._without_a_record(wanted, restarted) if before != wanted["restarts"] else []
+        start_those_without_a_record(unknown)
+        return self._checked(wanted, [*restarted, *(each.node for each in unknown)])
+
+    def _without_a_record(self, wanted: State, restarted: Collection[str]) -> list[Started]:
+        try:
+            known = {(each.host, each.binary) for each in self.access.compute.services()}
+        except ComputeError:
+            # The check itself waits for the API, and says what is missing.
+            return []
+        missing = {
+            host: [name for name in wanted["services"][host] if (host, name) not in known]
+            for host in wanted["awaits"]
+            if host not in restarted
+        }
+        return [
+            Started(self.access.node(host, wanted["awaits"][host]["connection"]), dict.fromkeys(names))
+            for host, names in missing.items()
+            if names
+        ]
 
     def _checked(self, wanted: State, restarted: Sequence[str]) -> dict[str, Any]:
         self._wait_for_those_that_do_not_wait(wanted, restarted)

@@ -1646,6 +1646,49 @@ def test_another_machine_at_the_address_is_refused_and_not_taken_for_the_node(
         lifecycle(kind, reached).read("compute1", PACKAGES if kind is NodePackagesLifecycle else NODE)
 
 
+class Restarted:
+    """A compute node whose service nova has no record of before it is started anew."""
+
+    name = "compute1"
+    address = "ubuntu@10.0.0.31"
+
+    def __init__(self, reached: Reached) -> None:
+        self.reached = reached
+        self.started: list[tuple[str, ...]] = []
+
+    def run(self, calls: Any, **_more: Any) -> Any:
+        for each in calls:
+            if each.function == "start_anew":
+                self.started.append(each.arguments)
+                self.reached.compute.reports.append(report("compute1", "nova-compute"))
+
+
+@pytest.mark.parametrize("controller_was_restarted", [True, False])
+def test_a_service_that_nova_has_no_record_of_is_started_anew_once_the_controllers_have_been(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, controller_was_restarted: bool
+) -> None:
+    awaited = {"connection": CONNECTION, "answers": {}, "changes": False, "hidden": []}
+    wanted = {
+        "services": {"controller": ["nova-conductor"], "compute1": ["nova-compute"]},
+        "restarts": {"controller": "2", "compute1": "1"},
+        "awaits": {"controller": awaited, "compute1": {**awaited, "changes": True}},
+    }
+    known = {**wanted, "restarts": {"controller": "1" if controller_was_restarted else "2", "compute1": "1"}}
+    reached.compute.reports = [report("controller", "nova-conductor")]
+    node = Restarted(reached)
+    monkeypatch.setattr(reached, "node", lambda _name, _connection: node)
+    waited: list[list[str]] = []
+    monkeypatch.setattr(
+        ServiceCheckLifecycle, "_wait_for_those_that_do_not_wait", lambda _self, _wanted, hosts: waited.append(hosts)
+    )
+    monkeypatch.setattr(reached.compute, "images", list, raising=False)
+    if not controller_was_restarted:
+        reached.compute.reports.append(report("compute1", "nova-compute"))
+    lifecycle(ServiceCheckLifecycle, reached).update("services", known, wanted)
+    assert node.started == ([("nova-compute",)] if controller_was_restarted else [])
+    assert waited == ([["compute1"]] if controller_was_restarted else [])
+
+
 def test_the_tables_are_the_guides_without_what_changes_by_itself() -> None:
     reports = [report("compute1", "nova-compute")]
     assert service_table(reports).splitlines() == [

@@ -213,6 +213,15 @@ start_ended() {
     done
 }
 
+# Services that read what they did before.
+start_anew() {
+    for name; do
+        note=$(service_note "$name")
+        stop_services "$name"
+        start_service "$name" "${note#* }"
+    done
+}
+
 # name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
 start_service() {
     run_service "$1" start

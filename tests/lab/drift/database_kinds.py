@@ -144,6 +144,19 @@ SCHEMA_GONE = Kind(
     after=nova_works_on_the_new_schema,
     gone=[DATABASE],
     shows={"nova-controller": {"schema": ('"current"', '"not known"')}},
+    follows={"nova-controller": ["schema_version"], "nova-check": ["restarts.controller"]},
+    updates=["nova-check"],
+    restarts={
+        "controller": [
+            "nova-api",
+            "nova-cert",
+            "nova-conductor",
+            "nova-consoleauth",
+            "nova-novncproxy",
+            "nova-scheduler",
+        ],
+        "compute1": ["nova-compute"],
+    },
 )
 KINDS = [
     SCHEMA_GONE,

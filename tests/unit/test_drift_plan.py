@@ -1,0 +1,79 @@
+"""The tests of drift read a plan right: a wrong reading would pass over what it is to find."""
+
+from __future__ import annotations
+
+from tests.lab.drift.plan import Plan
+
+PLAN = """\
+~ pulumi:pulumi:Stack: (refresh)
+    [urn=urn:pulumi:lab::nova::pulumi:pulumi:Stack::nova-lab]
+        ~ pulumi-python:dynamic/nova:Database: (refresh)
+            [id=nova]
+            [urn=urn:pulumi:lab::nova::nova:index:NovaDeployment$pulumi-python:dynamic/nova:Database::nova-database]
+            --outputs:--
+          ~ charset     : "utf8" => "latin1"
+          ~ hosts       : {
+              ~ %        : {
+                    password  : [secret]
+                  ~ privileges: [
+                      ~ [0]: "ALL" => "SELECT"
+                      + [1]: "UPDATE"
+                    ]
+                }
+              - localhost: {
+              -     password  : [secret]
+              -     privileges: [
+              -         [0]: "ALL"
+                    ]
+                }
+            }
+          ~ remarks     : [
+              + [0]: "Somebody: is there."
+            ]
+        ~ pulumi-python:dynamic/nova:ServiceCheck: (refresh)
+            [id=services]
+            [urn=urn:pulumi:lab::nova::nova:index:NovaDeployment$pulumi-python:dynamic/nova:ServiceCheck::nova-check]
+            --outputs:--
+          ~ image_list  : 
+              - | Name: x |
+              + not known: the API
+              + Host : gone
+  pulumi:pulumi:Stack: (same)
+    [urn=urn:pulumi:lab::nova::pulumi:pulumi:Stack::nova-lab]
+    ~ pulumi-python:dynamic/nova:Database: (update)
+        [id=nova]
+        [urn=urn:pulumi:lab::nova::nova:index:NovaDeployment$pulumi-python:dynamic/nova:Database::nova-database]
+      ~ charset  : "latin1" => "utf8"
+        name     : "nova"
+    + pulumi-python:dynamic/nova:Service: (create)
+        [urn=urn:pulumi:lab::nova::nova:index:NovaDeployment$pulumi-python:dynamic/nova:Service::nova-service]
+        name       : "nova"
+    --outputs:--
+  ~ image_list  : 
+      - | Name: x |
+Resources:
+    ~ 1 to update
+"""  # noqa: W291 - as it is printed
+
+
+def test_each_marked_property_of_a_refresh_is_read_with_both_values() -> None:
+    found = Plan.of(PLAN, failed=True).found
+    assert found == {
+        ("nova-database", "charset"): ('"utf8"', '"latin1"'),
+        ("nova-database", "hosts.%.privileges[0]"): ('"ALL"', '"SELECT"'),
+        ("nova-database", "hosts.%.privileges[1]"): ("", '"UPDATE"'),
+        ("nova-database", "hosts.localhost.password"): ("[secret]", ""),
+        ("nova-database", "hosts.localhost.privileges[0]"): ('"ALL"', ""),
+        ("nova-database", "remarks[0]"): ("", '"Somebody: is there."'),
+        ("nova-check", "image_list"): ("", ""),
+    }
+
+
+def test_what_up_would_do_is_read_apart_from_what_was_found() -> None:
+    plan = Plan.of(PLAN, failed=True)
+    assert plan.repaired == {("nova-database", "charset"): ('"latin1"', '"utf8"')}
+    assert (plan.steps("update"), plan.steps("create")) == ({"nova-database"}, {"nova-service"})
+
+
+def test_a_remark_is_a_sentence_of_its_resource() -> None:
+    assert Plan.of(PLAN, failed=True).remarks("nova-database") == ['"Somebody: is there."']
