@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from .commands import check, drift, init, teardown
+from .commands import check, comment, drift, init, teardown
 from .errors import NovaInfraError
 
 # What a command has found has other codes: who asks for drift every night must not take a wrong option for it.
@@ -27,7 +27,7 @@ def main(words: list[str] | None = None) -> int:
     """Runs the command that the words name; returns its exit code. What a user can cause ends in a sentence."""
     parser = _Parser(prog="python -m nova_infra", description="Commands for a stack, beside pulumi's own.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (check, drift, init, teardown):
+    for command in (check, comment, drift, init, teardown):
         name = command.__name__.rpartition(".")[2]
         summary = (command.__doc__ or "").partition(": ")[2].strip()
         own = commands.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:])

@@ -53,6 +53,10 @@ class NotWritten(NovaInfraError):  # noqa: N818 - a property of the stack
     """A command could not write a stack's settings. Says why, and what pulumi said; nothing was written."""
 
 
+class PlanUnreadable(NovaInfraError):  # noqa: N818 - a property of the plan
+    """A command was given something else than what `pulumi preview --json` prints."""
+
+
 class UnsupportedValue(NovaInfraError):  # noqa: N818 - a property of the value
     """A value that the file format cannot carry (oslo.config has no way to write it)."""
 

@@ -151,7 +151,7 @@ class DeadlineArgs:
     dump: Seconds = DEADLINES["dump"]
 
 
-_SECRETS = frozenset({"private_key", "private_key_password", "password", "sudo_password"})
+SECRET_PARTS = frozenset({"private_key", "private_key_password", "password", "sudo_password"})
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class AccessArgs:
         """Flat properties `access:ssh_password` ...: a provider's configuration is text; secrets are marked."""
         texts = {key: pulumi.Output.from_input(value).apply(str) for key, value in self.flat().items()}
         return {
-            f"{PREFIX}{key}": pulumi.Output.secret(text) if key.partition("_")[2] in _SECRETS else text
+            f"{PREFIX}{key}": pulumi.Output.secret(text) if key.partition("_")[2] in SECRET_PARTS else text
             for key, text in texts.items()
         }
 

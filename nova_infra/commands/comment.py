@@ -1,0 +1,84 @@
+"""`python -m nova_infra comment`: makes the comment for a pull request of what `pulumi preview --json` printed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from ..errors import PlanUnreadable
+from ..plan.comment import Circumstances, comment
+from ..plan.reading import Plan, between, read_plan, sentences
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument(
+        "plan", nargs="?", default="-", metavar="FILE", help="what pulumi printed; default: standard input"
+    )
+    parser.add_argument(
+        "--environment",
+        required=True,
+        metavar="NAME",
+        help="the environment, mostly the stack's name: one comment each",
+    )
+    parser.add_argument(
+        "--base",
+        default="",
+        metavar="FILE",
+        help="the plan of the merge base; both were made without secrets and state, and the comment says what differs",
+    )
+    parser.add_argument(
+        "--refresh-failed",
+        default="",
+        metavar="FILE",
+        help="what a preview with --refresh printed that failed; FILE is then one without",
+    )
+    parser.add_argument("--drift", default="", metavar="FILE", help="what `python -m nova_infra drift` printed")
+    parser.add_argument(
+        "--said", default="", metavar="FILE", help="what pulumi said on standard error, for a preview that failed"
+    )
+    parser.add_argument("--link", default="", metavar="URL", help="the address of the run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints Markdown. Returns 0. Raises PlanUnreadable for a file that is no plan."""
+    environment, link = arguments.environment, arguments.link
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", environment):
+        raise PlanUnreadable(
+            f"--environment is {environment!r}, and the comment is found again by it: use letters, digits, dots, hyphens and underscores."
+        )
+    if link and not re.fullmatch(r"https?://[A-Za-z0-9_.:/?=&%#-]+", link):
+        raise PlanUnreadable(f"--link is {link!r}, which is no address of a web page.")
+    said = sentences(_text(arguments.said).splitlines()) if arguments.said else ()
+    plan = _plan(arguments.plan, said)
+    if arguments.base:
+        plan = between(_plan(arguments.base, said), plan)
+    failed = _plan(arguments.refresh_failed, ("",)).errors if arguments.refresh_failed else ()
+    how = Circumstances(
+        placeholders=bool(arguments.base),
+        refresh_failed=failed,
+        drift=_text(arguments.drift) if arguments.drift else "",
+        link=link,
+    )
+    print(comment(plan, environment, how), end="")
+    return 0
+
+
+def _plan(file: str, said: tuple[str, ...]) -> Plan:
+    """The plan; where pulumi printed none and said why, one with nothing but that."""
+    text = _text(file)
+    if said and text.strip() in ("", "{}"):
+        return Plan((), 0, refreshed=False, errors=said)
+    return read_plan(text, file)
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise PlanUnreadable(
+            f"{file} cannot be read: {said}. It is to be what `pulumi preview --json` printed."
+        ) from None

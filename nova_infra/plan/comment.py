@@ -1,0 +1,225 @@
+"""A plan as a comment on a pull request: danger first, then what changes, then what restarts; all of it folded below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..masking import mask
+from ..wording import escaped
+from .changes import CHANGED, MADE, Row, changes, is_fingerprint, leaves, ranges, rows, summary, with_kind
+from .dangers import dangers
+from .markdown import code, fenced, folded, shown, size
+from .reading import CREATE, DELETE, NOTHING, UPDATE, Path, Plan, Step, Word
+from .restarts import Restart, restarts
+
+# GitHub refuses a comment of more than 65,536 characters. Each part but the folded text has a share of its own, in bytes.
+LIMIT = 65_000
+_ERRORS, _DANGERS, _ROWS, _SERVICES, _DRIFT = 5_000, 8_000, 18_000, 5_000, 10_000
+_NAMES = 600
+_SIGNS = {CREATE: "+", DELETE: "-", UPDATE: "~"}
+_MOST_GROUPS = 60
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How a plan was made, as far as the plan does not say so itself."""
+
+    placeholders: bool = False
+    """Whether it is the difference of two plans without secrets and without state."""
+    refresh_failed: tuple[str, ...] = ()
+    """Why an earlier preview with refresh failed; this plan is one without."""
+    drift: str = ""
+    """What `python -m nova_infra drift` printed."""
+    link: str = ""
+    """The address of the run that made it."""
+
+
+def marker(environment: str) -> str:
+    """The first line of the comment for an environment, which nobody sees: by it the comment is found again."""
+    return f"<!-- nova-infra: preview of {environment} -->"
+
+
+def comment(plan: Plan, environment: str, how: Circumstances | None = None) -> str:
+    """The whole comment, in GitHub's Markdown, shorter than GitHub's limit."""
+    how = how or Circumstances()
+    parts = [marker(environment), f"### Preview of {code(environment)}", _headline(plan), *_failed(plan, how)]
+    parts += filter(None, [_danger(plan), _table(plan), _restarts(plan)])
+    if how.drift.strip():
+        text = "\n".join(_within(mask(how.drift).strip().splitlines(), _DRIFT, "line"))
+        parts.append(folded("What differs on the machines that could be asked", fenced(text)))
+    foot = _foot(plan, how)
+    if plan.steps:
+        # What fences, the summary and empty lines take.
+        room = LIMIT - size("".join([*parts, foot])) - 300
+        full = "\n".join(_within(list(_full_text(plan)), room, "line"))
+        parts.append(folded("All of it", fenced(full, "diff")))
+    return "\n\n".join([*parts, foot]) + "\n"
+
+
+def _within(lines: Sequence[str], most: int, what: str) -> Iterable[str]:
+    """The first lines, as many as fit into so many bytes, and how many are left out."""
+    left = most - 120
+    for number, line in enumerate(lines):
+        left -= size(line) + 1
+        if left < 0:
+            yield f"... {_counted(len(lines) - number, what)} more; `pulumi preview --diff` prints all of it."
+            return
+        yield line
+
+
+# ---------------------------------------------------------------- above
+
+
+def _headline(plan: Plan) -> str:
+    if not plan.steps:
+        return (
+            "The plan could not be made."
+            if plan.errors
+            else f"No changes: {_counted(plan.unchanged, 'resource')} as they are."
+        )
+    counts = [
+        (sum(each.op == CREATE for each in plan.steps), "to make"),
+        (sum(each.op == UPDATE for each in plan.steps), "to change"),
+        (sum(each.op == DELETE for each in plan.steps), "to remove"),
+        (sum(each.op not in (CREATE, UPDATE, DELETE) for each in plan.steps), "to do otherwise"),
+        (plan.unchanged, "as they are"),
+    ]
+    return f"{', '.join(f'{number} {what}' for number, what in counts if number)}."
+
+
+def _failed(plan: Plan, how: Circumstances) -> list[str]:
+    found = []
+    if how.refresh_failed:
+        found.append(
+            f"**Not all machines could be asked.** This plan compares with what the last `pulumi up` has stored.\n\n{_said(how.refresh_failed)}"
+        )
+    if plan.errors:
+        found.append(f"**The preview failed**, and may be incomplete.\n\n{_said(plan.errors)}")
+    return found
+
+
+def _said(errors: Sequence[str]) -> str:
+    lines = [escaped(line) for each in errors for line in mask(each).splitlines()]
+    return fenced("\n".join(_within(lines, _ERRORS, "line")))
+
+
+def _danger(plan: Plan) -> str:
+    found = dangers(plan)
+    if not found:
+        return ""
+    lines = [f"- {each.sentence}: {_names(each.subjects)}" for each in found]
+    return "\n".join(["> [!CAUTION]", *(f"> {line}" for line in _within(lines, _DANGERS, "danger"))])
+
+
+def _table(plan: Plan) -> str:
+    lines = [_line(row) for row in rows(plan)]
+    if not lines:
+        return ""
+    shown_rows = [*_within(lines, _ROWS, "row")]
+    # A sentence is no row.
+    rest = ["", shown_rows.pop()] if not shown_rows[-1].startswith("|") else []
+    return "\n".join(["| | Where | What | Now | Then |", "| --- | --- | --- | --- | --- |", *shown_rows, *rest])
+
+
+def _line(row: Row) -> str:
+    what = (
+        f"{row.what} (drift)" if row.drift and row.what == CHANGED else f"{row.what} (gone)" if row.drift else row.what
+    )
+    what = f"**{what}**" if row.what not in (CHANGED, MADE) else what
+    named = f"a secret: {' or '.join(map(code, row.among))}" if row.among else code(row.property)
+    cells = [what, _names(row.subjects), named, _cell(row.old), _cell(row.new)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: object) -> str:
+    if value is NOTHING:
+        return ""
+    return str(value) if isinstance(value, Word) else code(shown(value))
+
+
+def _restarts(plan: Plan) -> str:
+    lines = [_restart(each) for each in restarts(plan)]
+    return "\n".join(["**Services**", "", *_within(lines, _SERVICES, "line")]) if lines else ""
+
+
+def _restart(each: Restart) -> str:
+    return f"- **{each.what}** on {_names(each.nodes)}: {', '.join(map(code, each.services))}"
+
+
+def _names(names: Iterable[str]) -> str:
+    found = [code(each) for each in ranges(names)]
+    fits = 1
+    while fits < len(found) and size(", ".join(found[: fits + 1])) <= _NAMES:
+        fits += 1
+    return ", ".join(found[:fits]) + (f" and {len(found) - fits} more" if len(found) > fits else "")
+
+
+def _foot(plan: Plan, how: Circumstances) -> str:
+    said = []
+    if how.placeholders:
+        said.append(
+            "Made without secrets and without state: the plans of the merge base and of this change, each as if nothing were there, and what "
+            "differs between them. Another secret is not seen; nor is what somebody has changed on the machines."
+        )
+    elif plan.refreshed:
+        said.append("The machines have been asked (`--refresh`): what somebody has changed there is part of it.")
+    elif not how.refresh_failed:
+        said.append(
+            "Made without `--refresh`: no machine has been asked, and what somebody has changed there is not seen."
+        )
+    if how.link:
+        said.append(f"[The run]({how.link})")
+    return f"<sub>{' '.join(said)}</sub>"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def _full_text(plan: Plan) -> Iterable[str]:
+    """Lines for a block of the language `diff`: it colours those that begin with + or -."""
+    for group in _alike([(each, _values(each)) for each in plan.steps]):
+        first, paths = group[0][0], group[0][1]
+        names = ", ".join(ranges(escaped(with_kind(step)) for step, _ in group))
+        yield f"{_SIGNS.get(first.op, '!')} {first.op} {names}"
+        for path in paths:
+            found = [values[path] for _, values in group]
+            yield from _lines(path, summary([old for old, _ in found]), summary([new for _, new in found]))
+        yield ""
+
+
+def _lines(path: Path, old: object, new: object) -> Iterable[str]:
+    name = escaped(" / ".join(path))
+    if old is not NOTHING:
+        yield f"-     {name}: {escaped(shown(old))}"
+    if new is not NOTHING:
+        yield f"+     {name}: {escaped(shown(new))}"
+
+
+Values = dict[Path, tuple[object, object]]
+
+
+def _values(step: Step) -> Values:
+    if step.op == UPDATE:
+        return {path: (each.old, each.new) for each in changes(step) for path in (each.among or (each.path,))}
+    if step.op == DELETE:
+        return {path: (value, NOTHING) for path, value in leaves(step.old)}
+    return {path: (NOTHING, value) for path, value in leaves(step.new)}
+
+
+def _alike(steps: Sequence[tuple[Step, Values]]) -> Iterable[list[tuple[Step, Values]]]:
+    """Steps that touch the same properties. Of an update the values count too, but for fingerprints; of many they do not."""
+    exact: dict[object, list[tuple[Step, Values]]] = {}
+    for step, values in steps:
+        said = [item for item in values.items() if not is_fingerprint(item[0])] if step.op == UPDATE else []
+        exact.setdefault((step.op, step.kind, tuple(values), repr(said)), []).append((step, values))
+    if len(exact) <= _MOST_GROUPS:
+        return exact.values()
+    rough: dict[object, list[tuple[Step, Values]]] = {}
+    for step, values in steps:
+        rough.setdefault((step.op, step.kind, tuple(values)), []).append((step, values))
+    return rough.values()

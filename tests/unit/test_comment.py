@@ -1,0 +1,549 @@
+"""The comment that a plan becomes, from plans that the real engine made (tests/plans.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nova_infra.__main__ import main
+from nova_infra.errors import PlanUnreadable
+from nova_infra.masking import MASK
+from nova_infra.plan.changes import CHANGED, MADE, OTHER_VALUE, REMOVED, ranges, rows
+from nova_infra.plan.comment import LIMIT, Circumstances, comment, marker
+from nova_infra.plan.dangers import dangers
+from nova_infra.plan.markdown import code
+from nova_infra.plan.reading import NOTHING, SECRET, Plan, between, read_plan
+from nova_infra.plan.restarts import MAY_RESTART, RESTARTED, restarts
+from tests.error_rows import assert_printed
+from tests.mocked import A_SECRET
+from tests.mocked import SECRET as SIGNATURE
+from tests.plans import CASES, PLANS
+
+COMPUTES = ("compute1", "compute2", "compute3")
+CONTROL = ("nova-api", "nova-cert", "nova-conductor", "nova-consoleauth", "nova-novncproxy", "nova-scheduler")
+URL = "http://controller:8774/v2/%(tenant_id)s"
+
+
+def text_of(case: str) -> str:
+    return (CASES / f"{case}.json").read_text()
+
+
+def plan_of(case: str) -> Plan:
+    return read_plan(text_of(case), case)
+
+
+def changed(case: str) -> set[tuple[frozenset[str], str, Any, Any]]:
+    """Of each row of a change the subjects, the property, and both values."""
+    return {
+        (frozenset(row.subjects), row.property, str(row.old), str(row.new))
+        for row in rows(plan_of(case))
+        if row.what == CHANGED
+    }
+
+
+def a_change(*subjects: str, of: str, to: Any, was: Any = NOTHING) -> tuple[frozenset[str], str, str, str]:
+    return frozenset(subjects), of, str(was), str(to)
+
+
+# ------------------------------------------------------------ the golden cases
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_a_plan_becomes_the_comment_that_is_kept_beside_it(case: str) -> None:
+    kept = CASES / f"{case}.md"
+    made = comment(plan_of(case), "staging")
+    if os.environ.get("WRITE_CASES"):
+        kept.write_text(made)
+    assert kept.read_text() == made, f"{kept} is not what the plan becomes: WRITE_CASES=1 writes it anew"
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("nothing", set()),
+        ("one-option-for-all", {a_change("controller", *COMPUTES, of="nova.conf [DEFAULT] debug", to="True")}),
+        ("an-option-of-a-node", {a_change("compute2", of="nova.conf [libvirt] cpu_mode", to="host-passthrough")}),
+        (
+            "catalog-and-grants",
+            {
+                a_change(
+                    "endpoint regionOne/compute/nova",
+                    of="admin_url",
+                    was=URL,
+                    to="http://192.0.2.7:8774/v2/%(tenant_id)s",
+                ),
+                a_change(
+                    "service compute/nova",
+                    of="description",
+                    was="OpenStack Compute",
+                    to="Compute | of `everybody`",
+                ),
+                a_change("schema nova", of="privileges at %", was=["ALL"], to=["INSERT", "SELECT"]),
+            },
+        ),
+        (
+            "packages",
+            {
+                a_change("controller", of="package nova-cert", was="present", to="1:2014.2.4-0ubuntu1"),
+                a_change(*COMPUTES, of="package sysstat", to="present"),
+            },
+        ),
+        (
+            "guards",
+            {
+                a_change("schema nova", of="on_delete", was="refuse", to="drop"),
+                a_change(*COMPUTES, of="drain", was=False, to=True),
+                a_change(*COMPUTES, of="adopt", was=False, to=True),
+                a_change(*COMPUTES, of="on_unreachable", was="refuse", to="leave"),
+                a_change("access nova-0", of="ssh verify host keys", was="True", to="False"),
+            },
+        ),
+        ("nodes", set()),
+        (
+            "drift",
+            {
+                a_change("compute1", of="nova.conf [DEFAULT] verbose", was="False", to="True"),
+                a_change(
+                    "endpoint regionOne/compute/nova",
+                    of="public_url",
+                    was="http://192.0.2.9:8774/v2/%(tenant_id)s",
+                    to=URL,
+                ),
+            },
+        ),
+        ("destroy", set()),
+        ("unreachable", set()),
+        ("bad-settings", set()),
+    ],
+)
+def test_the_table_has_what_changes_and_nothing_else(case: str, expected: set[Any]) -> None:
+    assert changed(case) == expected
+
+
+def test_a_secret_that_becomes_another_one_is_named_among_those_that_it_may_be() -> None:
+    found = {row.subjects: row for row in rows(plan_of("passwords"))}
+    assert set(found) == {("access nova-0",), ("schema nova",), ("controller",)}
+    assert all((row.old, row.new) == (SECRET, OTHER_VALUE) for row in found.values())
+    assert "identity password" in found["access nova-0",].among
+    assert "nova.conf [database] connection" in found["controller",].among
+
+
+def test_what_is_made_and_removed_has_a_row_each_and_packages_go_with_their_node() -> None:
+    found = {row.what: set(row.subjects) for row in rows(plan_of("nodes"))}
+    assert found == {
+        REMOVED: {"compute node compute3"},
+        MADE: {"access nova-1", "compute node compute4", "compute node compute5"},
+    }
+
+
+@pytest.mark.parametrize("case", ["drift", "catalog-and-grants"])
+def test_what_somebody_has_changed_on_the_machines_is_told_from_what_the_stack_changes(case: str) -> None:
+    found = [row.drift for row in rows(plan_of(case))]
+    assert found
+    assert all(found) == (case == "drift")
+    assert any(found) == (case == "drift")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("one-option-for-all", {(RESTARTED, CONTROL, ("controller",)), (RESTARTED, ("nova-compute",), COMPUTES)}),
+        ("an-option-of-a-node", {(RESTARTED, ("nova-compute",), ("compute2",))}),
+        ("passwords", {(RESTARTED, CONTROL, ("controller",))}),
+        ("packages", {(MAY_RESTART, ("nova-cert",), ("controller",))}),
+        ("drift", {(RESTARTED, ("nova-compute",), ("compute1",))}),
+        ("catalog-and-grants", set()),
+        ("guards", set()),
+        ("nodes", set()),
+    ],
+)
+def test_the_services_that_restart_are_named_with_their_nodes(case: str, expected: set[Any]) -> None:
+    assert {(each.what, each.services, tuple(sorted(each.nodes))) for each in restarts(plan_of(case))} == expected
+
+
+@pytest.mark.parametrize(
+    ("case", "words", "subjects"),
+    [
+        ("destroy", "schema is dropped", ("schema nova",)),
+        ("nodes", "compute node is removed", ("compute3",)),
+        ("nodes", "refused while instances are on it", ("compute3",)),
+        ("guards", "no longer protected", ("schema nova",)),
+        ("guards", "`on_delete: drop`", ("schema nova",)),
+        ("guards", "`drain`", COMPUTES),
+        ("guards", "`adopt`", COMPUTES),
+        ("guards", "`on_unreachable: leave`", COMPUTES),
+        ("guards", "Host keys are no longer verified", ("access nova-0",)),
+        ("drift", "schema is gone", ("schema nova",)),
+    ],
+)
+def test_what_is_dangerous_is_said_of_what_it_is_about(case: str, words: str, subjects: tuple[str, ...]) -> None:
+    (found,) = [each for each in dangers(plan_of(case)) if words in each.sentence]
+    assert tuple(sorted(found.subjects)) == subjects
+
+
+@pytest.mark.parametrize("case", ["nothing", "one-option-for-all", "catalog-and-grants", "passwords", "packages"])
+def test_what_is_not_dangerous_raises_no_alarm(case: str) -> None:
+    assert dangers(plan_of(case)) == []
+
+
+def test_danger_comes_first_and_lost_data_before_all_else() -> None:
+    text = comment(plan_of("destroy"), "staging")
+    assert "dropped" in dangers(plan_of("destroy"))[0].sentence
+    assert text.index("[!CAUTION]") < text.index("| Where |") < text.index("<details>")
+
+
+def edited(case: str, kind: str, change: dict[str, Any], state: str = "oldState") -> Plan:
+    """A case with other inputs of a kind of resource."""
+    printed = json.loads(text_of(case))
+    for step in printed["steps"]:
+        if step[state]["type"].endswith(f":{kind}"):
+            step[state]["inputs"] |= change
+    return read_plan(json.dumps(printed), case)
+
+
+@pytest.mark.parametrize(
+    ("on_delete", "words"), [("keep", "left as it is"), ("dump", "dumped into"), ("refuse", "`pulumi up` will fail")]
+)
+def test_the_schema_that_goes_is_said_with_what_happens_to_it(on_delete: str, words: str) -> None:
+    found = dangers(edited("destroy", "Database", {"on_delete": on_delete}))
+    assert [words in each.sentence for each in found if each.subjects == ("schema nova",)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("drop", "dump"), ("dump", "keep"), ("keep", "refuse"), ("drop", "drop")]
+)
+def test_a_guard_that_is_put_up_is_no_danger(before: str, after: str) -> None:
+    printed = json.loads(text_of("guards"))
+    (step,) = [each for each in printed["steps"] if each["urn"].endswith("nova-database")]
+    step["oldState"]["inputs"]["on_delete"], step["newState"]["inputs"]["on_delete"] = before, after
+    step["oldState"].pop("protect")
+    printed["steps"] = [step]
+    assert dangers(read_plan(json.dumps(printed), "")) == []
+
+
+def test_a_replacement_that_somebody_forces_is_a_danger_and_one_row() -> None:
+    printed = json.loads(text_of("guards"))
+    (step,) = [each for each in printed["steps"] if each["urn"].endswith("nova-database")]
+    printed["steps"] = [{**step, "op": op} for op in ("delete-replaced", "replace", "create-replacement")]
+    plan = read_plan(json.dumps(printed), "")
+    assert [each.sentence for each in dangers(plan)] == ["It is deleted and made anew"]
+    assert [row.what for row in rows(plan)] == ["replaced"]
+
+
+# ------------------------------------------------------------ one line, and what could not be made
+
+
+def test_a_plan_without_changes_is_one_line() -> None:
+    lines = [line for line in comment(plan_of("nothing"), "staging").splitlines() if line]
+    assert lines[:2] == [marker("staging"), "### Preview of `staging`"]
+    assert len(lines) == 4
+    assert lines[2] == "No changes: 15 resources as they are."
+
+
+def test_a_preview_says_whether_the_machines_have_been_asked() -> None:
+    assert "no machine has been asked" in comment(plan_of("nothing"), "staging")
+    assert "The machines have been asked" in comment(plan_of("drift"), "staging")
+
+
+def test_a_machine_that_does_not_answer_is_named_in_a_plan_without_refresh() -> None:
+    failed = plan_of("unreachable").errors
+    text = comment(
+        plan_of("one-option-for-all"), "staging", Circumstances(refresh_failed=failed, drift="compute1 | drifted")
+    )
+    assert "Not all machines could be asked" in text
+    assert "compute2 (ubuntu@192.0.2.32): nobody answers there" in text
+    assert "compute1 | drifted" in text
+    assert "nova.conf [DEFAULT] debug" in text
+
+
+def test_a_plan_that_could_not_be_made_says_why_without_the_engines_own_words() -> None:
+    text = comment(plan_of("bad-settings"), "staging")
+    assert "The preview failed" in text
+    assert "nova:regoin: is not a setting; did you mean region?" in text
+    assert "unhandled" not in text
+    assert "No changes" not in text
+
+
+# ------------------------------------------------------------ two plans without a state
+
+
+def placeholder_plan(**options: str) -> Plan:
+    """As if nothing were there: what the guards case wants, made."""
+    printed = json.loads(text_of("guards"))
+    for step in printed["steps"]:
+        step["op"] = "create"
+        step.pop("oldState")
+        if step["urn"].endswith(("compute1", "compute2")):
+            step["newState"]["inputs"]["options"]["/etc/nova/nova.conf"]["DEFAULT"].update(options)
+    return read_plan(json.dumps(printed), "")
+
+
+def test_two_plans_without_a_state_differ_in_what_the_change_changes() -> None:
+    base, head = placeholder_plan(), placeholder_plan(debug="True")
+    assert between(base, base).steps == ()
+    found = rows(between(base, head))
+    assert [(row.what, row.subjects, row.property, row.new) for row in found] == [
+        (CHANGED, ("compute1", "compute2"), "nova.conf [DEFAULT] debug", "True")
+    ]
+    text = comment(between(base, head), "staging", Circumstances(placeholders=True))
+    assert "without secrets and without state" in text
+
+
+def test_a_node_that_only_one_of_the_two_plans_has_is_made_or_removed() -> None:
+    base = placeholder_plan()
+    fewer = Plan(tuple(each for each in base.steps if each.name != "nova-compute3"), 0, False)
+    assert [row.what for row in rows(between(fewer, base))] == [MADE]
+    assert [row.what for row in rows(between(base, fewer))] == [REMOVED]
+    assert "compute node is removed" in comment(between(base, fewer), "staging")
+
+
+# ------------------------------------------------------------ many nodes
+
+
+def fleet(case: str, number: int) -> str:
+    """A plan in which every step of compute2 is there for so many nodes."""
+    printed = json.loads(text_of(case))
+    mine = [step for step in printed["steps"] if re.search(r"compute[245](-packages)?$", step["urn"])]
+    others = [step for step in printed["steps"] if not re.search(r"compute\d(-packages)?$", step["urn"])]
+    text = json.dumps(mine[:2])
+    name = re.search(r"compute\d", mine[0]["urn"])
+    assert name
+    for index in range(1, number + 1):
+        others += json.loads(
+            text.replace(name[0], f"node{index:03d}").replace("192.0.2.3", f"198.51.{index // 250}.{index % 250}9")
+        )
+    return json.dumps({**printed, "steps": others})
+
+
+@pytest.mark.parametrize("case", ["one-option-for-all", "guards", "nodes", "packages", "destroy"])
+def test_five_hundred_nodes_stay_below_githubs_limit_and_are_one_range(case: str) -> None:
+    text = comment(read_plan(fleet(case, 500), case), "production")
+    assert len(text) < len(text.encode()) + 1 <= LIMIT
+    assert "node[001-500]" in text
+    # As short as with three.
+    assert len(text) < 3 * len(comment(plan_of(case), "production"))
+
+
+def test_five_hundred_nodes_with_a_value_each_are_counted() -> None:
+    printed = json.loads(fleet("an-option-of-a-node", 500))
+    for number, step in enumerate(printed["steps"]):
+        if "node" in step["urn"]:
+            step["newState"]["inputs"]["options"]["/etc/nova/nova.conf"]["libvirt"]["cpu_mode"] = f"mode {number}"
+    text = comment(read_plan(json.dumps(printed), ""), "production")
+    assert len(text.encode()) <= LIMIT
+    assert "500 different values" in text
+
+
+def test_a_plan_that_does_not_fit_is_cut_with_a_sentence_and_stays_markdown() -> None:
+    printed = json.loads(text_of("an-option-of-a-node"))
+    (step,) = [each for each in printed["steps"] if each["urn"].endswith("compute2")]
+    options = step["newState"]["inputs"]["options"]["/etc/nova/nova.conf"]
+    options["many"] = {f"option_{number}": "x" * 200 for number in range(3000)}
+    text = comment(read_plan(json.dumps(printed), ""), "production", Circumstances(drift="line\n" * 9000))
+    assert len(text.encode()) <= LIMIT
+    assert len(re.findall(r"more; `pulumi preview --diff` prints all of it", text)) == 3
+    assert text.count("<details>") == text.count("</details>") == 2
+    assert len(re.findall(r"^```", text, re.MULTILINE)) == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["compute1", "compute2", "compute3"], ["compute[1-3]"]),
+        (["compute1", "compute2"], ["compute1", "compute2"]),
+        (["node08", "node09", "node10", "node12"], ["node[08-10]", "node12"]),
+        (["c099", "c100", "c101"], ["c[099-101]"]),
+        (["b", "a", ""], ["", "a", "b"]),
+        (["a1", "b2", "a3", "a2"], ["a[1-3]", "b2"]),
+        (["n9", "n10", "n11"], ["n[9-11]"]),
+    ],
+)
+def test_neighbours_are_a_range(names: list[str], expected: list[str]) -> None:
+    assert ranges(names) == expected
+
+
+# ------------------------------------------------------------ never a secret, and nothing but text
+
+PLACES = st.sampled_from(["options", "outputs", "hosts", "connection", "access:x", "description"])
+HIDDEN = st.text(alphabet="ABCDEFGHJKLMNPQRSTUVWXYZ", min_size=12, max_size=20).map(lambda text: f"Hidden-{text}")
+
+
+@settings(max_examples=300, deadline=None)
+@given(case=st.sampled_from(sorted(PLANS)), secret=HIDDEN, where=st.integers(0, 10_000), form=st.integers(0, 3))
+def test_no_secret_reaches_the_comment_neither_its_value_nor_its_ciphertext(
+    case: str, secret: str, where: int, form: int
+) -> None:
+    printed = json.loads(text_of(case))
+    envelope = {SIGNATURE: A_SECRET, ["plaintext", "ciphertext", "value"][form % 3]: f'"{secret}"'}
+    leaves = [place for step in printed["steps"] for place in leaves_of(step)]
+    if leaves:
+        container, key = leaves[where % len(leaves)]
+        container[key] = envelope if form else [envelope, {"deep": envelope}]
+    assert secret not in comment(read_plan(json.dumps(printed), case), "staging")
+
+
+def leaves_of(step: dict[str, Any]) -> list[tuple[Any, Any]]:
+    found: list[tuple[Any, Any]] = []
+
+    def walk(value: Any) -> None:
+        for key, each in value.items():
+            found.append((value, key))
+            if isinstance(each, dict):
+                walk(each)
+
+    for state in ("oldState", "newState"):
+        walk(step.get(state, {}).get("inputs") or {})
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("options", "/etc/nova/nova.conf", "DEFAULT", "rabbit_password"),
+        ("options", "/etc/nova/nova.conf", "database", "connection"),
+        ("access:ssh_private_key",),
+        ("access:identity_password",),
+        ("hosts", "%", "password"),
+        ("password",),
+    ],
+)
+def test_what_has_the_name_of_a_secret_is_hidden_also_when_the_engine_was_told_to_show_it(
+    path: tuple[str, ...],
+) -> None:
+    value: Any = "Shown-by-mistake"
+    for key in reversed(path):
+        value = {key: value}
+    printed = json.loads(text_of("nodes"))
+    for step in printed["steps"]:
+        if step["op"] == "create":
+            step["newState"]["inputs"] = value
+    text = comment(read_plan(json.dumps(printed), ""), "staging")
+    assert "Shown-by-mistake" not in text
+    assert MASK in text
+
+
+def test_an_option_that_the_stack_hides_is_hidden() -> None:
+    printed = json.loads(text_of("an-option-of-a-node"))
+    for step in printed["steps"]:
+        if step["urn"].endswith("compute2"):
+            step["newState"]["inputs"]["hidden"] = [["/etc/nova/nova.conf", "libvirt", "cpu_mode"]]
+    text = comment(read_plan(json.dumps(printed), ""), "staging")
+    assert "cpu_mode" in text
+    assert "host-passthrough" not in text
+
+
+HOSTILE = [
+    "@everybody",
+    "<script>",
+    "a|b",
+    "``` \n# x",
+    "[x](http://192.0.2.1)",
+    "</details>",
+    "<!-- nova-infra: preview of x -->",
+    "\x1b[2J",
+    "`",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40)))
+def test_a_value_arrives_as_text_in_code(text: str) -> None:
+    made = code(text)
+    assert "\n" not in made
+    if text:
+        ticks = re.match(r"`+", made)
+        assert ticks
+        inside = made[len(ticks[0]) : -len(ticks[0])]
+        # Nothing inside ends the code, and no bar ends the cell.
+        assert ticks[0] not in re.findall(r"`+", inside)
+        assert not re.search(r"(?<!\\)\|", inside)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_description_changes_nothing_around_it(value: str) -> None:
+    def with_description(description: str) -> str:
+        plan = edited("catalog-and-grants", "Service", {"description": description}, "newState")
+        return comment(plan, "staging")
+
+    # Outside of code nothing of it is left.
+    outside = re.compile(r"^(`{3,}).*?^\1$|(`+)(?!`).*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL)
+    assert outside.sub("", with_description(value)) == outside.sub("", with_description("harmless"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(case=st.sampled_from(sorted(PLANS)), value=JSON, where=st.integers(0, 10_000))
+def test_any_plan_is_a_comment_or_is_refused(case: str, value: Any, where: int) -> None:
+    printed = json.loads(text_of(case))
+    places = [(step, key) for step in printed["steps"] for key in step]
+    places += [place for step in printed["steps"] for place in leaves_of(step)] + [(printed, key) for key in printed]
+    container, key = places[where % len(places)]
+    container[key] = value
+    try:
+        text = comment(read_plan(json.dumps(printed), "a file"), "staging")
+    except PlanUnreadable:
+        return
+    assert len(text.encode()) <= LIMIT
+
+
+# ------------------------------------------------------------ the command
+
+
+def test_the_command_prints_the_comment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["comment", "--environment", "staging", str(CASES / "guards.json")]) == 0
+    assert capsys.readouterr().out == comment(plan_of("guards"), "staging")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", "pulumi", '{"steps": [1]}', '{"steps": [{"op": "create"}]}', "[" * 99999]
+)
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    assert main(["comment", "--environment", "staging", str(file)]) == 2
+    assert_printed("a file that is no plan", capsys.readouterr().err)
+
+
+def test_a_file_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["comment", "--environment", "staging", "/nowhere/plan.json"]) == 2
+    assert_printed("no such plan", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--environment", "a -->"), ("--link", "javascript:alert(1)")])
+def test_what_would_break_the_comment_is_refused(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
+    words = ["comment", "--environment", "staging", str(CASES / "nothing.json"), option, value]
+    assert main(words) == 2
+    assert option in capsys.readouterr().err
+
+
+def test_what_pulumi_said_is_in_the_comment_when_it_printed_no_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, said = tmp_path / "plan.json", tmp_path / "said.log"
+    plan.write_text("")
+    said.write_text("error: no stack named 'staging' found\n")
+    assert main(["comment", "--environment", "staging", "--said", str(said), str(plan)]) == 0
+    out = capsys.readouterr().out
+    assert "The plan could not be made." in out
+    assert "no stack named 'staging' found" in out
+
+
+def test_the_command_compares_two_plans_and_names_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(CASES / "nodes.json")
+    assert main(["comment", "--environment", "x", "--base", file, "--link", "https://example.org/1", file]) == 0
+    out = capsys.readouterr().out
+    assert "No changes" in out
+    assert "[The run](https://example.org/1)" in out
