@@ -47,10 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     environment, link = arguments.environment, arguments.link
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", environment):
         raise PlanUnreadable(
-            f"--environment is {environment!r}, and the comment is found again by it: use letters, digits, dots, hyphens and underscores."
+            f"The option --environment is {environment!r}, and the comment is found again by it: use letters, digits, dots, hyphens and underscores."
         )
     if link and not re.fullmatch(r"https?://[A-Za-z0-9_.:/?=&%#-]+", link):
-        raise PlanUnreadable(f"--link is {link!r}, which is no address of a web page.")
+        raise PlanUnreadable(
+            f"The option --link is {link!r}, which is no address of a web page. Give one that begins with https://, or leave it out."
+        )
     said = sentences(_text(arguments.said).splitlines()) if arguments.said else ()
     plan = _plan(arguments.plan, said)
     if arguments.base:

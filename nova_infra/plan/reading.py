@@ -89,8 +89,7 @@ def read_plan(text: str, source: str) -> Plan:
         printed = json.loads(text)
         steps = list(printed.get("steps") or ())
         if not steps and not printed.get("diagnostics"):
-            # The engine plans at least the stack itself.
-            raise ValueError
+            raise ValueError("no step, and the engine plans at least the stack itself")
         resources = [step for step in steps if _is_resource(step)]
         recorded = {each["urn"]: each.get("oldState") for each in resources if each["op"] == REFRESH}
         read = [_step(each, recorded.get(each["urn"])) for each in resources if _counts(each)]
@@ -98,10 +97,10 @@ def read_plan(text: str, source: str) -> Plan:
         others = len({each["urn"] for each in steps if each["op"] == "same" and not _is_resource(each)})
         same = int((printed.get("changeSummary") or {}).get("same", 0))
         errors = _errors(printed.get("diagnostics") or ())
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         # The text may hold anything; it is not quoted.
         raise PlanUnreadable(
-            f"{source} is not what `pulumi preview --json` prints ({type(error).__name__}). Write that into a file, without --diff and "
+            f"{source} is not what `pulumi preview --json` prints. Write that into a file, without --diff and "
             "without what the command says on standard error."
         ) from None
     return Plan(tuple(read), max(same - others, 0), bool(recorded), errors)
@@ -143,7 +142,7 @@ def _step(step: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> Step:
     kind = PROVIDER if str(state["type"]).startswith("pulumi:providers:") else str(state["type"]).rpartition(":")[2]
     deleted = step["op"] == DELETE
     if not re.fullmatch(r"[a-z-]{1,40}", step["op"]):
-        raise ValueError
+        raise ValueError("no name of an operation")
     return Step(
         step["op"],
         escaped(kind),

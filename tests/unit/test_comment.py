@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nova_infra.__main__ import main
+from nova_infra.__main__ import REFUSED, main
 from nova_infra.errors import PlanUnreadable
 from nova_infra.masking import MASK
 from nova_infra.plan.changes import CHANGED, MADE, OTHER_VALUE, REMOVED, ranges, rows
@@ -513,19 +513,19 @@ def test_the_command_prints_the_comment(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text)
-    assert main(["comment", "--environment", "staging", str(file)]) == 2
+    assert main(["comment", "--environment", "staging", str(file)]) == REFUSED
     assert_printed("a file that is no plan", capsys.readouterr().err)
 
 
 def test_a_file_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["comment", "--environment", "staging", "/nowhere/plan.json"]) == 2
+    assert main(["comment", "--environment", "staging", "/nowhere/plan.json"]) == REFUSED
     assert_printed("no such plan", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--environment", "a -->"), ("--link", "javascript:alert(1)")])
 def test_what_would_break_the_comment_is_refused(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
     words = ["comment", "--environment", "staging", str(CASES / "nothing.json"), option, value]
-    assert main(words) == 2
+    assert main(words) == REFUSED
     assert option in capsys.readouterr().err
 
 

@@ -31,6 +31,7 @@ from pulumi import dynamic
 import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
+from nova_infra.commands import comment
 from nova_infra.commands import engine as commands_engine
 from nova_infra.commands import init
 from nova_infra.commands.drift import refuse_unwritable, write
@@ -87,6 +88,7 @@ NAMES = {each.__name__ for each in classes(NovaInfraError)} | {"Problem", "Check
 # What is raised besides, and never reaches anybody as it is.
 INNER = {
     "__init__": {"AttributeError"},  # as Python wants it of a module
+    "plan.reading": {"ValueError"},  # becomes PlanUnreadable
     "hosts": {"ValueError"},  # as above: asked by the types of settings
     "values": {"ValueError"},  # pydantic makes a problem of it
     "ranges": {"ValueError"},  # becomes a problem of the entry
@@ -855,6 +857,33 @@ def pulumi_does_not_hand_out_the_configuration(stage: Stage) -> None:
 def pulumi_hands_out_something_else(stage: Stage) -> None:
     project(stage, pulumi=f"echo {SECRET}")
     read_settings()
+
+
+def comment_of(stage: Stage, text: str, *options: str) -> None:
+    words = ["--environment", "staging", *options, str(stage.file(text))]
+    parser = argparse.ArgumentParser()
+    comment.add_arguments(parser)
+    comment.run(parser.parse_args(words))
+
+
+@case("template", "pulumi preview --json", do="without --diff")
+def a_file_is_no_plan(stage: Stage) -> None:
+    comment_of(stage, SECRET)
+
+
+@case("nowhere.json", do="what `pulumi preview --json` printed")
+def a_plan_is_not_there(stage: Stage) -> None:
+    comment_of(stage, "{}", "--base", str(stage.folder / "nowhere.json"), "--said", str(stage.file("error: it failed")))
+
+
+@case("--environment", "a -->", do="use letters, digits")
+def an_environment_would_end_the_marker(stage: Stage) -> None:
+    comment_of(stage, "{}", "--environment", "a -->")
+
+
+@case("--link", "javascript:alert(1)", do="Give one that begins with https://")
+def a_link_is_no_page(stage: Stage) -> None:
+    comment_of(stage, "{}", "--link", "javascript:alert(1)")
 
 
 @case("pulumi config", do="pulumi whoami")
