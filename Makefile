@@ -54,10 +54,11 @@ bench-profile: setup ## where the time of one command goes: [NODES=N] [WHAT=prev
 	benchmarks/venv
 	exec .venv-bench/bin/python -m benchmarks.profiling
 
-lint: venv ## rules, format and types
+lint: venv ## rules, format and types; the workflows
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --strict nova_infra
+	toolchain/lint-workflows
 
 docs: venv ## write docs/settings.md and the config of Pulumi.yaml from the models
 	.venv/bin/python toolchain/settings-page
