@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..masking import mask
-from ..wording import escaped
+from ..wording import counted, escaped
 from .changes import CHANGED, MADE, Row, changes, is_fingerprint, leaves, ranges, rows, summary, with_kind
 from .dangers import dangers
 from .markdown import code, fenced, folded, shown, size
@@ -63,7 +63,7 @@ def _within(lines: Sequence[str], most: int, what: str) -> Iterable[str]:
     for number, line in enumerate(lines):
         left -= size(line) + 1
         if left < 0:
-            yield f"... {_counted(len(lines) - number, what)} more; `pulumi preview --diff` prints all of it."
+            yield f"... {counted(len(lines) - number, what)} more; `pulumi preview --diff` prints all of it."
             return
         yield line
 
@@ -76,7 +76,7 @@ def _headline(plan: Plan) -> str:
         return (
             "The plan could not be made."
             if plan.errors
-            else f"No changes: {_counted(plan.unchanged, 'resource')} as they are."
+            else f"No changes: {counted(plan.unchanged, 'resource')} as they are."
         )
     counts = [
         (sum(each.op == CREATE for each in plan.steps), "to make"),
@@ -171,10 +171,6 @@ def _foot(plan: Plan, how: Circumstances) -> str:
     if how.link:
         said.append(f"[The run]({how.link})")
     return f"<sub>{' '.join(said)}</sub>"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # ---------------------------------------------------------------- all of it

@@ -1,0 +1,220 @@
+"""What the workflows run on a stack, from a clean checkout, with a backend of files and machines that are not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.nodes import ROOT
+from tests.plans import DEPLOYED
+
+pytestmark = pytest.mark.engine
+
+STACK = "staging"
+UNREACHABLE = "compute2 (ubuntu@192.0.2.32): nobody answers there (no route to host). Look whether it runs."
+
+
+@dataclass
+class Checkout:
+    """A clone of this repository whose stack `staging` is deployed."""
+
+    root: Path
+    there: dict[str, Any] = field(default_factory=dict)
+    """What a refresh finds: see tests/stand_in/sitecustomize.py."""
+
+    def run(self, *words: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command as a workflow runs it: python and pulumi are on PATH, and nothing else of this machine is known."""
+        (self.root.parent / "there.json").write_text(json.dumps(self.there))
+        line = " ".join(shlex.quote(each) for each in words)
+        environment = {
+            "PULUMI_BACKEND_URL": f"file://{self.root.parent / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
+            "PYTHONPATH": f"{self.root / 'tests' / 'stand_in'}:{self.root}",
+            "STAND_IN": str(self.root.parent / "there.json"),
+            "RUN_URL": "https://example.org/runs/1",
+            **more,
+        }
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+        done = subprocess.run(
+            [
+                "bash",
+                "-c",
+                f". {shlex.quote(str(ROOT))}/activate && cd {shlex.quote(str(self.root))} && unset PULUMI_STACK && exec env {variables} {line}",
+            ],
+            cwd=ROOT,
+            env={key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "GIT_", "PYTHON"))},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{line} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        return done
+
+    def script(self, name: str, *words: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        return self.run(f".github/scripts/{name}", *words, check=check, **more)
+
+    def commit(self, **settings: Any) -> None:
+        """Commits the stack file with these keys changed."""
+        file = self.root / "stacks" / f"Pulumi.{STACK}.yaml"
+        stack = yaml.safe_load((self.root / "stacks" / "Pulumi.lab.yaml").read_text())
+        stack["config"] |= {f"nova:{key}": value for key, value in {**DEPLOYED, **settings}.items()}
+        file.write_text(yaml.safe_dump(stack))
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", "a change")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    folder = tmp_path_factory.mktemp("clean checkout")
+    made = Checkout(folder / "nova")
+    (folder / "state").mkdir()
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(made.root)], check=True)
+    made.run("git", "config", "user.name", "Somebody")
+    made.run("git", "config", "user.email", "somebody@example.org")
+    made.commit()
+    made.run("pulumi", "stack", "select", "--create", "--stack", STACK, "--non-interactive")
+    made.run("pulumi", "up", "--stack", STACK, "--yes", "--skip-preview", "--non-interactive")
+    made.commit(options={"all": {"DEFAULT": {"debug": True}}})
+    return made
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_a_change_of_a_stack_file_touches_its_stack(checkout: Checkout) -> None:
+    assert json.loads(checkout.script("touched-stacks", "HEAD~1", "HEAD", "--except", "lab").stdout) == [STACK]
+
+
+def test_a_preview_needs_no_machine_and_becomes_a_comment(checkout: Checkout, out: Path) -> None:
+    checkout.there = {"unreachable": {"compute2": UNREACHABLE}}
+    checkout.script("preview", STACK, str(out))
+    comment = (out / "comment.md").read_text()
+    assert comment.startswith(f"<!-- nova-infra: preview of {STACK} -->\n")
+    assert '| changed | `compute[1-3]`, `controller` | `nova.conf [DEFAULT] debug` |  | `"True"` |' in comment
+    assert "no machine has been asked" in comment
+    assert "[The run](https://example.org/runs/1)" in comment
+
+
+def test_a_machine_that_cannot_be_asked_is_named_and_the_drift_of_the_others_shown(
+    checkout: Checkout, out: Path
+) -> None:
+    checkout.there = {
+        "unreachable": {"compute2": UNREACHABLE},
+        "drift": {"compute1": {"options|/etc/nova/nova.conf|DEFAULT|verbose": "False"}},
+    }
+    done = checkout.script("preview", STACK, str(out), "--refresh", check=False)
+    assert done.returncode != 0
+    comment = (out / "comment.md").read_text()
+    assert "Not all machines could be asked" in comment
+    assert UNREACHABLE in comment
+    drift = comment[comment.index("What differs on the machines") :]
+    assert "compute1" in drift
+    assert "verbose" in drift
+    # And the plan, without refresh.
+    assert "`nova.conf [DEFAULT] debug`" in comment
+
+
+def test_with_every_machine_there_a_preview_with_refresh_shows_drift_and_ends_with_zero(
+    checkout: Checkout, out: Path
+) -> None:
+    checkout.there = {"drift": {"compute1": {"options|/etc/nova/nova.conf|DEFAULT|verbose": "False"}}}
+    checkout.script("preview", STACK, str(out), "--refresh")
+    comment = (out / "comment.md").read_text()
+    assert '| changed (drift) | `compute1` | `nova.conf [DEFAULT] verbose` | `"False"` | `"True"` |' in comment
+    assert "The machines have been asked" in comment
+
+
+def test_a_preview_that_fails_says_why_in_the_comment(checkout: Checkout, out: Path) -> None:
+    done = checkout.script("preview", STACK, str(out), check=False, PULUMI_CONFIG_PASSPHRASE="of another")
+    assert done.returncode != 0
+    comment = (out / "comment.md").read_text()
+    assert "The plan could not be made" in comment
+    assert "incorrect passphrase" in comment
+
+
+def test_without_secrets_and_state_the_change_is_shown_all_the_same(checkout: Checkout, out: Path) -> None:
+    checkout.script(
+        "preview-without-secrets",
+        STACK,
+        "HEAD~1",
+        "HEAD",
+        str(out),
+        PULUMI_CONFIG_PASSPHRASE="",
+        PULUMI_BACKEND_URL="file:///nowhere",
+    )
+    comment = (out / "comment.md").read_text()
+    assert "without secrets and without state" in comment
+    rows = [line for line in comment.splitlines() if line.startswith("| changed")]
+    assert rows == ['| changed | `compute[1-3]`, `controller` | `nova.conf [DEFAULT] debug` |  | `"True"` |']
+    assert checkout.run("git", "worktree", "list").stdout.count("\n") == 1
+    assert checkout.run("git", "status", "--short").stdout == ""
+
+
+def test_a_comment_on_a_fork_is_made_by_our_own_code_from_the_two_plans(checkout: Checkout, out: Path) -> None:
+    """Continued in tests/unit/test_github_scripts.py, which has GitHub."""
+    checkout.script("preview-without-secrets", STACK, "HEAD~1", "HEAD", str(out / f"preview-{STACK}"))
+    done = checkout.script(
+        "comment-on-fork",
+        "7",
+        str(out),
+        check=False,
+        GITHUB_API_URL="http://127.0.0.1:9",
+        GITHUB_REPOSITORY="a/b",
+        GITHUB_TOKEN="t",
+    )
+    assert "GitHub does not answer" in done.stderr
+    assert "`nova.conf [DEFAULT] debug`" in (out / f"comment-{STACK}.md").read_text()
+
+
+def test_nothing_is_deployed_while_a_machine_cannot_be_reached(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    node = {"name": "controller", "address": "192.0.2.11", "host": "127.0.0.1", "port": port}
+    checkout.commit(controllers=[node], computes=[])
+    try:
+        before = checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout
+        # The real thing asks, not its stand-in.
+        done = checkout.script("up", STACK, check=False, PYTHONPATH=str(checkout.root))
+        assert done.returncode == 2
+        assert "controller" in done.stdout
+        assert checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout == before
+    finally:
+        checkout.run("git", "reset", "-q", "--hard", "HEAD~1")
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "words"),
+    [
+        ({}, "0", ""),
+        ({"drift": {"compute1": {"options|/etc/nova/nova.conf|DEFAULT|verbose": "False"}}}, "2", "verbose"),
+        ({"unreachable": {"compute2": UNREACHABLE}}, "3", "nobody answers there"),
+    ],
+)
+def test_the_nightly_report_says_what_it_found_by_its_code(
+    checkout: Checkout, out: Path, there: dict[str, Any], code: str, words: str
+) -> None:
+    checkout.there = there
+    checkout.script("drift", STACK, str(out))
+    assert (out / "code").read_text().strip() == code
+    assert words in " ".join((out / "report.txt").read_text().split())
+    assert "<html" in (out / "report.html").read_text()
+
+
+def test_a_nightly_report_that_could_not_be_made_says_why(checkout: Checkout, out: Path) -> None:
+    checkout.script("drift", "nosuch", str(out))
+    assert (out / "code").read_text().strip() == "1"
+    assert "nosuch" in (out / "report.txt").read_text()
