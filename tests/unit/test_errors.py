@@ -31,9 +31,8 @@ from pulumi import dynamic
 import nova_infra
 from nova_infra import adoption, mysql, node, openrc, options, peers
 from nova_infra.access import Access
-from nova_infra.commands import comment
+from nova_infra.commands import comment, init
 from nova_infra.commands import engine as commands_engine
-from nova_infra.commands import init
 from nova_infra.commands.drift import refuse_unwritable, write
 from nova_infra.commands.stack import read_settings
 from nova_infra.commands.state import managed
