@@ -1,11 +1,15 @@
 # Nova's schema and its dumps.
 
-# The version of the database schema (or `unknown`), and the newest migration that the installed packages bring (0: not known).
+# The version of the database schema (or `unknown`; 0: empty), and the newest migration that the installed packages bring (0: not known).
+# nova-manage gives an empty schema the number before its first migration (INIT_VERSION, 215 in Juno).
 read_schema() {
     if ! version=$(su -s /bin/sh -c 'timeout --foreground -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null); then version=unknown; fi
     version=$(printf '%s\n' "$version" | grep -Ex '[0-9]+|unknown' | tail -n 1)
-    newest=$(for package in python-nova nova-common; do dpkg -L "$package" 2>/dev/null; done |
-        sed -n 's#^.*/nova/db/sqlalchemy/migrate_repo/versions/\([0-9][0-9]*\)_[^/]*\.py$#\1#p' | sort -n | tail -n 1 | sed 's/^0*//')
+    migrations=$(for package in python-nova nova-common; do dpkg -L "$package" 2>/dev/null; done |
+        sed -n 's#^.*/nova/db/sqlalchemy/migrate_repo/versions/0*\([0-9][0-9]*\)_[^/]*\.py$#\1#p' | sort -n)
+    newest=$(printf '%s\n' "$migrations" | tail -n 1)
+    oldest=$(printf '%s\n' "$migrations" | head -n 1)
+    case $version in *[!0-9]* | '') ;; *) [ "$version" -ge "${oldest:-0}" ] || version=0 ;; esac
     fact schema "${version:-unknown}" "${newest:-0}"
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.drift.groups import GROUPS
+from tests.lab.drift.groups import GROUPS, SLOW_GROUPS
 from tests.lab.drift.kinds import MANAGED, assert_found_and_repaired
 from tests.nodes import Lab, Stack
 
@@ -26,8 +26,8 @@ def settings(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     deployed.up()
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", [*GROUPS, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW_GROUPS)])
 def test_drift_is_shown_by_name_and_repaired_and_nothing_else_is_touched(
     lab: Lab, deployed: Stack, settings: tuple[str, str], group: str
 ) -> None:
-    assert_found_and_repaired(lab, deployed, GROUPS[group], *settings)
+    assert_found_and_repaired(lab, deployed, {**GROUPS, **SLOW_GROUPS}[group], *settings)
