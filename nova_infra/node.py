@@ -245,7 +245,22 @@ def _read_by(state: State, name: str, facts: Facts) -> str:
     files = [facts.files[path] for path in reads]
     if all(file.kind == "file" and process.started >= file.changed + CLOCK_SECONDS for file in files):
         return service_fingerprint({path: options_in(state, path, facts) for path in reads}, reads)
-    return process.noted_fingerprint if process.noted_ticks == process.ticks else "unknown"
+    if process.noted_ticks != process.ticks:
+        return "unknown"
+    wanted: str = state["services"][name]["fingerprint"]
+    return wanted if process.noted_fingerprint == _to_note(state, name, facts) else process.noted_fingerprint
+
+
+def _to_note(state: State, name: str, facts: Facts) -> str:
+    """What is noted of a process that has read what is wanted: the fingerprint and, where `auto` is wanted, what it stood for."""
+    service = state["services"][name]
+    stood_for = [
+        getattr(facts, fact)
+        for path in service["reads"]
+        for (section, option), fact in FOUND_ON_THE_MACHINE.items()
+        if state["options"].get(path, {}).get(section, {}).get(option) == AUTO
+    ]
+    return "+".join([service["fingerprint"], *stood_for])
 
 
 def _schema(state: State, facts: Facts) -> str:
@@ -348,7 +363,7 @@ def _service_calls(state: State, facts: Facts, restart: Collection[str]) -> Iter
         yield call("stop_services", *outdated, title=f"stopping {', '.join(outdated)}")
     for name, wanted in services:
         if wanted["running"] and (name in outdated or not facts.services[name].running):
-            yield call("start_service", name, wanted["fingerprint"], title=f"starting {name}")
+            yield call("start_service", name, _to_note(state, name, facts), title=f"starting {name}")
 
 
 def _in_order(services: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -361,6 +376,7 @@ def _notes(state: State, facts: Facts) -> Iterable[Call]:
     """Notes for services that keep running though a file is written now: that they have read the right options already."""
     for name, wanted in _in_order(state["services"]):
         process = facts.services[name]
-        known = process.noted_ticks == process.ticks and process.noted_fingerprint == wanted["fingerprint"]
+        to_note = _to_note(state, name, facts)
+        known = process.noted_ticks == process.ticks and process.noted_fingerprint == to_note
         if process.running and wanted["running"] and not known and _works_as_wanted(state, name, facts):
-            yield call("note_service", name, wanted["fingerprint"])
+            yield call("note_service", name, to_note)

@@ -35,10 +35,12 @@ def cases() -> list[Any]:
 
 def as_text(state: dict[str, Any], calls: list[Call]) -> list[str]:
     """The calls as people see them, with RIGHT for the fingerprint that the stack wants."""
-    return [
-        " ".join(RIGHT if word == state["services"].get(words[1], {}).get("fingerprint") else word for word in words)
-        for words in ([*str(each).split(" "), ""] for each in calls)
-    ]
+    texts = []
+    for each in calls:
+        words = str(each).split(" ")
+        right = state["services"].get(words[1], {}).get("fingerprint") if len(words) > 1 else None
+        texts.append(" ".join(word.replace(right, RIGHT) if right else word for word in words))
+    return texts
 
 
 @pytest.mark.parametrize("case", cases())
@@ -238,6 +240,25 @@ def shown(content: str, wanted: dict[str, Any], **more: Any) -> Any:
 def test_an_option_changed_by_hand_is_shown_with_its_value() -> None:
     seen = shown("[DEFAULT]\nrabbit_host = evil\n", {"DEFAULT": {"rabbit_host": "controller"}})
     assert seen["options"] == {NOVA_CONF: {"DEFAULT": {"rabbit_host": "evil"}}}
+
+
+@pytest.mark.parametrize("cut", [None, 0, 1, 2])
+def test_when_the_processor_gains_virtualization_nova_compute_is_started_anew_also_after_a_run_that_died(
+    cut: int | None,
+) -> None:
+    options = {NOVA_CONF: {"DEFAULT": {"my_ip": "10.0.0.31"}}, COMPUTE_CONF: {"libvirt": {"virt_type": "auto"}}}
+    machine = Machine(state_of({"options": options, "services": {"nova-compute": {}}}), "qemu")
+    apply(machine)
+    machine.clock += 60
+    machine.virt_type = "kvm"
+    there = node.observed(machine.state, machine.facts(), KEY)
+    assert there["options"][COMPUTE_CONF] == {"libvirt": {"virt_type": "qemu"}}
+    assert there["services"]["nova-compute"]["fingerprint"].endswith("+qemu")
+    apply(machine, cut)
+    machine.clock += 60
+    apply(machine)
+    assert machine.has_read["nova-compute"][COMPUTE_CONF] == {"libvirt": {"virt_type": "kvm"}}
+    assert node.decide(machine.state, machine.facts()) == []
 
 
 def test_a_secret_that_somebody_changed_is_named_beside_ours_and_never_shown() -> None:
