@@ -222,13 +222,19 @@ start_anew() {
     done
 }
 
+started_meanwhile() {
+    if upstart_job "$1"; then case $(job_state "$1") in start/*) ;; *) return 1 ;; esac
+    else [ -n "$(service_pid "$1")" ]
+    fi
+}
+
 # name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
 start_service() {
     run_service "$1" start
     code=$?
     if [ "$code" -ne 0 ]; then
-        # upstart refuses to start what has been started since we looked, and nobody knows what that one has read.
-        upstart_job "$1" && case $(job_state "$1") in start/*) ;; *) false ;; esac || service_failed "$1" start "$code"
+        # What somebody has started since we looked is refused, and nobody knows what that one has read.
+        started_meanwhile "$1" || service_failed "$1" start "$code"
         stop_service "$1"
         run_service "$1" start || service_failed "$1" start "$?"
     fi

@@ -57,7 +57,7 @@ def crash(lab: Lab) -> None:
     nova itself ends then, too, but on a busy machine only after more than that.
     """
     ends = f"sleep 2; ! grep -q ^report_interval {NOVA_CONF} || kill -9 {pid('nova-cert')}"
-    loop = f"while :; do service nova-cert start; {ends}; done"
+    loop = f"while :; do service nova-cert start; {ends}; sleep 1; done"
     edit("controller", NOVA_CONF, "s/^verbose/report_interval = often\\nverbose/")(lab)
     lab.run(
         "controller",
