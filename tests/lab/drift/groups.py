@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.lab.drift import catalog_kinds as catalog
 from tests.lab.drift import database_kinds as database
 from tests.lab.drift import identity_kinds as identity
+from tests.lab.drift import machine_groups
 from tests.lab.drift.kinds import Kind
 
 GROUPS: dict[str, list[Kind]] = {
@@ -31,6 +32,7 @@ GROUPS: dict[str, list[Kind]] = {
         identity.EXTRA_ROLE,
         catalog.SECOND_ENDPOINT,
     ],
+    **machine_groups.GROUPS,
 }
 # nova-manage asks a schema that is gone for 60 s, each time.
 SLOW_GROUPS: dict[str, list[Kind]] = {"the schema is gone": [database.SCHEMA_GONE]}
