@@ -78,6 +78,15 @@ class Lab:
             if made:
                 self.inside(node, f"rmdir {folder}")
 
+    @contextlib.contextmanager
+    def frozen(self, node: str) -> Iterator[None]:
+        """A node of which no process runs for a while: it takes connections, and nobody says anything there."""
+        subprocess.run(["podman", "pause", self.container(node)], capture_output=True, check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["podman", "unpause", self.container(node)], capture_output=True, check=True)
+
     def address(self, node: str) -> str:
         """The management address of a node."""
         return _settings_say("address", node)

@@ -17,7 +17,7 @@ from ..commands.at_once import at_once
 from ..commands.state import Managed
 from ..errors import NovaInfraError
 from ..resources.lifecycle import REMARKS
-from ..wording import counted
+from ..wording import counted, escaped
 from .comparison import differences, safe
 from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREACHABLE, Observed, Place, Report
 
@@ -49,8 +49,9 @@ def ask(resources: Sequence[Managed], say: Callable[[str], None]) -> Report:
     # What a lifecycle prints is meant for the engine's screen.
     with contextlib.redirect_stdout(sys.stderr):
         asked = at_once({name: _question(those, secrets) for name, those in behind.items()}, say)
-    seen = {each.name: each for future in asked.values() for each in future.result()}
-    return Report(stack_of(resources), moment, places, tuple(seen[each.name] for each in resources))
+    # By URN: resources of different types may have one name.
+    seen = {urn: each for future in asked.values() for urn, each in future.result()}
+    return Report(stack_of(resources), moment, places, tuple(seen[each.urn] for each in resources))
 
 
 def stack_of(resources: Sequence[Managed]) -> str:
@@ -66,7 +67,7 @@ def kind_of(resource: Managed) -> str:
 
 def place_of(resource: Managed) -> str:
     """The node, or the server."""
-    return _SERVERS.get(kind_of(resource)) or str(resource.inputs["node"])
+    return _SERVERS.get(kind_of(resource)) or escaped(str(resource.inputs["node"]))
 
 
 def secrets_of(resources: Sequence[Managed]) -> frozenset[str]:
@@ -109,12 +110,12 @@ def _places(resources: Sequence[Managed]) -> tuple[Place, ...]:
     return tuple(Place(name, role) for name, role in sorted(roles.items(), key=lambda item: rank.index(item[1])))
 
 
-def _question(resources: Sequence[Managed], secrets: Collection[str]) -> Callable[[], list[Observed]]:
+def _question(resources: Sequence[Managed], secrets: Collection[str]) -> Callable[[], list[tuple[str, Observed]]]:
     """One after the other what is at one place, over one connection; where that cannot be had, nobody waits for it twice."""
 
-    def asked() -> list[Observed]:
+    def asked() -> list[tuple[str, Observed]]:
         refusals: dict[Connection, str] = {}
-        return [observed(each, secrets, refusals) for each in resources]
+        return [(each.urn, observed(each, secrets, refusals)) for each in resources]
 
     return asked
 
@@ -141,7 +142,7 @@ def _told(resource: Managed) -> Observed:
     """What the state says that it is."""
     kind, services = kind_of(resource), resource.inputs.get("services")
     runs = tuple(sorted(services)) if kind in _ROLES and isinstance(services, Mapping) else ()
-    return Observed(resource.name, kind, place_of(resource), IN_ORDER, services=runs)
+    return Observed(escaped(resource.name), kind, place_of(resource), IN_ORDER, services=runs)
 
 
 def _refusal(resource: Managed, refusals: dict[Connection, str]) -> str:

@@ -65,9 +65,9 @@ class _Area:
 class _Finding:
     number: int
     status: str
-    names: tuple[str, ...]
+    resources: tuple[Observed, ...]
+    """Of all of them it says the same."""
     kinds: str
-    resource: Observed
 
 
 def as_page(report: Report) -> str:
@@ -107,9 +107,8 @@ def _findings(report: Report) -> list[_Finding]:
         _Finding(
             number,
             group[0].status,
-            tuple(each.name for each in group),
+            tuple(group),
             ", ".join(dict.fromkeys(each.kind for each in group)),
-            group[0],
         )
         for number, group in enumerate(groups, start=1)
     ]
@@ -140,7 +139,7 @@ def _areas(report: Report, findings: list[_Finding]) -> list[_Area]:
 def _tile(report: Report, place: Place, findings: list[_Finding], many: bool) -> _Tile:
     resources = report.at(place.name)
     worst = min(resources, key=lambda each: _ORDER.index(each.status))
-    number = next((each.number for each in findings if worst.name in each.names), 0)
+    number = next((each.number for each in findings if worst in each.resources), 0)
     parts = [_Part(each.kind, each.status) for each in resources if place.role == SERVER or _stands_alone(each)]
     parts += [_Part(name, _status(each, name)) for each in resources if each.status != GONE for name in each.services]
     shown = tuple(each for each in parts if not many or each.status != IN_ORDER)

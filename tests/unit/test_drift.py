@@ -26,6 +26,7 @@ from nova_infra.errors import ConnectionFailed, IdentityError, ReportUnwritable
 from nova_infra.resources.lifecycle import Lifecycle
 from nova_infra.wording import counted
 from tests import reports
+from tests.nodes import ROOT
 
 NOVA_CONF = "/etc/nova/nova.conf"
 PREFIX = "urn:pulumi:production::nova::nova:index:NovaDeployment$"
@@ -231,6 +232,16 @@ def test_each_resource_is_in_order_drifted_gone_or_not_reachable(answers: dict[s
     ]
 
 
+def test_resources_of_one_name_and_different_types_are_told_apart(answers: dict[str, Any]) -> None:
+    access = Reached(controller=Machine(), nova=Machine())
+    resources = [managed("Service", "nova", access, a=1), replace(node("nova", access), id="gone")]
+    answers["gone"] = None
+    assert [(each.kind, each.status) for each in asked(*resources).resources] == [
+        ("Service", IN_ORDER),
+        ("ComputeNode", GONE),
+    ]
+
+
 def test_what_is_not_reachable_is_never_answered_from_the_state(answers: dict[str, Any]) -> None:
     report = asked(managed("Service", "service", Reached(controller=Machine("controller: nobody answers"))))
     assert statuses(report) == {"service": UNREACHABLE}
@@ -351,6 +362,19 @@ def test_the_json_has_the_documented_shape() -> None:
     assert by_name["nova-compute2"]["reason"] == reports.NO_ANSWER
     assert by_name["nova-user"]["remarks"] == ["nova has the role auditor in service too."]
     assert set(by_name["nova-user"]) == {"name", "kind", "place", "status", "differences", "reason", "remarks"}
+
+
+def test_the_json_in_the_documentation_has_the_keys_that_are_printed() -> None:
+    block = (ROOT / "docs" / "operations.md").read_text().partition("```json\n")[2].partition("```")[0]
+    documented, printed = json.loads(block), as_json(reports.small())
+
+    def keys(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: keys(each) for key, each in value.items()}
+        return [keys(each) for each in value][:1] if isinstance(value, list) else None
+
+    with_differences = next(each for each in printed["resources"] if each["differences"])  # type: ignore[attr-defined]
+    assert keys(documented) == keys({**printed, "resources": [with_differences]})
 
 
 # ------------------------------------------------------------ the page

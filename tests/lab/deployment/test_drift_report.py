@@ -1,0 +1,123 @@
+"""`python -m nova_infra drift`: what ordinary clients have changed is named, one node that does not answer hides nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser import ARTIFACTS, PHONE, WIDE, Browser
+from tests.nodes import Lab, Stack, setting
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
+
+NOVA_CONF = "/etc/nova/nova.conf"
+OTHER_PASSWORD = "somebody-elses-password"
+SECRETS = (
+    OTHER_PASSWORD,
+    *(setting(name) for name in ("RABBIT_PASS", "NOVA_DBPASS", "NOVA_PASS", "DB_ROOT_PASS", "ADMIN_PASS")),
+)
+DRIFTED = {
+    "nova-database": {"charset", "collation"},
+    "nova-user": {"roles"},
+    "nova-controller": {
+        f'options["{NOVA_CONF}"].DEFAULT.rabbit_password',
+        f'options["{NOVA_CONF}"].DEFAULT.verbose',
+        f'options["{NOVA_CONF}"].DEFAULT.debug',
+        'services["nova-consoleauth"].running',
+    },
+}
+PAGE = ARTIFACTS / "drift" / "lab.html"
+
+
+@pytest.fixture(scope="module")
+def drifted(lab: Lab, deployed: Stack) -> Iterator[Stack]:
+    """The deployment with what an editor, mysql, keystone and service have changed; put back as it was, afterwards."""
+    lab.run(
+        "controller",
+        f"cp -a {NOVA_CONF} /root/nova.conf.kept; service nova-consoleauth stop; "
+        f"sed -i 's/^verbose = .*/verbose = False/; s/^rabbit_password = .*/rabbit_password = {OTHER_PASSWORD}/; s/^.DEFAULT.$/&\\ndebug = 1/' {NOVA_CONF}",
+    )
+    lab.sql("ALTER DATABASE nova CHARACTER SET latin1")
+    lab.openstack("keystone user-role-remove --user nova --role admin --tenant service")
+    yield deployed
+    lab.openstack("keystone user-role-add --user nova --role admin --tenant service")
+    lab.sql("ALTER DATABASE nova CHARACTER SET utf8 COLLATE utf8_general_ci")
+    # What was started right after its file was written may have read another one; what runs was noted when it started.
+    lab.run(
+        "controller",
+        f"cp -a /root/nova.conf.kept {NOVA_CONF} && rm /root/nova.conf.kept && sleep 4 && service nova-consoleauth start",
+    )
+    in_order(deployed)
+
+
+def in_order(stack: Stack) -> None:
+    done = stack.command("drift")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("No drift: 9 resources in order")
+
+
+def named(printed: str) -> dict[str, set[str]]:
+    """Resource -> the paths of its properties that have drifted."""
+    resources: list[dict[str, Any]] = json.loads(printed)["resources"]
+    return {
+        each["name"]: {difference["path"] for difference in each["differences"]}
+        for each in resources
+        if each["status"] == "drifted"
+    }
+
+
+def test_a_fresh_deployment_is_in_order(deployed: Stack) -> None:
+    in_order(deployed)
+
+
+def test_several_kinds_of_drift_are_named_by_property_and_nothing_is_written(lab: Lab, drifted: Stack) -> None:
+    state, processes = drifted.state(), lab.processes("controller")
+    done = drifted.command("drift", "--json")
+    assert done.returncode == 2, done.stderr
+    found = named(done.stdout)
+    assert found.keys() == DRIFTED.keys()
+    assert all(paths <= found[resource] for resource, paths in DRIFTED.items()), found
+    values = {
+        difference["path"]: (difference["recorded"], difference["found"])
+        for each in json.loads(done.stdout)["resources"]
+        for difference in each["differences"]
+    }
+    assert values[f'options["{NOVA_CONF}"].DEFAULT.verbose'] == ('"True"', '"False"')
+    assert values[f'options["{NOVA_CONF}"].DEFAULT.rabbit_password'] == (None, None)
+    assert values['services["nova-consoleauth"].running'] == ("true", "false")
+    assert values["roles"] == ('["admin"]', "[]")
+    assert values["charset"] == ('"utf8"', '"latin1"')
+    assert [secret for secret in SECRETS if secret in done.stdout + done.stderr] == []
+    assert drifted.state() == state
+    assert lab.processes("controller") == processes
+
+
+def test_a_node_that_does_not_answer_is_named_and_the_others_are_still_shown(
+    lab: Lab, drifted: Stack, browser: Browser
+) -> None:
+    state = drifted.state()
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    with lab.frozen("compute1"):
+        done = drifted.command("drift", "--html", str(PAGE))
+    assert done.returncode == 3, done.stdout + done.stderr
+    plain = " ".join(done.stdout.replace("|", " ").split())
+    assert "compute1 (ubuntu@" in plain
+    assert "no answer within 20 s" in plain
+    assert "2 not reachable" in done.stdout.splitlines()[-1]
+    browser.open(PAGE)
+    shown = browser.text
+    for resource, paths in DRIFTED.items():
+        assert resource in plain
+        for path in paths:
+            assert path.replace(" ", "") in done.stdout.replace(" ", "")
+            assert path in shown
+    for width in (WIDE, PHONE):
+        browser.show(width)
+        assert browser.says("document.documentElement.scrollWidth") <= width
+        browser.keep(f"drift/lab-{width}")
+    assert browser.complaints() == []
+    assert [secret for secret in SECRETS if secret in done.stdout + done.stderr + PAGE.read_text()] == []
+    assert drifted.state() == state
