@@ -1,0 +1,363 @@
+"""The scripts that write to GitHub, against a small server on the loopback address that plays its endpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+from tests.nodes import ROOT
+
+SCRIPTS = ROOT / ".github" / "scripts"
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+BOT, SOMEBODY = {"type": "Bot", "login": "github-actions[bot]"}, {"type": "User", "login": "somebody"}
+PAGE = 2
+
+
+class GitHub:
+    """Comments, issues and pull requests of one repository; lists come in pages."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[dict[str, Any]]] = {"issues/7/comments": [], "issues": [], "pulls": []}
+        self.sent: list[tuple[str, str, dict[str, Any]]] = []
+        self.asked: list[dict[str, list[str]]] = []
+        self.refuses = 0
+        github = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None: ...
+
+            def answer(self, status: int, value: object, **headers: str) -> None:
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                for name, text in headers.items():
+                    self.send_header(name, text)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                query = parse_qs(url.query)
+                github.asked.append(query)
+                page = int(query.get("page", ["1"])[-1])
+                items = github.lists[url.path.removeprefix("/repos/owner/name/")]
+                headers = {}
+                if len(items) > page * PAGE:
+                    headers["Link"] = f'<{github.url}{url.path}?{url.query}&page={page + 1}>; rel="next"'
+                self.answer(200, items[(page - 1) * PAGE : page * PAGE], **headers)
+
+            def written(self) -> None:
+                fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.headers["Authorization"] != "Bearer the token":
+                    self.answer(401, {"message": "Bad credentials"})
+                    return
+                if github.refuses:
+                    self.answer(github.refuses, {"message": "Resource not accessible by integration"})
+                    return
+                github.sent.append((self.command, self.path.removeprefix("/repos/owner/name/"), fields))
+                self.answer(200, {})
+
+            do_POST = do_PATCH = written  # noqa: N815
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "GITHUB_API_URL": self.url,
+            "GITHUB_REPOSITORY": "owner/name",
+            "GITHUB_TOKEN": "the token",
+            "RUN_URL": "https://example.org/runs/1",
+        }
+        return subprocess.run(
+            [sys.executable, str(SCRIPTS / script), *words],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    made = GitHub()
+    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+# ------------------------------------------------------------ comments
+
+MARKER = "<!-- nova-infra: preview of staging -->"
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "comment.md"
+    file.write_text(f"{MARKER}\n\nnew\n")
+    return file
+
+
+def a_comment(number: int, body: str, user: dict[str, str] = BOT) -> dict[str, Any]:
+    return {"id": number, "body": body, "user": user}
+
+
+def test_the_first_comment_of_an_environment_is_made(github: GitHub, text: Path) -> None:
+    github.lists["issues/7/comments"] = [a_comment(1, "<!-- nova-infra: preview of production -->\r\n\r\nold")]
+    assert github.run("post-comment", "7", str(text)).returncode == 0
+    assert github.sent == [("POST", "issues/7/comments", {"body": text.read_text()})]
+
+
+def test_the_next_one_takes_its_place_wherever_it_stands(github: GitHub, text: Path) -> None:
+    others = [a_comment(number, "hello", SOMEBODY) for number in range(5)]
+    github.lists["issues/7/comments"] = [*others, a_comment(8, f"{MARKER}\r\n\r\nold")]
+    assert github.run("post-comment", "7", str(text)).returncode == 0
+    assert github.sent == [("PATCH", "issues/comments/8", {"body": text.read_text()})]
+    assert len(github.asked) == 3
+
+
+def test_the_same_again_is_not_written(github: GitHub, text: Path) -> None:
+    github.lists["issues/7/comments"] = [a_comment(8, f"{MARKER}\r\n\r\nnew")]
+    assert github.run("post-comment", "7", str(text)).returncode == 0
+    assert github.sent == []
+
+
+def test_what_somebody_has_written_with_our_first_line_is_not_ours(github: GitHub, text: Path) -> None:
+    github.lists["issues/7/comments"] = [a_comment(8, f"{MARKER}\r\nmine", SOMEBODY)]
+    assert github.run("post-comment", "7", str(text)).returncode == 0
+    assert [method for method, _, _ in github.sent] == ["POST"]
+
+
+def test_what_github_refuses_is_said_without_the_token(github: GitHub, text: Path) -> None:
+    github.refuses = 403
+    done = github.run("post-comment", "7", str(text))
+    assert done.returncode == 1
+    assert "GitHub says 403" in done.stderr
+    assert "not accessible" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "the token" not in done.stderr
+
+
+def test_the_pull_request_of_a_fork_is_found_by_what_github_says_of_the_run(github: GitHub) -> None:
+    github.lists["pulls"] = [{"number": number, "head": {"sha": f"{number:040d}"}} for number in (3, 4, 5)]
+    done = github.run("fork-pull-request", "stranger", "a-branch", f"{5:040d}")
+    assert done.stdout == "5\n"
+    assert github.asked[0]["head"] == ["stranger:a-branch"]
+    # Another push came meanwhile: its own run comments.
+    assert github.run("fork-pull-request", "stranger", "a-branch", f"{6:040d}").stdout == "\n"
+
+
+# ------------------------------------------------------------ the issue of the night
+
+
+def an_issue(number: int, stack: str, user: dict[str, str] = BOT, **more: Any) -> dict[str, Any]:
+    return {"number": number, "user": user, "body": f"<!-- nova-infra: drift of {stack} -->\r\n\r\nold", **more}
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    file = tmp_path / "report.txt"
+    file.write_text("| compute1 | drifted | verbose: True => False |\n```\n")
+    return file
+
+
+OTHERS = [
+    an_issue(1, "production"),
+    an_issue(2, "staging", SOMEBODY),
+    an_issue(3, "staging", pull_request={}),
+    {"number": 4, "user": BOT, "body": None},
+]
+
+
+def test_an_issue_is_opened_when_a_stack_has_drifted(github: GitHub, report: Path) -> None:
+    github.lists["issues"] = OTHERS
+    assert github.run("drift-issue", "staging", "2", str(report)).returncode == 0
+    ((method, path, fields),) = github.sent
+    assert (method, path) == ("POST", "issues")
+    assert fields["labels"] == ["drift"]
+    assert fields["title"] == "staging: the machines differ from the stack"
+    assert fields["body"].startswith("<!-- nova-infra: drift of staging -->\n")
+    assert report.read_text().rstrip() in fields["body"]
+    # The report cannot end the block that it stands in.
+    assert fields["body"].count("````") == 2
+    assert "https://example.org/runs/1" in fields["body"]
+    assert github.asked[0]["state"] == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [("2", "differ from the stack"), ("3", "not everything can be reached"), ("1", "could not be made")],
+)
+def test_the_issue_that_is_open_is_kept_up_to_date(github: GitHub, report: Path, code: str, title: str) -> None:
+    github.lists["issues"] = [*OTHERS, an_issue(5, "staging")]
+    assert github.run("drift-issue", "staging", code, str(report)).returncode == 0
+    ((method, path, fields),) = github.sent
+    assert (method, path) == ("PATCH", "issues/5")
+    assert title in fields["title"]
+    assert "state" not in fields
+
+
+def test_the_issue_is_closed_when_all_is_in_order(github: GitHub, report: Path) -> None:
+    github.lists["issues"] = [*OTHERS, an_issue(5, "staging")]
+    assert github.run("drift-issue", "staging", "0", str(report)).returncode == 0
+    assert [(method, path) for method, path, _ in github.sent] == [("POST", "issues/5/comments"), ("PATCH", "issues/5")]
+    assert github.sent[1][2] == {"state": "closed", "state_reason": "completed"}
+
+
+def test_a_night_in_order_writes_nothing(github: GitHub, report: Path) -> None:
+    github.lists["issues"] = OTHERS
+    assert github.run("drift-issue", "staging", "0", str(report)).returncode == 0
+    assert github.sent == []
+
+
+def test_a_report_that_is_too_long_for_an_issue_is_cut(github: GitHub, report: Path) -> None:
+    report.write_text("ä line\n" * 20_000)
+    assert github.run("drift-issue", "staging", "2", str(report)).returncode == 0
+    body = github.sent[0][2]["body"]
+    assert len(body.encode()) < 65_536
+    assert "does not fit here" in body
+
+
+# ------------------------------------------------------------ which stacks a change touches
+
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    for name in (
+        "stacks/Pulumi.lab.yaml",
+        "stacks/Pulumi.staging.yaml",
+        "stacks/Pulumi.production.yaml",
+        "docs/a page.md",
+        "nova_infra/x.py",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("a line\n")
+    git(folder.parent, "init", "-q", str(folder))
+    for key, value in (("user.name", "Somebody"), ("user.email", "somebody@example.org")):
+        git(folder, "config", key, value)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "base")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "stacks"),
+    [
+        (["stacks/Pulumi.staging.yaml"], ["staging"]),
+        (["stacks/Pulumi.staging.yaml", "stacks/Pulumi.production.yaml"], ["production", "staging"]),
+        (["stacks/Pulumi.lab.yaml"], []),
+        (["stacks/Pulumi.new.yaml"], ["new"]),
+        (["nova_infra/x.py"], ["production", "staging"]),
+        (["templates/juno/controller/nova.conf"], ["production", "staging"]),
+        (["__main__.py"], ["production", "staging"]),
+        (["requirements.txt"], ["production", "staging"]),
+        (["docs/a page.md", "tests/nova_infra/x.py", "README.md"], []),
+    ],
+)
+def test_a_change_touches_these_stacks(repository: Path, files: list[str], stacks: list[str]) -> None:
+    for name in files:
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("another line\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "head")
+    assert touched(repository) == stacks
+
+
+def touched(repository: Path) -> list[str]:
+    command = [sys.executable, str(SCRIPTS / "touched-stacks"), "HEAD~1", "HEAD", "--except", "lab"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))
+
+
+def test_a_stack_that_goes_has_no_plan_and_what_moves_out_of_the_package_touches_all(repository: Path) -> None:
+    git(repository, "rm", "-q", "stacks/Pulumi.staging.yaml")
+    git(repository, "commit", "-q", "-m", "head")
+    assert touched(repository) == []
+    git(repository, "mv", "nova_infra/x.py", "docs/x.py")
+    git(repository, "commit", "-q", "-m", "next")
+    assert touched(repository) == ["production"]
+
+
+# ------------------------------------------------------------ the workflows
+
+
+def jobs() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    for file in WORKFLOWS:
+        workflow = yaml.safe_load(file.read_text())
+        for name, job in workflow["jobs"].items():
+            yield file.stem, name, job, workflow
+
+
+def test_every_script_that_a_workflow_runs_is_there_and_every_script_is_run() -> None:
+    text = "\n".join(file.read_text() for file in WORKFLOWS)
+    inside = "\n".join(file.read_text() for file in SCRIPTS.iterdir() if file.is_file())
+    run = set(re.findall(r"\.github/scripts/([a-z-]+)", text)) | set(re.findall(r"scripts/([a-z-]+)", inside))
+    there = {file.name for file in SCRIPTS.iterdir() if file.is_file() and file.suffix != ".py"}
+    assert run == there
+    assert all(os.access(SCRIPTS / name, os.X_OK) for name in there)
+
+
+def test_actions_are_pinned_to_a_major_version_and_come_from_their_makers() -> None:
+    for _, _, job, _ in jobs():
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"(actions/[a-z-]+|pulumi/actions)@v\d+", step["uses"])
+
+
+def test_a_token_may_read_and_a_job_that_writes_says_what() -> None:
+    writes = {}
+    for workflow, name, job, whole in jobs():
+        assert whole["permissions"] == {"contents": "read"}, workflow
+        rights = job.get("permissions", {})
+        writes[workflow, name] = {key for key, value in rights.items() if value != "read"}
+    assert {key: rights for key, rights in writes.items() if rights} == {
+        ("preview", "preview"): {"pull-requests"},
+        ("fork-comment", "comment"): {"pull-requests"},
+        ("drift", "drift"): {"issues"},
+    }
+
+
+def test_what_runs_the_code_of_a_fork_gets_no_secret_and_no_token_that_writes() -> None:
+    (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("preview", "preview-without-secrets")]
+    assert "secrets." not in json.dumps(job)
+    assert "environment" not in job
+    assert "permissions" not in job
+    # And the one that writes checks out no code of the fork.
+    (job,) = [job for workflow, _, job, _ in jobs() if workflow == "fork-comment"]
+    assert all("ref" not in step.get("with", {}) for step in job["steps"])
+    assert not [file for file in WORKFLOWS if "pull_request_target" in file.read_text()]
+
+
+def test_nothing_of_a_pull_request_is_put_into_a_script() -> None:
+    for _, _, job, _ in jobs():
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+
+
+def test_production_waits_for_staging_and_no_deployment_is_cut_off() -> None:
+    deployments = {name: job for workflow, name, job, _ in jobs() if workflow == "up"}
+    assert list(deployments) == ["staging", "production"]
+    assert deployments["production"]["needs"] == "staging"
+    for name, job in deployments.items():
+        assert job["environment"] == name
+        assert job["concurrency"] == {"group": f"up-{name}", "cancel-in-progress": False}
