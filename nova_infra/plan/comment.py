@@ -108,7 +108,7 @@ def _danger(plan: Plan) -> str:
     found = dangers(plan)
     if not found:
         return ""
-    lines = [f"- {each.sentence}: {_names(each.subjects)}" for each in found]
+    lines = [f"- {_names(each.subjects)}: {each.sentence}." for each in found]
     return "\n".join(["> [!CAUTION]", *(f"> {line}" for line in _within(lines, _DANGERS, "danger"))])
 
 

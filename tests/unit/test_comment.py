@@ -24,6 +24,7 @@ from nova_infra.plan.restarts import MAY_RESTART, RESTARTED, restarts
 from tests.error_rows import assert_printed
 from tests.mocked import A_SECRET
 from tests.mocked import SECRET as SIGNATURE
+from tests.nodes import ROOT
 from tests.plans import CASES, PLANS
 
 COMPUTES = ("compute1", "compute2", "compute3")
@@ -302,6 +303,21 @@ def test_a_node_that_only_one_of_the_two_plans_has_is_made_or_removed() -> None:
     assert [row.what for row in rows(between(fewer, base))] == [MADE]
     assert [row.what for row in rows(between(base, fewer))] == [REMOVED]
     assert "compute node is removed" in comment(between(base, fewer), "staging")
+
+
+# ------------------------------------------------------------ the page
+
+PAGE = ROOT / "docs" / "pull-requests.md"
+
+
+def test_the_comment_on_the_page_is_the_real_one() -> None:
+    above = (CASES / "guards.md").read_text().partition("<details>")[0].strip()
+    before, _, rest = PAGE.read_text().partition("````markdown\n")
+    after = rest.partition("\n````\n")[2]
+    written = f"{before}````markdown\n{above}\n````\n{after}"
+    if os.environ.get("WRITE_CASES"):
+        PAGE.write_text(written)
+    assert PAGE.read_text() == written, f"{PAGE} shows an older comment: WRITE_CASES=1 writes it anew"
 
 
 # ------------------------------------------------------------ many nodes
