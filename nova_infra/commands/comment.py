@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan = _plan(arguments.plan, said)
     if arguments.base:
         plan = between(_plan(arguments.base, said), plan)
-    failed = _plan(arguments.refresh_failed, ("",)).errors if arguments.refresh_failed else ()
+    # Where it printed nothing, the one without refresh says why.
+    failed = _plan(arguments.refresh_failed, ("it printed no plan",)).errors if arguments.refresh_failed else ()
     how = Circumstances(
         placeholders=bool(arguments.base),
         refresh_failed=failed,

@@ -17,6 +17,8 @@ from .restarts import Restart, restarts
 LIMIT = 65_000
 _ERRORS, _DANGERS, _ROWS, _SERVICES, _DRIFT = 5_000, 8_000, 18_000, 5_000, 10_000
 _NAMES = 600
+# Of the secrets that may have become others, so many are named above.
+_SECRETS = 10
 _SIGNS = {CREATE: "+", DELETE: "-", UPDATE: "~"}
 _MOST_GROUPS = 60
 
@@ -127,9 +129,14 @@ def _line(row: Row) -> str:
         f"{row.what} (drift)" if row.drift and row.what == CHANGED else f"{row.what} (gone)" if row.drift else row.what
     )
     what = f"**{what}**" if row.what not in (CHANGED, MADE) else what
-    named = f"a secret: {' or '.join(map(code, row.among))}" if row.among else code(row.property)
+    named = _one_of(row.among) if row.among else code(row.property)
     cells = [what, _names(row.subjects), named, _cell(row.old), _cell(row.new)]
     return f"| {' | '.join(cells)} |"
+
+
+def _one_of(secrets: Sequence[str]) -> str:
+    more = [f"{len(secrets) - _SECRETS} more"] if len(secrets) > _SECRETS else []
+    return f"a secret: {' or '.join([*map(code, secrets[:_SECRETS]), *more])}"
 
 
 def _cell(value: object) -> str:
