@@ -94,7 +94,7 @@ def end_of(resource: Managed) -> End:
 
 def _protection(resource: Managed) -> str:
     return (
-        "Pulumi protects it, and then destroys nothing at all. Lift what protects it in the stack (`protect: false`, or another on_delete than refuse) and run "
+        "Pulumi protects it: the preview of destroy refuses all of the stack then. Lift what protects it in the stack (`protect: false`, or another on_delete than refuse) and run "
         f"`pulumi up`; or run `pulumi state unprotect '{resource.urn}'`."
     )
 
@@ -114,9 +114,7 @@ def _masked(end: End, secrets: Iterable[str]) -> End:
 def as_text(ends: Sequence[End]) -> str:
     """The table and the line of counts. The same of many resources is one line."""
     if not ends:
-        return (
-            "The stack has no resources of nova-infra: destroy has nothing to do, and `pulumi stack rm` leaves nothing."
-        )
+        return "The stack has no resources of nova-infra: nothing was deployed, or all of it was destroyed."
     rows = [
         [
             abridged([each.name for each in group], most=6),

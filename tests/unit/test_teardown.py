@@ -215,9 +215,7 @@ def test_the_same_of_many_nodes_is_one_row_and_the_last_line_counts() -> None:
 
 
 def test_a_stack_without_resources_is_told_that_nothing_is_left() -> None:
-    assert as_text([]) == (
-        "The stack has no resources of nova-infra: destroy has nothing to do, and `pulumi stack rm` leaves nothing."
-    )
+    assert as_text([]) == "The stack has no resources of nova-infra: nothing was deployed, or all of it was destroyed."
 
 
 def test_json_has_each_resource_with_its_urn() -> None:
