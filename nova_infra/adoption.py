@@ -105,7 +105,8 @@ def _found_before(facts: Facts) -> list[tuple[str, str, str, str]]:
 
 def undo(state: State, facts: Facts) -> list[Call]:
     """The calls that take the role away: services and files as they were before us, notes removed."""
-    names, paths = list(state["services"]), sorted(state["files"])
+    # The engine hands out keys in any order; they stop together.
+    names, paths = sorted(state["services"]), sorted(state["files"])
     gone = [call("put_back_original", path) for path in state["absent"]]
     return [*leave(names, paths, facts), *gone, call("remove_notes", node.FOUND)]
 
