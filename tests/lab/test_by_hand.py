@@ -99,6 +99,14 @@ def test_a_deployment_made_by_hand_is_refused_adopted_and_given_back(
         kept = lab.run(node, "stat -c '%a %U' /var/lib/nova-infra/original/etc/nova/nova.conf").split()
         assert kept == ["600", "root"]
 
+    done = stack.command("teardown", "--json")
+    ends = {each["name"].removeprefix("nova-"): each for each in json.loads(done.stdout)["resources"]}
+    assert (done.returncode, [each["name"] for each in ends.values() if each["refuses"]]) == (0, [])
+    kept = {name: " ".join(each["keeps"]) for name, each in ends.items() if each["keeps"]}
+    assert set(kept) == {"database", "user", "service", "endpoint", "compute1"}
+    assert all("before us" in each for each in kept.values())
+    assert not [each for end in ends.values() for each in end["removes"] if "dropping" in each or "deleting" in each]
+
     stack.destroy()
     assert {node: files(lab, node) for node in NODES} == before
     assert snapshot(lab).differences(untouched) == {}
