@@ -43,7 +43,7 @@ class Question:
             *([call("read_processes", *self.services)] if self.services else []),
             *([call("read_schema")] if self.schema else []),
             # Last: the time of the other answers counts, too.
-            *([call("watch_young")] if self.services else []),
+            *([call("read_young")] if self.services else []),
         ]
 
 

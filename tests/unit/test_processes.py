@@ -82,7 +82,7 @@ def test_a_young_process_that_ends_while_it_is_watched_is_said(
     short = subprocess.Popen(["/bin/sh", "-c", "sleep 0.6 & echo $!"], stdout=subprocess.PIPE, text=True)
     (pid, _error) = short.communicate()
     young = Call(f"young='stays={stays} short={pid.strip()}'; settled=2")
-    assert facts(young, call("watch_young")) == [("ended", "short")]
+    assert facts(young, call("read_young")) == [("ended", "short")]
 
 
 def test_what_we_have_started_is_not_watched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:

@@ -31,7 +31,7 @@ read_service() {
 
 # Of the services that somebody else has started just now those that end again: what starts a service anew whenever it ends may
 # do so for ever.
-watch_young() {
+read_young() {
     tries=0
     while [ -n "$young" ] && [ "$tries" -lt "$((settled * 2))" ]; do
         sleep 0.5
