@@ -6,13 +6,13 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..drift.asking import kind_of, place_of, secrets_of
+from ..drift.comparison import safe
 from ..errors import NovaInfraError
-from ..masking import mask
 from ..rehearsal import Rehearsal
 from ..wording import abridged, counted
 from .at_once import at_once, say_aside
@@ -64,13 +64,13 @@ def ends_of(resources: Sequence[Managed], say: Callable[[str], None]) -> list[En
     behind: dict[str, list[Managed]] = {}
     for each in resources:
         behind.setdefault(place_of(each), []).append(each)
-    say(f"Asking {len(behind)} machines and servers ...")
+    say(f"Asking {abridged(list(behind), most=6)} ...")
     # What a removal prints is meant for the engine's screen.
     with contextlib.redirect_stdout(sys.stderr):
         asked = at_once({place: _question(those) for place, those in behind.items()}, say)
     found = {each.urn: each for future in asked.values() for each in future.result()}
     secrets = secrets_of(resources)
-    return [_masked(found[each.urn], secrets) for each in reversed(resources)]
+    return [_shown(found[each.urn], secrets) for each in reversed(resources)]
 
 
 def _question(resources: Sequence[Managed]) -> Callable[[], list[End]]:
@@ -99,13 +99,12 @@ def _protection(resource: Managed) -> str:
     )
 
 
-def _masked(end: End, secrets: Iterable[str]) -> End:
-    known = list(secrets)
+def _shown(end: End, secrets: Collection[str]) -> End:
+    def shown(sentences: Iterable[str]) -> tuple[str, ...]:
+        # Names of instances are anybody's.
+        return tuple(safe(each, secrets) for each in sentences)
 
-    def masked(sentences: Iterable[str]) -> tuple[str, ...]:
-        return tuple(mask(each, known) for each in sentences)
-
-    return replace(end, removes=masked(end.removes), keeps=masked(end.keeps), refuses=masked(end.refuses))
+    return replace(end, removes=shown(end.removes), keeps=shown(end.keeps), refuses=shown(end.refuses))
 
 
 # ---------------------------------------------------------------- showing

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nova_infra.commands.state import Managed
-from nova_infra.commands.teardown import End, as_json, as_text, end_of
+from nova_infra.commands.teardown import End, as_json, as_text, end_of, ends_of
 from nova_infra.compute import Compute, Server
 from nova_infra.errors import NoConnection
 from nova_infra.identity import Identity
@@ -160,6 +160,18 @@ def test_a_compute_node_with_an_instance_is_refused_or_waited_for(reached: Reach
     assert "waiting until it has no instances left; now it has 1 instance: web (id-1, ACTIVE)" in drained.removes
     assert "deleting its record in nova" in drained.removes
     assert [each for each in reached.log.done if not each.startswith("read_")] == []
+
+
+def test_what_somebody_named_an_instance_is_no_command_to_a_terminal_and_no_secret_is_shown(reached: Reached) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.instances = [Server("id-1", "\x1b[31mhunter2", "ACTIVE")]
+    reached.secrets = lambda: ["hunter2"]  # type: ignore[method-assign]
+    state = {**NODE, "drain": False, "worked_before": [], "on_unreachable": "refuse"}
+    said: list[str] = []
+    (end,) = ends_of([managed("ComputeNode", state, reached)], said.append)
+    assert "1 instance: \\x1b[31m[secret] (id-1, ACTIVE)" in end.refuses[0]
+    assert said == ["Asking compute1 ..."]
+    assert ends_of([], said.append) == []
 
 
 def test_a_compute_node_that_worked_before_us_keeps_its_record(reached: Reached) -> None:
