@@ -91,7 +91,6 @@ SECOND_ENDPOINT = Kind(
     cause=caused_by(SERVICE_ID, create(ELSEWHERE)),
     after=the_second_endpoint_is_left,
     said={ENDPOINT: "Keystone has another endpoint of compute in regionOne"},
-    follows={ENDPOINT: ["other_records[0]", "other_records"]},
     undo=caused_by(
         SERVICE_ID, f"keystone endpoint-delete $(keystone endpoint-list | grep $service | grep -F '{ELSEWHERE}' | id .)"
     ),

@@ -30,7 +30,8 @@ MANAGED: dict[str, Any] = {
 REFRESHED = ("--refresh", "--non-interactive")
 # What nova's tables say follows from everything else, and is never drift.
 FOLLOWS = {("nova-check", "service_list"), ("nova-check", "image_list")}
-REMARKS = re.compile(r"remarks\b")
+# Outputs about what is not the stack's. Those of one group are taken back in the refresh of the next.
+REMARKS = re.compile(r"(remarks|other_roles|other_records)\b")
 # It has the moments at which nodes have started their services among its inputs: not known while a node is to be changed, and another
 # only when services were started.
 CHECK = "nova-check"
