@@ -60,8 +60,9 @@ lint: venv ## rules, format and types; the workflows
 	.venv/bin/mypy --strict nova_infra
 	toolchain/lint-workflows
 
-docs: venv ## write docs/settings.md and the config of Pulumi.yaml from the models
+docs: venv ## write docs/settings.md and the config of Pulumi.yaml from the models, docs/api.md from the docstrings
 	.venv/bin/python toolchain/settings-page
+	.venv/bin/python toolchain/api-page
 
 lab-reset: setup ## put fresh nodes in place, with the same keys
 	lab/reset

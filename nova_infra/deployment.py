@@ -25,8 +25,10 @@ from .settings import Compute, Controller, Node, Settings
 class NovaDeployment(pulumi.ComponentResource):
     """OpenStack Nova on the machines that the settings name.
 
+    ```python
     deployment = nova_infra.NovaDeployment("nova", nova_infra.load_settings(pulumi.Config()))
     pulumi.export("services", deployment.service_list)
+    ```
     """
 
     service_list: pulumi.Output[str]

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 class NovaInfraError(Exception):
     """The root: whatever this package raises on purpose.
 
+    ```python
     try:
         deployment = nova_infra.NovaDeployment("nova", nova_infra.load_settings(pulumi.Config()))
     except nova_infra.NovaInfraError as error:
         raise pulumi.RunError(str(error)) from None
+    ```
     """
 
 

@@ -48,39 +48,59 @@ class JumpHostArgs:
     It forwards, and runs nothing: it needs TCP forwarding and no shell. Its host key is verified, and so is that of each machine behind it.
     Without a key, password or agent of its own, the login of the machines is used. Files are read where Pulumi runs.
 
-        nova_infra.SSHArgs(private_key_file="~/.ssh/id_ed25519", jump_host=nova_infra.JumpHostArgs(host="jump.example.org", user="ops"))
+    ```python
+    nova_infra.SSHArgs(
+        private_key_file="~/.ssh/id_ed25519", jump_host=nova_infra.JumpHostArgs(host="jump.example.org", user="ops")
+    )
+    ```
     """
 
     host: Text
+    """Its host name or address, as it is reached from where Pulumi runs."""
     port: pulumi.Input[int] = 22
+    """The port of SSH."""
     user: Text = "root"
+    """The login."""
     host_key: Text = ""
+    """Its SSH host key, as `ssh-keyscan` prints it without the host; empty: the known hosts file has it."""
     private_key: Text = ""
+    """The private key itself."""
     private_key_file: Text = ""
+    """The file of the private key."""
     private_key_password: Text = ""
+    """The passphrase of the private key."""
     password: Text = ""
+    """The login's password."""
     agent_socket_path: Text = ""
+    """The socket of an SSH agent."""
 
 
 @dataclass(frozen=True)
 class SSHArgs:
     """What proves who we are on the machines, and whom we trust.
 
-    Files are read where Pulumi runs, relative to the project's folder. With neither a key nor a password, the SSH agent (at
-    `agent_socket_path`, default `$SSH_AUTH_SOCK`) and the user's default keys are tried. Host keys are verified: against a node's
-    own `host_key`, else against `known_hosts_file` (default `~/.ssh/known_hosts`). `jump_host` is a machine through which all others
-    are reached, but for itself, should it be one of them.
+    Files are read where Pulumi runs, relative to the project's folder. With neither a key nor a password, the SSH agent and the user's
+    default keys are tried. Host keys are verified: against a node's own `host_key`, else against the known hosts file.
     """
 
     private_key: Text = ""
+    """The private key itself."""
     private_key_file: Text = ""
+    """The file of the private key."""
     private_key_password: Text = ""
+    """The passphrase of the private key."""
     password: Text = ""
+    """The login's password."""
     sudo_password: Text = ""
+    """What sudo gets, where it asks."""
     agent_socket_path: Text = ""
+    """The socket of the SSH agent; empty: `$SSH_AUTH_SOCK`."""
     known_hosts_file: Text = ""
+    """The file of known host keys; empty: `~/.ssh/known_hosts`."""
     verify_host_keys: pulumi.Input[bool] = True
+    """Whether a machine has to prove that it is the one that is known. Without it whoever answers gets the passwords."""
     jump_host: JumpHostArgs | None = None
+    """A machine through which all others are reached, but for itself, should it be one of them."""
 
     @classmethod
     def of(cls, connection: AnyConnection) -> SSHArgs:
@@ -100,10 +120,15 @@ class ControllerArgs:
     """The machine through which Keystone, MariaDB and the compute API are reached. Without a host: directly."""
 
     name: Text = "controller"
+    """Its host name, for messages."""
     host: Text = ""
+    """Where SSH reaches it; empty: the servers are reached directly."""
     port: pulumi.Input[int] = 22
+    """The port of SSH."""
     user: Text = "root"
+    """The login."""
     host_key: Text = ""
+    """Its SSH host key, as `ssh-keyscan` prints it without the host; empty: the known hosts file has it."""
 
 
 @dataclass(frozen=True)
@@ -111,44 +136,55 @@ class IdentityArgs:
     """Keystone's admin API (v2.0), an administrator, and where the catalog has the compute API."""
 
     url: Text = ""
+    """The URL of the admin API, as the controller reaches it: `http://controller:35357/v2.0`."""
     username: Text = "admin"
+    """The administrator."""
     password: Text = ""
+    """The administrator's password."""
     tenant: Text = "admin"
+    """The administrator's tenant."""
     region: Text = "regionOne"
+    """The region of the compute API in the catalog."""
     compute_name: Text = "nova"
+    """The name of the compute API in the catalog."""
     compute_type: Text = "compute"
+    """The type of the compute API in the catalog."""
 
 
 @dataclass(frozen=True)
 class DatabaseServerArgs:
-    """MariaDB and an account that may create schemas and users.
-
-    `socket` is the UNIX socket on the controller; with `host` the server is reached by TCP from the controller instead.
-    """
+    """MariaDB and an account that may create schemas and users."""
 
     user: Text = "root"
+    """The account."""
     password: Text = ""
+    """The account's password."""
     socket: Text = DATABASE_SOCKET
+    """The server's UNIX socket on the controller."""
     host: Text = ""
+    """Where the server is reached by TCP from the controller; empty: by its socket."""
     port: pulumi.Input[int] = MARIADB_PORT
+    """The server's port, where a host is given."""
 
 
 @dataclass(frozen=True)
 class DeadlineArgs:
-    """How long a step may take, in seconds. A step that is not done by then fails and says what was waited for.
-
-    `packages`: apt on a node; `configuration`: files, db sync and restarts of a node; `report`: until a restarted service has
-    reported to nova; `answer`: until a restarted service answers on its port; `check`: until the last check finds all as it should
-    be; `drain`: until a compute node has no instances left; `dump`: the dump of a database.
-    """
+    """How long a step may take, in seconds. A step that is not done by then fails and says what was waited for."""
 
     packages: Seconds = DEADLINES["packages"]
+    """apt on a node."""
     configuration: Seconds = DEADLINES["configuration"]
+    """Files, db sync and restarts of a node."""
     report: Seconds = DEADLINES["report"]
+    """Until a restarted service has reported to nova."""
     answer: Seconds = DEADLINES["answer"]
+    """Until a restarted service answers on its port."""
     check: Seconds = DEADLINES["check"]
+    """Until the last check finds all as it should be."""
     drain: Seconds = DEADLINES["drain"]
+    """Until a compute node has no instances left."""
     dump: Seconds = DEADLINES["dump"]
+    """The dump of a database."""
 
 
 SECRET_PARTS = frozenset({"private_key", "private_key_password", "password", "sudo_password"})
@@ -187,14 +223,18 @@ class AccessArgs:
 class Provider(pulumi.ProviderResource):
     """Access to machines and servers, shared by the resources that name it as their provider.
 
-        access = nova_infra.Provider(
-            "access",
-            ssh=nova_infra.SSHArgs(private_key_file="~/.ssh/id_ed25519"),
-            controller=nova_infra.ControllerArgs(host="10.0.0.11", user="ubuntu"),
-            identity=nova_infra.IdentityArgs(url="http://controller:35357/v2.0", password=config.require_secret("adminPassword")),
-            database=nova_infra.DatabaseServerArgs(password=config.require_secret("databaseAdminPassword")),
-            deadlines=nova_infra.DeadlineArgs(report=300),
-        )
+    ```python
+    access = nova_infra.Provider(
+        "access",
+        ssh=nova_infra.SSHArgs(private_key_file="~/.ssh/id_ed25519"),
+        controller=nova_infra.ControllerArgs(host="10.0.0.11", user="ubuntu"),
+        identity=nova_infra.IdentityArgs(
+            url="http://controller:35357/v2.0", password=config.require_secret("adminPassword")
+        ),
+        database=nova_infra.DatabaseServerArgs(password=config.require_secret("databaseAdminPassword")),
+        deadlines=nova_infra.DeadlineArgs(report=300),
+    )
+    ```
 
     A NodePackages can do without: it makes one from the credentials of its connection. `ssh=SSHArgs.of(connection)` takes the same
     ones.

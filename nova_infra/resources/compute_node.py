@@ -27,28 +27,28 @@ DRAIN_EVERY_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class ComputeNodeArgs:
-    """A compute node: its files option by option (`{path: {section: {option: value}}}`).
-
-    The value `auto` of `[libvirt] virt_type` stands for what the machine can do: kvm or qemu.
-    `packages`: versions that the node's packages are to have (NodePackages installs them): another one makes the node look at its schema
-    and its services again.
-    `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back.
-    `drain`: whether destroy waits until the last instance has left the node, in place of refusing.
-    `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
-    These three act once an `up` has stored them.
-    `wait`: whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at once instead
-    (`awaits`).
-    """
+    """A compute node: its files option by option."""
 
     node: str
+    """The machine's host name, and the host that nova registers. The node is known by it; it never changes."""
     connection: AnyConnection
+    """How SSH reaches the node: a `pulumi_command.remote.ConnectionArgs`, or a mapping with the same keys."""
     options: Options
+    """Its files: `{path: {section: {option: value}}}`. A list is an option that is repeated.
+
+    The value `auto` of `[libvirt] virt_type` stands for what the machine can do: kvm or qemu."""
     packages: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Versions that the node's packages are to have (NodePackages installs them): another one makes the node look at its schema and its services again."""
     adopt: pulumi.Input[bool] = False
+    """Whether files that somebody else wrote may be taken over; destroy puts them back. It acts once an `up` has stored it."""
     drain: pulumi.Input[bool] = False
+    """Whether destroy waits until the last instance has left the node, in place of refusing. It acts once an `up` has stored it."""
     on_unreachable: pulumi.Input[str] = REFUSE
+    """What destroy does about a machine that cannot be connected to: `refuse`, or `leave` it as it is. It acts once an `up` has stored it."""
     wait: bool = True
+    """Whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at once instead (`awaits`)."""
     release: str = "juno"
+    """The release of OpenStack, which says what the files, the services and the user are called."""
 
 
 class ComputeNodeLifecycle(NodeRole):
@@ -153,6 +153,7 @@ def _counted(servers: Sequence[Server]) -> str:
 class ComputeNode(Resource, module="nova", name="ComputeNode"):
     """nova-compute on a machine that has its packages.
 
+    ```python
     nova_infra.ComputeNode(
         "compute1",
         nova_infra.ComputeNodeArgs(
@@ -165,6 +166,7 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
         ),
         opts=pulumi.ResourceOptions(provider=access, depends_on=[packages, controller]),
     )
+    ```
     """
 
     started_at: pulumi.Output[str]

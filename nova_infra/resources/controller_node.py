@@ -18,28 +18,32 @@ from .unreachable import REFUSE
 
 @dataclass(frozen=True)
 class ControllerNodeArgs:
-    """A controller: its files option by option (`{path: {section: {option: value}}}`) and the services it runs.
-
-    `services`: default all six of the guide. `sync_database`: whether this node keeps the schema up to date (one does).
-    A path that ends in `.sh` is a file of environment variables, with the one section `export`.
-    `packages`: versions that the node's packages are to have (NodePackages installs them): another one makes the node look at its schema
-    and its services again.
-    `adopt`: whether files that somebody else wrote may be taken over; destroy puts them back. `on_unreachable`: `refuse` (the default) or
-    `leave`: what destroy does about a machine that cannot be connected to. Both act once an `up` has stored them.
-    `wait`: whether it is made only when its services work. A ServiceCheck can wait for many nodes at once instead (`awaits`); a change
-    of a controller always waits, so that other nodes get it only when it has proven itself here.
-    """
+    """A controller: its files option by option, and the services it runs."""
 
     node: str
+    """The machine's host name, and the host that nova registers. The node is known by it; it never changes."""
     connection: AnyConnection
+    """How SSH reaches the node: a `pulumi_command.remote.ConnectionArgs`, or a mapping with the same keys."""
     options: Options
+    """Its files: `{path: {section: {option: value}}}`. A list is an option that is repeated.
+
+    A path that ends in `.sh` is a file of environment variables, with the one section `export`."""
     services: Sequence[str] = ()
+    """The services that run on it; empty: all six of the guide."""
     sync_database: bool = True
+    """Whether this node keeps the schema up to date. Of many controllers one does."""
     packages: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Versions that the node's packages are to have (NodePackages installs them): another one makes the node look at its schema and its services again."""
     adopt: pulumi.Input[bool] = False
+    """Whether files that somebody else wrote may be taken over; destroy puts them back. It acts once an `up` has stored it."""
     on_unreachable: pulumi.Input[str] = REFUSE
+    """What destroy does about a machine that cannot be connected to: `refuse`, or `leave` it as it is. It acts once an `up` has stored it."""
     wait: bool = True
+    """Whether it is made only when its services work. A ServiceCheck can wait for many nodes at once instead (`awaits`).
+
+    A change of a controller always waits, so that other nodes get it only when it has proven itself here."""
     release: str = "juno"
+    """The release of OpenStack, which says what the files, the services and the user are called."""
 
 
 class ControllerNodeLifecycle(NodeRole):
@@ -52,6 +56,7 @@ class ControllerNodeLifecycle(NodeRole):
 class ControllerNode(Resource, module="nova", name="ControllerNode"):
     """The control services of nova on a machine that has their packages.
 
+    ```python
     nova_infra.ControllerNode(
         "controller",
         nova_infra.ControllerNodeArgs(
@@ -61,6 +66,7 @@ class ControllerNode(Resource, module="nova", name="ControllerNode"):
         ),
         opts=pulumi.ResourceOptions(provider=access, depends_on=[packages, database, endpoint]),
     )
+    ```
     """
 
     started_at: pulumi.Output[str]

@@ -48,24 +48,30 @@ _NOT_THERE: Mapping[str, Any] = {"found": False, "privileges": []}
 class DatabaseArgs:
     """A schema and its user.
 
-    `hosts` maps each host of the user to its privileges on the schema: names as in GRANT, in any case and order. `on_delete` says
-    what destroy does, once an `up` has stored it:
+    `on_delete` says what destroy does, once an `up` has stored it:
 
-    - `refuse` (the default, also Pulumi's `protect`): nothing; it fails.
+    - `refuse` (also Pulumi's `protect`): nothing; it fails.
     - `keep`: leaves the schema and the user as they are.
     - `dump`: writes a dump to /var/backups on the controller, then drops both.
     - `drop`: drops both.
     """
 
     name: pulumi.Input[str]
+    """The schema. It is known by this name, which never changes."""
     user: pulumi.Input[str]
+    """The user that the schema is for."""
     password: pulumi.Input[str]
+    """The user's password, the same at each of its hosts."""
     hosts: pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[str]]]]] = field(
         default_factory=lambda: {"localhost": [ALL], "%": [ALL]}
     )
+    """Each host of the user, with its privileges on the schema: names as in GRANT, in any case and order."""
     charset: pulumi.Input[str] = "utf8"
+    """The schema's default character set."""
     collation: pulumi.Input[str] = "utf8_general_ci"
+    """The schema's default collation."""
     on_delete: str = REFUSE
+    """What destroy does: `refuse`, `keep`, `dump` or `drop`."""
 
 
 class DatabaseLifecycle(Lifecycle):
@@ -380,11 +386,13 @@ def _outputs(found: State) -> dict[str, Any]:
 class Database(Resource, module="nova", name="Database"):
     """A schema in MariaDB with its user.
 
+    ```python
     nova_infra.Database(
         "database",
         nova_infra.DatabaseArgs(name="nova", user="nova", password=config.require_secret("novaDatabasePassword")),
         opts=pulumi.ResourceOptions(provider=access),
     )
+    ```
     """
 
     adopted: pulumi.Output[bool]

@@ -24,14 +24,23 @@ _REPLACED = (
 
 @dataclass(frozen=True)
 class EndpointArgs:
-    """The three URLs of a service in a region. The service is named by type and name. `%(tenant_id)s` is Keystone's own."""
+    """The three URLs of a service in a region. It is known by region, type and name, which never change.
+
+    Keystone puts the tenant's id in place of `%(tenant_id)s`.
+    """
 
     region: pulumi.Input[str]
+    """The region."""
     service_type: pulumi.Input[str]
+    """The type of the service."""
     service_name: pulumi.Input[str]
+    """The name of the service."""
     public_url: pulumi.Input[str]
+    """The URL for everybody."""
     internal_url: pulumi.Input[str]
+    """The URL inside the management network."""
     admin_url: pulumi.Input[str]
+    """The URL for administrators."""
 
 
 def no_endpoint_url(url: str) -> str:
@@ -124,12 +133,14 @@ class EndpointLifecycle(CatalogRecord[EndpointRecord]):
 class Endpoint(Resource, module="nova", name="Endpoint"):
     """The endpoint of a service in a region.
 
+    ```python
     url = "http://controller:8774/v2/%(tenant_id)s"
     nova_infra.Endpoint(
         "endpoint",
         nova_infra.EndpointArgs("regionOne", "compute", "nova", public_url=url, internal_url=url, admin_url=url),
         opts=pulumi.ResourceOptions(provider=access, depends_on=[service]),
     )
+    ```
     """
 
     endpoint_id: pulumi.Output[str]

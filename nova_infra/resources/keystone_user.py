@@ -30,18 +30,22 @@ MEMBER_ROLE = "_member_"
 
 @dataclass(frozen=True)
 class KeystoneUserArgs:
-    """A user of Keystone with roles in one tenant. Roles besides these are shown (`other_roles`), not removed.
-
-    An empty `email` or `default_tenant` leaves the user's as it is. Keystone gives a user the role _member_ in its default tenant.
-    """
+    """A user of Keystone with roles in one tenant."""
 
     name: pulumi.Input[str]
+    """The user. It is known by this name, which never changes."""
     password: pulumi.Input[str]
+    """Its password."""
     tenant: pulumi.Input[str] = "service"
+    """The tenant in which it has its roles. It is there already."""
     roles: pulumi.Input[Sequence[pulumi.Input[str]]] = ("admin",)
+    """Its roles in the tenant; they are there already. Roles besides these are shown (`other_roles`), not removed."""
     email: pulumi.Input[str] = ""
+    """Its e-mail; empty leaves it as it is."""
     enabled: pulumi.Input[bool] = True
+    """Whether it may log in."""
     default_tenant: pulumi.Input[str] = ""
+    """Its default tenant, in which Keystone gives it the role `_member_`; empty leaves it as it is."""
 
 
 class KeystoneUserLifecycle(Lifecycle):
@@ -254,11 +258,13 @@ def _sorted_once(roles: Sequence[str]) -> list[str]:
 class KeystoneUser(Resource, module="nova", name="KeystoneUser"):
     """A user of Keystone with its roles in a tenant.
 
+    ```python
     nova_infra.KeystoneUser(
         "user",
         nova_infra.KeystoneUserArgs(name="nova", password=config.require_secret("novaPassword")),
         opts=pulumi.ResourceOptions(provider=access),
     )
+    ```
     """
 
     password_works: pulumi.Output[bool]

@@ -31,17 +31,18 @@ _VERSION = re.compile(r"([0-9]+:)?[0-9][A-Za-z0-9.+~:-]*")
 
 @dataclass(frozen=True)
 class NodePackagesArgs:
-    """The packages of a node: name -> version (`1:2014.2.4-0ubuntu1`), or `present` for whichever version apt chooses.
-
-    `connection` is a `pulumi_command.remote.ConnectionArgs` or a mapping with the same keys. Without a provider its credentials
-    are used; a provider's own come first.
-    `on_unreachable`: `refuse` (the default) or `leave`: what destroy does about a machine that cannot be connected to.
-    """
+    """The packages of a node."""
 
     node: pulumi.Input[str]
+    """The machine's host name. The packages are known by it; it never changes."""
     connection: AnyConnection
+    """How SSH reaches the node: a `pulumi_command.remote.ConnectionArgs`, or a mapping with the same keys.
+
+    Without a provider its credentials are used; a provider's own come first."""
     packages: Mapping[str, pulumi.Input[str]]
+    """Name and version (`1:2014.2.4-0ubuntu1`), or `present` for whichever version apt chooses."""
     on_unreachable: pulumi.Input[str] = REFUSE
+    """What destroy does about a machine that cannot be connected to: `refuse`, or `leave` it as it is. It acts once an `up` has stored it."""
 
 
 class NodePackagesLifecycle(Lifecycle):
@@ -203,11 +204,13 @@ def _found(facts: Facts) -> dict[str, Any]:
 class NodePackages(Resource, module="nova", name="NodePackages"):
     """What apt installs on a node.
 
+    ```python
     connection = remote.ConnectionArgs(host="10.0.0.31", user="ubuntu", private_key=config.require_secret("privateKey"))
     nova_infra.NodePackages(
         "compute1-packages",
         nova_infra.NodePackagesArgs(node="compute1", connection=connection, packages={"nova-compute": "present"}),
     )
+    ```
 
     With `opts=pulumi.ResourceOptions(provider=...)` it uses that provider's credentials instead.
     """

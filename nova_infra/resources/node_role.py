@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
+"""Files of a node: path, section, option, value."""
 
 
 class NodeRole(Lifecycle):

@@ -17,11 +17,14 @@ from .lifecycle import Resource, State, known_text, required_text
 
 @dataclass(frozen=True)
 class ServiceArgs:
-    """A service of the catalog, known by type and name."""
+    """A service of the catalog, known by type and name, which never change."""
 
     name: pulumi.Input[str]
+    """Its name: `nova`."""
     type: pulumi.Input[str]
+    """Its type: `compute`."""
     description: pulumi.Input[str] = ""
+    """What people read about it."""
 
 
 class ServiceLifecycle(CatalogRecord[ServiceRecord]):
@@ -82,11 +85,13 @@ def _urls_and_region(endpoint: EndpointRecord) -> tuple[str, str, str, str]:
 class Service(Resource, module="nova", name="Service"):
     """A service of the catalog.
 
+    ```python
     nova_infra.Service(
         "service",
         nova_infra.ServiceArgs(name="nova", type="compute", description="OpenStack Compute"),
         opts=pulumi.ResourceOptions(provider=access),
     )
+    ```
     """
 
     service_id: pulumi.Output[str]

@@ -38,38 +38,41 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class ServiceCheckArgs:
-    """The services that must be up, by host.
-
-    `restarts`: by host anything that changes when its services are restarted, so that they are looked at again. `started_at` of a
-    node also says which reports to nova are later than that.
-    `awaits`: by host the nodes that do not wait themselves (`wait=False`): this waits until their services work, all at once, and
-    reads the logs of those that do not.
-    """
+    """The services that must be up, and the nodes that are waited for."""
 
     services: Mapping[str, Sequence[str]]
+    """By host, the services that must be up."""
     restarts: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """By host, anything that changes when its services are restarted, so that they are looked at again.
+
+    `started_at` of a node also says which reports to nova are later than that."""
     awaits: Mapping[str, Awaited] = field(default_factory=dict)
+    """By host, the nodes that do not wait themselves (`wait=False`).
+
+    The check waits until their services work, all at once, and reads the logs of those that do not."""
 
 
 @dataclass(frozen=True)
 class Awaited:
     """A node for which the check waits.
 
+    ```python
     nova_infra.ServiceCheckArgs(
         {"compute1": ["nova-compute"]},
         restarts={"compute1": compute1.started_at},
         awaits={"compute1": nova_infra.Awaited(connection)},
     )
-
-    `answers`: by service that nova does not list the place, `host:port`, at which it answers on the node. `changes`: whether also its
-    changes are waited for; a ControllerNode waits for those itself. `hidden`: `[file, section, option]` of secrets whose name does not
-    say so: what its logs are quoted without.
+    ```
     """
 
     connection: AnyConnection
+    """How SSH reaches the node: a `pulumi_command.remote.ConnectionArgs`, or a mapping with the same keys."""
     answers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """By service that nova does not list, the place at which it answers on the node: `host:port`."""
     changes: bool = True
+    """Whether also its changes are waited for; a ControllerNode waits for those itself."""
     hidden: Sequence[Sequence[str]] = ()
+    """`[file, section, option]` of secrets whose name does not say so: what its logs are quoted without."""
 
 
 class ServiceCheckLifecycle(Lifecycle):
@@ -243,12 +246,14 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
 class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
     """The last check: token, services, images.
 
+    ```python
     check = nova_infra.ServiceCheck(
         "check",
         nova_infra.ServiceCheckArgs({"controller": ["nova-scheduler"], "compute1": ["nova-compute"]}),
         opts=pulumi.ResourceOptions(provider=access, depends_on=[compute1]),
     )
     pulumi.export("services", check.service_list)
+    ```
     """
 
     service_list: pulumi.Output[str]

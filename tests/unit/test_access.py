@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import inspect
 
 import pytest
 
@@ -74,10 +73,6 @@ def test_a_deadline_that_is_not_said_is_the_default(name: str) -> None:
 
 def test_the_deadlines_of_a_provider_are_those_that_have_a_default() -> None:
     assert {each.name for each in dataclasses.fields(DeadlineArgs)} == set(DEADLINES)
-
-
-def test_what_a_deadline_limits_is_said() -> None:
-    assert all(f"`{name}`:" in (inspect.getdoc(DeadlineArgs) or "") for name in DEADLINES)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("0.5", 0.5)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import textwrap
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -62,17 +61,9 @@ CLASSES = sorted(name for name in PUBLIC if inspect.isclass(getattr(nova_infra, 
 
 
 def code_in(documented: Any) -> list[ast.Module]:
-    """The paragraphs of a docstring that are Python and call something of this package."""
-    found = []
-    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(documented.__doc__ or "")):
-        try:
-            module = ast.parse(textwrap.dedent(paragraph))
-        except SyntaxError:
-            assert not re.search(r"nova_infra\.\w+\($", paragraph, re.MULTILINE), f"does not compile: {paragraph}"
-            continue
-        if names_in(module):
-            found.append(module)
-    return found
+    """The examples of a docstring."""
+    text = inspect.cleandoc(documented.__doc__ or "")
+    return [ast.parse(block) for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
 
 
 def names_in(code: ast.AST) -> set[str]:
