@@ -11,10 +11,9 @@ ROOT = Path(__file__).parent.parent.parent
 NAME = "nova-bench-test"
 
 
-@pytest.mark.lab
-@pytest.mark.engine
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
 @pytest.mark.parametrize(
     ("name", "contestants"),
     [
@@ -30,10 +29,31 @@ def test_a_benchmark_alone_keeps_what_it_measured_and_leaves_no_node(
 ) -> None:
     results = tmp_path / "benchmarks"
     asked = {"BENCH": name, "NODES": "2", "ROUNDS": "1", "BENCH_RESULTS": str(results), "BENCH_LAB_NAME": NAME}
-    subprocess.run([ROOT / "benchmarks" / "venv"], check=True)
 
-    done = subprocess.run(
-        [ROOT / ".venv-bench" / "bin" / "python", "-m", "benchmarks"],
+    done = run("-m", "benchmarks", **asked)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((results / f"{name}-2.json").read_text())
+    assert record["complete"]
+    assert {each["key"] for each in record["runs"]} == contestants
+    assert "# Benchmarks" in (tmp_path / "benchmarks.md").read_text()
+    assert no_node_is_left()
+
+
+def test_a_profile_says_where_the_time_goes_and_leaves_no_node() -> None:
+    done = run("-m", "benchmarks.profiling", WHAT="preview", NODES="2", BENCH_LAB_NAME=NAME)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "preview with 2 compute nodes:" in done.stdout
+    assert "CPU seconds" in done.stdout
+    assert no_node_is_left()
+
+
+def run(*arguments: str, **asked: str) -> subprocess.CompletedProcess[str]:
+    """The benchmarks' own python, asked for something."""
+    subprocess.run([ROOT / "benchmarks" / "venv"], check=True)
+    return subprocess.run(
+        [ROOT / ".venv-bench" / "bin" / "python", *arguments],
         cwd=ROOT,
         env={**os.environ, **asked},
         capture_output=True,
@@ -41,10 +61,7 @@ def test_a_benchmark_alone_keeps_what_it_measured_and_leaves_no_node(
         check=False,
     )
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    record = json.loads((results / f"{name}-2.json").read_text())
-    assert record["complete"]
-    assert {each["key"] for each in record["runs"]} == contestants
-    assert "# Benchmarks" in (tmp_path / "benchmarks.md").read_text()
+
+def no_node_is_left() -> bool:
     left = subprocess.run(["podman", "ps", "-a", "--format", "{{.Names}}"], check=True, capture_output=True, text=True)
-    assert NAME not in left.stdout
+    return NAME not in left.stdout
