@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
+.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-versions test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
@@ -40,7 +40,10 @@ test: lab lint browser ## every test, those on the lab included
 test-unit: venv ## the tests that need no engine and no lab
 	.venv/bin/pytest tests/unit
 
-test-all: lab lint browser ## make test and what takes long besides (marked slow)
+test-versions: venv ## the unit tests with the lowest and the newest versions of Python packages that requirements*.txt allow
+	toolchain/dependency-versions
+
+test-all: lab lint browser test-versions ## make test and what takes long besides (marked slow; other versions of Python packages)
 	. ./activate && exec pytest tests -m 'slow or not slow'
 
 drift-matrix: lab ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]

@@ -93,7 +93,8 @@ def registered(program: Callable[[], object], *, project: str, config: Config | 
     SETTINGS.rpc_manager.clear()
     SETTINGS.outputs.clear()
 
-    async def run() -> None:
+    def run() -> None:
+        # An SDK that waits for what the program returns would wait for a resource.
         program()
 
     asyncio.get_event_loop().run_until_complete(run_pulumi_func(run))
