@@ -109,7 +109,7 @@ def leave_a_record_of_another_name(lab: Lab) -> None:
     """As nova-compute does that reports, and then never again because the host has another name."""
     lab.sql(
         "INSERT INTO nova.services (created_at, updated_at, host, `binary`, topic, report_count, disabled, deleted, forced_down, version) "
-        "SELECT created_at, created_at - INTERVAL 1 HOUR, 'old-name', `binary`, topic, 1, 0, 0, forced_down, version FROM nova.services "
+        "SELECT created_at - INTERVAL 1 HOUR, created_at - INTERVAL 1 HOUR, 'old-name', `binary`, topic, 1, 0, 0, forced_down, version FROM nova.services "
         "WHERE host = 'compute1' AND deleted = 0"
     )
 
