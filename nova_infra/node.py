@@ -39,6 +39,8 @@ HEADING = "Written by Pulumi (nova_infra). A change made here is drift: the next
 UNREADABLE = "unreadable"
 # What stands in place of `running: true` for a service that ends soon after each start.
 CRASHING = "crashing"
+# What stands in place of the value of an option that the stack does not name.
+NOT_IN_THE_STACK = "not in the stack"
 # What stands behind the name of a secret option that has another value on the node.
 FOUND_THERE = "(found)"
 _CRLF = "\r\n"
@@ -63,7 +65,7 @@ def question(state: State, new_files: Iterable[str] = (), names: Iterable[str] =
         notes=(FOUND, ADDED),
         origins=sorted(new_files),
         names=sorted(names),
-        schema=state["schema"] == CURRENT,
+        schema=state["schema"] != UNMANAGED,
     )
 
 
@@ -188,8 +190,9 @@ def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[st
             ours = wanted.get(section, {}).get(option)
             if section == UNREADABLE or value == ours:
                 here[option] = value
-            elif ours is None:
-                here[option] = f"not in the stack ({fingerprint(value, key)})"
+            elif ours is None or str(ours).startswith(f"{NOT_IN_THE_STACK} ("):
+                # The second, where a refresh that was stored has said so before.
+                here[option] = f"{NOT_IN_THE_STACK} ({fingerprint(value, key)})"
             elif _is_secret(state, path, section, option):
                 # The engine masks both values, and then shows no difference between them.
                 here[option] = ours
@@ -220,8 +223,11 @@ def _service(state: State, name: str, facts: Facts) -> dict[str, Any]:
         "running": CRASHING if process.ended else process.running,
         "enabled": process.enabled,
         "reads": reads,
-        # A stopped service reads the file when it starts: `running` says all. So do other files than the wanted ones.
-        "fingerprint": _read_by(state, name, facts) if works and reads == wanted["reads"] else wanted["fingerprint"],
+        # A stopped service reads the file when it starts: `running` says all. So do other files than the wanted ones, of which nothing is
+        # known but that a refresh that was stored has seen them.
+        "fingerprint": _read_by(state, name, facts)
+        if works and reads == wanted["reads"] and facts.files.keys() >= set(reads)
+        else wanted["fingerprint"],
     }
 
 
@@ -264,7 +270,8 @@ def _to_note(state: State, name: str, facts: Facts) -> str:
 
 
 def _schema(state: State, facts: Facts) -> str:
-    if state["schema"] != CURRENT:
+    # A refresh that was stored has put there what it has found.
+    if state["schema"] == UNMANAGED:
         return UNMANAGED
     version, newest = facts.schema
     if version is None:

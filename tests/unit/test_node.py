@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -189,6 +190,55 @@ def test_whatever_was_cut_off_or_done_by_hand_one_whole_run_puts_it_right(
     assert_as_wanted(machine)
     machine.clock += 3
     assert node.decide(state, machine.facts()) == []
+
+
+def answered(state: dict[str, Any], machine: Machine) -> Facts:
+    """What the machine says to who asks only what this state makes him ask."""
+    asked, facts = node.question(state), machine.facts()
+    return dataclasses.replace(
+        facts,
+        files={path: facts.files[path] for path in asked.files},
+        paths={path: facts.paths[path] for path in asked.paths},
+        services={name: facts.services[name] for name in asked.services},
+        schema=facts.schema if asked.schema else (None, 0),
+    )
+
+
+def assert_the_same_is_found_again(state: dict[str, Any], machine: Machine) -> None:
+    first = node.observed(state, answered(state, machine), KEY)
+    assert node.observed(first, answered(first, machine), KEY) == first
+
+
+@settings(max_examples=200, deadline=None)
+@given(state=states(), deeds=st.lists(hand, max_size=4), virt_type=st.sampled_from(["kvm", "qemu"]))
+def test_a_refresh_behind_one_that_was_stored_finds_the_same(
+    state: dict[str, Any], deeds: list[str], virt_type: str
+) -> None:
+    machine = Machine(state, virt_type)
+    apply(machine)
+    for deed in deeds:
+        by_hand(machine, deed)
+    assert_the_same_is_found_again(state, machine)
+
+
+def test_a_refresh_behind_one_that_was_stored_finds_another_file_and_an_older_schema_again() -> None:
+    conf = {NOVA_CONF: {"DEFAULT": {"a": "b"}}}
+    machine = Machine(state_of({"options": conf, "services": {"nova-api": {}}, "schema": "current"}), "qemu")
+    apply(machine)
+    machine.schema = (10, 20)
+    mine = dataclasses.replace(machine.processes["nova-api"], configuration=(NOVA_CONF, "/tmp/mine.conf"))  # noqa: S108
+    machine.processes["nova-api"] = mine
+    assert_the_same_is_found_again(machine.state, machine)
+
+
+def test_the_value_of_an_option_that_the_stack_does_not_name_stays_unknown_when_a_refresh_was_stored() -> None:
+    machine = Machine(state_of({"options": {NOVA_CONF: {"DEFAULT": {"a": "b"}}}, "services": {"nova-api": {}}}), "qemu")
+    apply(machine)
+    machine.write(NOVA_CONF, "[DEFAULT]\na = b\nspare = s3cret\n")
+    assert_the_same_is_found_again(machine.state, machine)
+    first = node.observed(machine.state, machine.facts(), KEY)
+    machine.write(NOVA_CONF, "[DEFAULT]\na = b\nspare = an0ther\n")
+    assert "an0ther" not in str(node.observed(first, machine.facts(), KEY))
 
 
 @settings(max_examples=100, deadline=None)
