@@ -117,7 +117,7 @@ def test_what_is_missing_is_installed_with_its_dependencies_noted_and_twice_is_t
     assert packages.make(wanted(lab, TOOL)) == made
     assert set(made["added"]) == installed(lab) - before == {TOOL, LIBRARY}
     assert made["versions"] == {TOOL: "2.0"}
-    assert packages.look(wanted(lab, TOOL)) == (wanted(lab, TOOL), made)
+    assert packages.look(wanted(lab, TOOL)) == (wanted(lab, TOOL), {**made, "remarks": []})
 
 
 def test_removing_takes_exactly_what_was_added_and_leaves_nothing_of_ours(

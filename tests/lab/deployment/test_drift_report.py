@@ -23,7 +23,7 @@ DRIFTED = {
     "nova-database": {"charset", "collation"},
     "nova-user": {"roles"},
     "nova-controller": {
-        f'options["{NOVA_CONF}"].DEFAULT.rabbit_password',
+        f'options["{NOVA_CONF}"].DEFAULT["rabbit_password (found)"]',
         f'options["{NOVA_CONF}"].DEFAULT.verbose',
         f'options["{NOVA_CONF}"].DEFAULT.debug',
         'services["nova-consoleauth"].running',
@@ -86,7 +86,7 @@ def test_several_kinds_of_drift_are_named_by_property_and_nothing_is_written(lab
         for difference in each["differences"]
     }
     assert values[f'options["{NOVA_CONF}"].DEFAULT.verbose'] == ('"True"', '"False"')
-    assert values[f'options["{NOVA_CONF}"].DEFAULT.rabbit_password'] == (None, None)
+    assert values[f'options["{NOVA_CONF}"].DEFAULT["rabbit_password (found)"]'] == (None, None)
     assert values['services["nova-consoleauth"].running'] == ("true", "false")
     assert values["roles"] == ('["admin"]', "[]")
     assert values["charset"] == ('"utf8"', '"latin1"')
