@@ -61,7 +61,12 @@ def operate(
         )
         if not answer.again:
             return Operated(calls, facts_of(answer) if look_again else facts)
-    raise StepFailed(
+    raise StepFailed(lock_taken(connection, doing))
+
+
+def lock_taken(connection: Connection, doing: str) -> str:
+    """The sentence for StepFailed when other runs had the node's lock TRIES times in a row."""
+    return (
         f"{connection.name} ({connection.address}): {doing}: other runs took the node's lock {TRIES} times in a row. "
         "Find out who else deploys to it, and run the same command again."
     )

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..configuration import as_list, read_options
-from ..errors import ComputeError, DeadlineExceeded, RemoteError, UnreadableFile
+from ..errors import ComputeError, DeadlineExceeded, RemoteError, StepFailed, UnreadableFile
 from ..masking import mask
 from ..node import CLOCK_SECONDS, holds_a_secret
 from ..refusals import Refusal, refusal_in
 from ..releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
 from ..remote.inspection import Facts, Process, Question, facts_of, inspect
-from ..remote.operation import LOCK_SECONDS, progress, wait_until
+from ..remote.operation import LOCK_SECONDS, TRIES, lock_taken, progress, wait_until
 from ..remote.script import call, decoded
 
 if TYPE_CHECKING:
@@ -232,8 +232,12 @@ def _start_again(started: Started, names: Sequence[str]) -> None:
 
 def _start(started: Started, function: str, names: Sequence[str], title: str) -> None:
     calls = [call("lock", str(LOCK_SECONDS)), call(function, *names, title=title)]
-    show = progress(started.node)
-    started.connection.run(calls, doing=title, deadline=LOCK_SECONDS * 2, show=show, secrets=started.secrets)
+    connection, show = started.connection, progress(started.node)
+    for _ in range(TRIES):
+        answer = connection.run(calls, doing=title, deadline=LOCK_SECONDS * 2, show=show, secrets=started.secrets)
+        if not answer.again:
+            return
+    raise StepFailed(lock_taken(connection, title))
 
 
 def refuse_hopeless(started: Sequence[Started]) -> None:

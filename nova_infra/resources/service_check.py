@@ -111,7 +111,7 @@ class ServiceCheckLifecycle(Lifecycle):
         # A controller that has filled a new schema has started its own services. Nobody else's have a record there.
         unknown = self._without_a_record(wanted, restarted) if before != wanted["restarts"] else []
         start_those_without_a_record(unknown)
-        return self._checked(wanted, [*restarted, *(each.node for each in unknown)])
+        return self._checked(wanted, restarted, [each.node for each in unknown])
 
     def _without_a_record(self, wanted: State, restarted: Collection[str]) -> list[Started]:
         try:
@@ -130,8 +130,9 @@ class ServiceCheckLifecycle(Lifecycle):
             if names
         ]
 
-    def _checked(self, wanted: State, restarted: Sequence[str]) -> dict[str, Any]:
-        self._wait_for_those_that_do_not_wait(wanted, restarted)
+    def _checked(self, wanted: State, restarted: Sequence[str], anew: Sequence[str] = ()) -> dict[str, Any]:
+        """`restarted`: hosts whose services `restarts` tells of; `anew`: those where we have started some ourselves."""
+        self._wait_for_those_that_do_not_wait(wanted, restarted, anew)
         compute = self.access.compute
         tables: dict[str, str] = {}
         problem = ""
@@ -140,7 +141,7 @@ class ServiceCheckLifecycle(Lifecycle):
             nonlocal problem
             try:
                 reports = compute.services()
-                enable_again(compute, restarted, reports)
+                enable_again(compute, [*restarted, *anew], reports)
                 missing = _missing(wanted, reports)
                 tables.update(_tables(compute.services(), compute.images()))
             except ComputeError as error:
@@ -161,10 +162,12 @@ class ServiceCheckLifecycle(Lifecycle):
         )
         return tables
 
-    def _wait_for_those_that_do_not_wait(self, wanted: State, hosts: Sequence[str]) -> None:
+    def _wait_for_those_that_do_not_wait(self, wanted: State, restarted: Sequence[str], anew: Sequence[str]) -> None:
+        hosts = [*restarted, *anew]
         if not hosts:
             return
-        started = [self._started(host, wanted) for host in hosts]
+        started = [self._started(host, wanted, seconds_of(wanted["restarts"][host])) for host in restarted]
+        started += [self._started(host, wanted, None) for host in anew]
         answering = [(each, wanted["awaits"][each.node]["answers"]) for each in started]
         few = ", ".join(hosts[:NAMED]) + (f" and {len(hosts) - NAMED} more" if len(hosts) > NAMED else "")
         doing = f"The last check: waiting for reports of {few} to nova"
@@ -182,13 +185,12 @@ class ServiceCheckLifecycle(Lifecycle):
         for each in again.as_started([each for each, places in answering if places]):
             refuse_ended(each)
 
-    def _started(self, host: str, wanted: State) -> Started:
+    def _started(self, host: str, wanted: State, since: float | None) -> Started:
         awaited = wanted["awaits"][host]
         connection = self.access.node(host, awaited["connection"])
         names = [*wanted["services"][host], *awaited["answers"]]
         if not awaited["answers"]:
             # Of very many nodes only those whose reports do not come are asked.
-            since = seconds_of(wanted["restarts"][host])
             return Started(connection, dict.fromkeys(names), hidden=awaited["hidden"], since=since)
         facts = inspect(connection, Question(services=names), doing="looking at the services")
         return Started(connection, facts.services, facts.now - time.time(), hidden=awaited["hidden"])

@@ -53,6 +53,7 @@ from nova_infra.resources.database import DatabaseLifecycle
 from nova_infra.resources.endpoint import EndpointLifecycle
 from nova_infra.resources.keystone_user import KeystoneUserLifecycle
 from nova_infra.resources.node_packages import NodePackagesLifecycle
+from nova_infra.resources.readiness import Started, start_those_without_a_record
 from nova_infra.resources.service import ServiceLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle
 from nova_infra.settings import parse
@@ -413,6 +414,12 @@ def the_known_hosts_file_is_not_there(stage: Stage) -> None:
 @case("controller (root@10.0.0.11)", do="run the same command again")
 def other_runs_hold_the_node(_stage: Stage) -> None:
     operate(Answers(*[True] * 5), Question(), lambda _facts: [call("fact", "a")], doing="configuring", deadline=1)  # type: ignore[arg-type]
+
+
+@case("controller (root@10.0.0.11)", "starting nova-cert anew", do="run the same command again")
+def other_runs_hold_the_node_of_a_service_without_a_record(_stage: Stage) -> None:
+    node = Answers(*[True] * 5)
+    start_those_without_a_record([Started(node, {"nova-cert": None})])  # type: ignore[arg-type]
 
 
 @case("controller: reports", "last seen: never", do="")

@@ -67,6 +67,15 @@ def test_one_beside_the_service_is_told_from_it_and_workers_are_the_services_own
     ]
 
 
+def test_a_service_that_starts_between_two_looks_is_no_stray(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    pid, stray = start(started, tmp_path), start(started, tmp_path)
+    now = Call(f"service_pid() {{ echo {pid}; }}")
+    said = [each for each in facts(now, call("read_processes", NAME)) if each[0] == "process"]
+    assert said == [("process", NAME, "other", str(stray))]
+
+
 def test_what_only_speaks_of_a_service_is_no_process_of_it(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:

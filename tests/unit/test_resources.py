@@ -26,6 +26,7 @@ from nova_infra.errors import (
 from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
 from nova_infra.records import Records
 from nova_infra.remote.operation import Operated
+from nova_infra.remote.script import Answer
 from nova_infra.resources import compute_node, node_role
 from nova_infra.resources.compute_node import REASON, ComputeNodeLifecycle
 from nova_infra.resources.controller_node import ControllerNodeLifecycle
@@ -1661,6 +1662,7 @@ class Restarted:
             if each.function == "start_anew":
                 self.started.append(each.arguments)
                 self.reached.compute.reports.append(report("compute1", "nova-compute"))
+        return Answer()
 
 
 @pytest.mark.parametrize("controller_was_restarted", [True, False])
@@ -1679,14 +1681,15 @@ def test_a_service_that_nova_has_no_record_of_is_started_anew_once_the_controlle
     monkeypatch.setattr(reached, "node", lambda _name, _connection: node)
     waited: list[list[str]] = []
     monkeypatch.setattr(
-        ServiceCheckLifecycle, "_wait_for_those_that_do_not_wait", lambda _self, _wanted, hosts: waited.append(hosts)
+        ServiceCheckLifecycle, "_wait_for_those_that_do_not_wait", lambda _self, _wanted, *hosts: waited.extend(hosts)
     )
     monkeypatch.setattr(reached.compute, "images", list, raising=False)
     if not controller_was_restarted:
         reached.compute.reports.append(report("compute1", "nova-compute"))
     lifecycle(ServiceCheckLifecycle, reached).update("services", known, wanted)
     assert node.started == ([("nova-compute",)] if controller_was_restarted else [])
-    assert waited == ([["compute1"]] if controller_was_restarted else [])
+    # What was started anew has been since: when it was started before says nothing.
+    assert waited == ([[], ["compute1"]] if controller_was_restarted else [])
 
 
 def test_the_tables_are_the_guides_without_what_changes_by_itself() -> None:

@@ -78,8 +78,25 @@ read_processes() {
                 }
                 print mark, "fact", "process", program[pid], whose, pid files[pid]
             }
-        }'
+        }' | without_new_mains
 }
+
+# A service may have been started between the look at it and that at all processes: then its new main process is no stray.
+without_new_mains() {
+    tab=$(printf '\t')
+    while IFS= read -r line; do
+        rest=${line#*"${tab}process$tab"}
+        name=${rest%%"$tab"*}
+        rest=${rest#*"$tab"}
+        case $rest in
+            "other$tab"*) rest=${rest#*"$tab"}; if is_being_started "$name" || [ "$(service_pid "$name")" = "${rest%%"$tab"*}" ]; then continue; fi ;;
+        esac
+        printf '%s\n' "$line"
+    done
+}
+
+# Whether upstart has started a process that it does not call the main one yet.
+is_being_started() { upstart_job "$1" && case $(job_state "$1") in start/running* | stop/waiting*) false ;; esac }
 
 service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }
 
