@@ -1,4 +1,4 @@
-"""A refresh of machines that do not answer, or are others: named, never answered for from the state, and nothing is changed."""
+"""A refresh of machines and servers that do not answer, or are others: named, never answered for from the state, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab.drift.kinds import preview, processes
-from tests.nodes import Lab, Stack
+from tests.nodes import Lab, Stack, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -48,6 +48,16 @@ def another_host_name(lab: Lab) -> Iterator[None]:
         lab.enter("compute1", "hostname", "compute1")
 
 
+@contextmanager
+def keystone_is_stopped(lab: Lab) -> Iterator[None]:
+    lab.inside("controller", "service keystone stop")
+    try:
+        yield
+    finally:
+        lab.inside("controller", "service keystone start")
+        assert eventually(lambda: "service" in lab.openstack("keystone tenant-list", check=False))
+
+
 def known(stack: Stack) -> dict[object, object]:
     """The resources in the state, by their ids; of nodes what is known of their services."""
     return {each["urn"]: (each.get("id"), each.get("inputs", {}).get("services")) for each in stack.resources()}  # type: ignore[attr-defined]
@@ -56,12 +66,13 @@ def known(stack: Stack) -> dict[object, object]:
 CAUSES = {
     "nobody answers": (nobody_answers, "compute1 (ubuntu@{address}):"),
     "another host key": (another_host_key, "host key"),
+    "Keystone is stopped": (keystone_is_stopped, "Keystone"),
     "another host name": (another_host_name, "the machine at this address calls itself renamed"),
 }
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_a_machine_that_is_not_there_is_named_and_its_state_stays(lab: Lab, deployed: Stack, cause: str) -> None:
+def test_whoever_is_not_there_is_named_and_its_state_stays(lab: Lab, deployed: Stack, cause: str) -> None:
     happens, words = CAUSES[cause]
     state, before = known(deployed), processes(lab)
     with happens(lab):
