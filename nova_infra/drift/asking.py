@@ -17,6 +17,7 @@ from ..commands.at_once import at_once
 from ..commands.state import Managed
 from ..errors import NovaInfraError
 from ..resources.lifecycle import REMARKS
+from ..resources.service_check import unanswered
 from ..wording import counted, escaped
 from .comparison import differences, safe
 from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREACHABLE, Observed, Place, Report
@@ -132,6 +133,9 @@ def observed(resource: Managed, secrets: Collection[str], refusals: dict[Connect
         return replace(told, status=UNREACHABLE, sentence=safe(str(error), secrets))
     if not read.id:
         return replace(told, status=GONE)
+    # A refresh goes on without nova's answer, and keeps what the state has. Who asks for a report is told.
+    if reason := unanswered(read.outs or {}):
+        return replace(told, status=UNREACHABLE, sentence=safe(reason, secrets))
     recorded = {key: value for key, value in resource.inputs.items() if key != _NOT_OURS}
     found = differences(recorded, read.inputs or {}, hidden=resource.secrets, secrets=secrets)
     remarks = tuple(safe(each, secrets) for each in (read.outs or {}).get(REMARKS, []))

@@ -31,7 +31,8 @@ from .readiness import (
 if TYPE_CHECKING:
     from ..compute import Image, ServiceReport
 
-_UNREACHABLE = "not known: {}"
+# What stands in place of a table that nova did not give; the reason follows.
+NOT_KNOWN = "not known: "
 # Of very many hosts that are waited for, a sentence names these.
 NAMED = 3
 
@@ -201,7 +202,7 @@ class ServiceCheckLifecycle(Lifecycle):
             reports = self.access.compute.services()
             images = self.access.compute.images()
         except (ComputeError, IdentityError, DeadlineExceeded) as error:
-            reason = _UNREACHABLE.format(error)
+            reason = f"{NOT_KNOWN}{error}"
             said = [f"What nova lists is {reason}"]
             return dict(known), {"service_list": reason, "image_list": reason, REMARKS: said}
         said = remarks.of_others(known["services"], reports)
@@ -209,6 +210,12 @@ class ServiceCheckLifecycle(Lifecycle):
 
     def remove(self, known: State) -> None:
         """There is nothing to remove."""
+
+
+def unanswered(outputs: State) -> str:
+    """Why nova did not answer the look that made these outputs; empty where it did."""
+    table = str(outputs.get("service_list", ""))
+    return table.removeprefix(NOT_KNOWN) if table.startswith(NOT_KNOWN) else ""
 
 
 def _missing(wanted: State, reports: Sequence[ServiceReport]) -> list[str]:

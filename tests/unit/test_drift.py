@@ -22,11 +22,13 @@ from nova_infra.drift.comparison import Difference, differences
 from nova_infra.drift.page import as_page
 from nova_infra.drift.report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Report, as_json, summary
 from nova_infra.drift.text import as_text
-from nova_infra.errors import ConnectionFailed, IdentityError, ReportUnwritable
+from nova_infra.errors import ComputeError, ConnectionFailed, IdentityError, ReportUnwritable
 from nova_infra.resources.lifecycle import Lifecycle
 from nova_infra.wording import counted
 from tests import reports
 from tests.nodes import ROOT
+
+from . import servers
 
 NOVA_CONF = "/etc/nova/nova.conf"
 PREFIX = "urn:pulumi:production::nova::nova:index:NovaDeployment$"
@@ -230,6 +232,28 @@ def test_each_resource_is_in_order_drifted_gone_or_not_reachable(answers: dict[s
         ("compute1", "compute"),
         ("compute2", "compute"),
     ]
+
+
+def test_a_last_check_that_nova_does_not_answer_is_not_reachable() -> None:
+    reached = servers.Reached()
+
+    def fail() -> Any:
+        raise ComputeError("The compute API in region PW-ONE does not answer.")
+
+    reached.compute.services = fail  # type: ignore[method-assign]
+    reached.secrets = lambda: ["PW-ONE"]  # type: ignore[method-assign]
+    check = managed("ServiceCheck", "check", reached, services={"compute1": ["nova-compute"]}, restarts={}, awaits={})
+    report = asked(check)
+    assert [each.sentence for each in report.of(UNREACHABLE)] == ["The compute API in region [secret] does not answer."]
+    assert report.remarks == []
+    assert command.code(report) == command.UNKNOWN
+
+
+def test_a_last_check_that_nova_answers_is_in_order() -> None:
+    reached = servers.Reached()
+    reached.compute.images = list  # type: ignore[attr-defined]
+    check = managed("ServiceCheck", "check", reached, services={"compute1": ["nova-compute"]}, restarts={}, awaits={})
+    assert statuses(asked(check)) == {"check": IN_ORDER}
 
 
 def test_resources_of_one_name_and_different_types_are_told_apart(answers: dict[str, Any]) -> None:
