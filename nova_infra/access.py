@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from .compute import Compute
-from .defaults import DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX
+from .compute import Compute, ServiceReport
+from .defaults import ASKING_SECONDS, DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX
 from .errors import InvalidSettings, Problem, Refused
 from .identity import Identity
 from .masking import Secret
@@ -270,15 +270,29 @@ class Access:
             self.controller.run([call("remove_notes", note_file(name))], doing=doing, deadline=NOTE_SECONDS)
 
 
-_shared: dict[tuple[str, ...], Access] = {}
+class CommandAccess(Access):
+    """The access of a command, which only asks, once, and does not wait long for a controller that does not answer."""
+
+    @cached_property
+    def records(self) -> Records:
+        """Nova's records of its services: one answer, or one refusal, for all nodes."""
+        return Records(self._services, fresh_seconds=math.inf)
+
+    def _services(self) -> list[ServiceReport]:
+        if self.controller is not None:
+            self.controller.open(ASKING_SECONDS)
+        return self.compute.services()
+
+
+_shared: dict[tuple[type[Access] | str, ...], Access] = {}
 _shared_lock = threading.Lock()
 
 
-def access_from(get: Callable[[str], Any]) -> Access:
-    """The access that a provider's configuration describes: one for all kinds of resources, so that they share tokens."""
+def access_from(get: Callable[[str], Any], kind: type[Access] = Access) -> Access:
+    """The access of this kind that a provider's configuration describes: one for all kinds of resources, so that they share tokens."""
     texts = {key: str(get(f"{PREFIX}{key}") or "") for key in KEYS}
     with _shared_lock:
-        return _shared.setdefault(tuple(texts.values()), Access(texts.__getitem__))
+        return _shared.setdefault((kind, *texts.values()), kind(texts.__getitem__))
 
 
 def note_file(note: str) -> str:

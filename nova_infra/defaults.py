@@ -9,6 +9,9 @@ MARIADB_PORT = 3306
 SERVERS_HOST = "controller"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - where nova's services listen
 DATABASE_SOCKET = "/var/run/mysqld/mysqld.sock"
+# How long connecting to a machine may take, in seconds, for a command that only asks: who waits for a report does not wait as long as
+# who changes something.
+ASKING_SECONDS = 20.0
 # How long a step may take, in seconds, where nobody says otherwise.
 DEADLINES = {
     "packages": 1800,

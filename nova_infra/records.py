@@ -17,18 +17,19 @@ FRESH_SECONDS = 5.0
 
 
 class Records:
-    """What `nova service-list` said within the last FRESH_SECONDS. `ask` gets the whole list and may raise RemoteError."""
+    """What `nova service-list` said within the last `fresh_seconds`. `ask` gets the whole list and may raise RemoteError."""
 
-    def __init__(self, ask: Callable[[], list[ServiceReport]]) -> None:
+    def __init__(self, ask: Callable[[], list[ServiceReport]], fresh_seconds: float = FRESH_SECONDS) -> None:
         self._ask = ask
+        self._fresh_seconds = fresh_seconds
         self._lock = threading.Lock()
-        self._asked = -FRESH_SECONDS
+        self._asked = -fresh_seconds
         self._answer: list[ServiceReport] | RemoteError = []
 
     def of(self, host: str) -> list[ServiceReport]:
         """The records of a host. Raises the RemoteError that asking has ended with."""
         with self._lock:
-            if time.monotonic() - self._asked >= FRESH_SECONDS:
+            if time.monotonic() - self._asked >= self._fresh_seconds:
                 try:
                     self._answer = self._ask()
                 except RemoteError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .access import Access, note_file
 from .catalog import EndpointRecord, ServiceRecord
+from .defaults import ASKING_SECONDS
 from .remote.inspection import Question, inspect
 from .remote.script import Answer, Call
 
@@ -23,8 +24,6 @@ DATABASE_ASKS = frozenset(
     {"schema", "password_hashes", "shared", "privileges", "own_privileges", "every_privilege", "without", "common"}
 )
 COMPUTE_ASKS = frozenset({"services", "images", "servers_on"})
-# How long to connect may take: who only asks does not wait as long as who changes something.
-CONNECT_SECONDS = 20.0
 READING = "read_"
 """How the functions of node/*.sh begin that change nothing."""
 
@@ -95,7 +94,7 @@ class Rehearsal(Access):
 
     def _behind_controller(self) -> Access:
         if self.real.controller is not None:
-            self.real.controller.open(CONNECT_SECONDS)
+            self.real.controller.open(ASKING_SECONDS)
         return self.real
 
     def note_first(self, name: str, content: str) -> str:
@@ -158,7 +157,7 @@ class _Node:
     def run(self, calls: Iterable[Call], **more: Any) -> Answer:
         calls = list(calls)
         if all(each.function.startswith(READING) for each in calls):
-            self._real.open(CONNECT_SECONDS)
+            self._real.open(ASKING_SECONDS)
             answer: Answer = self._real.run(calls, **more)
             return answer
         self._deeds.extend(each.title for each in calls if each.title)

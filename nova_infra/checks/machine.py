@@ -10,7 +10,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
 from .. import adoption, node
-from ..defaults import EVERYWHERE
+from ..defaults import ASKING_SECONDS, EVERYWHERE
 from ..errors import StepFailed
 from ..remote.connection import Connection, Unreachable, why
 from ..remote.inspection import Facts, facts_of
@@ -19,7 +19,6 @@ from ..wording import abridged
 from .finding import Finding, from_sentence
 from .needs import Listening, Needs, Place
 
-CONNECT_SECONDS = 20.0
 SCRIPT_SECONDS = 60.0
 REACH_SECONDS = 10.0
 # nova-compute brings libvirt and QEMU: 230 MB of archives, 700 MB when unpacked. A machine that has its packages needs room for logs.
@@ -81,7 +80,7 @@ class Machine:
 
 def ask(connection: Connection, needs: Needs, notes: Iterable[str], login_to_queue: LoginToQueue) -> Machine:
     """Asks the machine and changes nothing. Raises RemoteError."""
-    connection.open(CONNECT_SECONDS)
+    connection.open(ASKING_SECONDS)
     question = node.question(needs.state, needs.state["files"], needs.names)
     calls = [
         *replace(question, notes=(*question.notes, *notes)).calls(),

@@ -15,6 +15,7 @@ from ..access import Access, note_file
 from ..checks import database, fleet, identity, machine, queue
 from ..checks.finding import Finding, from_sentence, in_order
 from ..checks.needs import needs_of_nodes
+from ..defaults import ASKING_SECONDS
 from ..errors import ConnectionFailed, DeadlineExceeded, RemoteError, StepFailed
 from ..masking import mask
 from ..settings import Settings
@@ -113,7 +114,7 @@ def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
 
 def _through(access: Access, question: Callable[[], Any]) -> Any:
     if access.controller is not None:
-        access.controller.open(machine.CONNECT_SECONDS)
+        access.controller.open(ASKING_SECONDS)
     return question()
 
 

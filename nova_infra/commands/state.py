@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..access import Access, access_from
+from ..access import Access, CommandAccess, access_from
 from ..errors import StackUnreadable
 from ..resources.lifecycle import Lifecycle, plain
 from ..resources.types import LIFECYCLES
@@ -78,7 +78,9 @@ def read(exported: Mapping[str, Any]) -> list[Managed]:
     found = []
     for each in resources:
         if each["type"].startswith("pulumi:providers:"):
-            accesses[f"{each['urn']}::{each.get('id', '')}"] = access_from(_values(each.get("inputs") or {}).get)
+            accesses[f"{each['urn']}::{each.get('id', '')}"] = access_from(
+                _values(each.get("inputs") or {}).get, CommandAccess
+            )
         elif each["type"] in LIFECYCLES and not each.get("delete"):
             found.append(_managed(each, accesses))
     return found

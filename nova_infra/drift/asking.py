@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks import database, identity
 from ..commands.at_once import at_once
 from ..commands.state import Managed
+from ..defaults import ASKING_SECONDS
 from ..errors import NovaInfraError
 from ..resources.lifecycle import REMARKS
 from ..resources.service_check import unanswered
@@ -25,8 +26,6 @@ from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREAC
 if TYPE_CHECKING:
     from ..remote.connection import Connection
 
-# How long to connect to a machine may take; who waits for a report does not wait as long as who changes something.
-CONNECT_SECONDS = 20.0
 _SERVERS = {
     "Database": database.WHERE,
     "KeystoneUser": identity.WHERE,
@@ -155,7 +154,7 @@ def _refusal(resource: Managed, refusals: dict[Connection, str]) -> str:
         return ""
     if connection not in refusals:
         try:
-            connection.open(CONNECT_SECONDS)
+            connection.open(ASKING_SECONDS)
             refusals[connection] = ""
         except NovaInfraError as error:
             refusals[connection] = str(error)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
+import socket
+from types import SimpleNamespace
 
 import pytest
 
-from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, access_from, note_file
-from nova_infra.errors import InvalidSettings
+from nova_infra import access as access_module
+from nova_infra import records
+from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, CommandAccess, access_from, note_file
+from nova_infra.errors import ConnectionFailed, InvalidSettings
 from nova_infra.provider import AccessArgs, DeadlineArgs
 
 
@@ -21,6 +26,33 @@ def test_resources_with_the_same_configuration_share_one_access() -> None:
     configuration = {PREFIX + "identity_url": "http://controller:35357/v2.0"}
     assert access_from(configuration.get) is access_from(configuration.get)
     assert access_from({}.get) is not access_from(configuration.get)
+
+
+# ------------------------------------------------------------ commands
+
+
+def test_a_command_does_not_wait_long_for_a_controller_that_is_frozen_and_not_again_for_each_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access_module, "ASKING_SECONDS", 0.3)
+    clock = itertools.count(step=3600)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        frozen.settimeout(10)
+        place = {"controller_name": "controller", "controller_host": "127.0.0.1", "controller_user": "ubuntu"}
+        there = {**place, "controller_port": str(frozen.getsockname()[1]), "ssh_verify_host_keys": "False"}
+        nova = access_from({PREFIX + key: text for key, text in there.items()}.get, CommandAccess).records
+        monkeypatch.setattr(records, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+        for node in ("compute1", "compute2"):
+            with pytest.raises(ConnectionFailed, match=r"controller .*no answer within 0 s"):
+                nova.of(node)
+        frozen.accept()[0].close()
+        frozen.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            frozen.accept()
+
+
+def test_a_command_has_an_access_of_its_own() -> None:
+    assert access_from({}.get, CommandAccess) is not access_from({}.get)
 
 
 # ------------------------------------------------------------ the jump host

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_infra import resources
+from nova_infra.access import CommandAccess
 from nova_infra.commands.state import Managed, read
 from nova_infra.resources.compute_node import ComputeNodeLifecycle
 from nova_infra.resources.lifecycle import Lifecycle, Resource
@@ -104,6 +105,7 @@ def test_a_resource_is_reached_as_its_own_provider_says() -> None:
     assert (first.access.get("controller_host"), first.access.get("ssh_password")) == ("192.0.2.1", "far")
     assert second.access.controller is None
     assert third.access is first.access
+    assert isinstance(first.access, CommandAccess)
 
 
 def test_the_lifecycle_of_a_resource_uses_that_access() -> None:
