@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from .wording import escaped
+
 MASK = "[secret]"
 
 # `password = x`, `PASSWORD 'x'`, `mysql://user:x@host`: what services write into their own logs. MariaDB's `(using password: YES)`
@@ -45,6 +47,16 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
     text = _QUOTED.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+
+
+def safe(text: str, secrets: Iterable[str]) -> str:
+    """A text that may be shown: one line, without secrets, also where somebody has made one line of one before."""
+    forms = {form for each in secrets for form in (each, _one_line(each), " ".join(each.split()), escaped(each))}
+    return escaped(mask(_one_line(text), forms))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))
 
 
 @lru_cache(maxsize=1024)

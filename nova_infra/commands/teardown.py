@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..drift.asking import kind_of, place_of, secrets_of
-from ..drift.comparison import safe
 from ..errors import NovaInfraError
+from ..masking import safe
 from ..rehearsal import Rehearsal
 from ..wording import abridged, counted
 from .at_once import at_once, say_aside

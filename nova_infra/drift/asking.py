@@ -17,10 +17,11 @@ from ..commands.at_once import at_once
 from ..commands.state import Managed
 from ..defaults import ASKING_SECONDS
 from ..errors import NovaInfraError
+from ..masking import safe
 from ..resources.lifecycle import REMARKS
 from ..resources.service_check import unanswered
 from ..wording import counted, escaped
-from .comparison import differences, safe
+from .comparison import differences
 from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREACHABLE, Observed, Place, Report
 
 if TYPE_CHECKING:

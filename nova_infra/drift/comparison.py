@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..masking import MASK, mask
+from ..masking import MASK, mask, safe
 from ..node import holds_a_secret
 from ..wording import escaped
 
@@ -108,11 +108,6 @@ def _masked(value: Any, secrets: Collection[str]) -> Any:
     if isinstance(value, list):
         return [_masked(each, secrets) for each in value]
     return value
-
-
-def safe(text: str, secrets: Collection[str]) -> str:
-    """A text that may be shown: one line, without secrets."""
-    return escaped(mask(" ".join(text.split("\n")), secrets))
 
 
 def path_text(way: tuple[str, ...]) -> str:

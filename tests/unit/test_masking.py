@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from nova_infra.configuration import encode, unsupported
 from nova_infra.errors import InvalidSettings, NovaInfraError, Problem
-from nova_infra.masking import MASK, Secret, fingerprint, mask
+from nova_infra.masking import MASK, Secret, fingerprint, mask, safe
+from nova_infra.wording import escaped
 
 secret_text = st.text(min_size=4, max_size=12).filter(lambda text: text not in MASK and text.strip() == text)
 
@@ -95,3 +97,24 @@ def test_all_problems_are_in_one_message_each_by_its_key() -> None:
 
 def test_one_problem_is_not_problems() -> None:
     assert str(InvalidSettings([Problem("a", "is empty")])).startswith("The configuration has 1 problem:")
+
+
+# ------------------------------------------------------------ what commands show
+
+KEY = "-----BEGIN KEY-----\nhunter2  hunter3\n-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "written", [str, escaped, lambda key: key.replace("\n", " "), lambda key: " ".join(key.split())]
+)
+def test_a_secret_of_several_lines_is_not_shown_however_somebody_has_made_one_line_of_it(
+    written: Callable[[str], str],
+) -> None:
+    said = safe(f"compute1 said:\nthe key {written(KEY)} is old.", [KEY])
+    assert "hunter" not in said
+    assert said.startswith(f"compute1 said: the key {MASK}")
+
+
+@given(st.text(max_size=20))
+def test_what_is_safe_is_one_line_that_no_terminal_obeys(text: str) -> None:
+    assert safe(text, []).isprintable()
