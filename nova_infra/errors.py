@@ -52,7 +52,7 @@ class ReportUnwritable(NovaInfraError):  # noqa: N818 - a property of the place
 
 
 class NotWritten(NovaInfraError):  # noqa: N818 - a property of the stack
-    """A command could not write a stack's settings. Says why, and what pulumi said; nothing was written."""
+    """A command could not write a stack's settings. Says why, and what pulumi said; no settings were written."""
 
 
 class PlanUnreadable(NovaInfraError):  # noqa: N818 - a property of the plan

@@ -243,7 +243,7 @@ def _refuse_to_overwrite(file: Path) -> None:
 
 
 def _left_by_pulumi(file: Path) -> str | None:
-    """What `pulumi stack init` has written, which has no settings; None where somebody's settings are."""
+    """A file without settings, such as `pulumi stack init` writes, up to where they are to stand; None where somebody's settings are."""
     if not file.exists():
         return ""
     text = file.read_text(encoding="utf-8")
@@ -251,7 +251,25 @@ def _left_by_pulumi(file: Path) -> str | None:
         found = yaml.safe_load(text) or {}
     except yaml.YAMLError:
         return None
-    return text if isinstance(found, dict) and not found.get("config") else None
+    return _without_config(text) if isinstance(found, dict) and not found.get("config") else None
+
+
+def _without_config(text: str) -> str:
+    """This YAML, a mapping or nothing, without its key `config`, so that one can be written behind it. Comments stay."""
+    text = text if text.endswith("\n") or not text else f"{text}\n"
+    mapping = yaml.compose(text)
+    if mapping is None:
+        # Comments, or nothing.
+        return text
+    if not isinstance(mapping, yaml.MappingNode):
+        return ""
+    if mapping.flow_style:
+        rest = {key: value for key, value in yaml.safe_load(text).items() if key != "config"}
+        return yaml.safe_dump(rest, sort_keys=False, allow_unicode=True) if rest else ""
+    for key, value in mapping.value:
+        if key.value == "config":
+            text = text[: key.start_mark.index] + text[value.end_mark.index :]
+    return text
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from nova_infra.commands.init import Ask, answered, asked, with_servers_at
-from nova_infra.errors import InvalidSettings, NotWritten
+from nova_infra.commands import init
+from nova_infra.commands.init import Ask, NewStack, answered, asked, with_servers_at, write
+from nova_infra.errors import InvalidSettings, NotWritten, Refused
 
 from .test_settings import PASSWORDS, parsed
 
@@ -135,3 +138,50 @@ def test_a_password_that_yaml_reads_as_a_number_is_refused_without_saying_it() -
     with pytest.raises(InvalidSettings) as refusal:
         answered({"adminPassword": 8675309})
     assert str(refusal.value.problems[0]) == "adminPassword: must be a text"
+
+
+# ------------------------------------------------------------ a file that is there already
+
+
+@pytest.fixture
+def new_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NewStack:
+    """A stack whose pulumi takes everything, and writes no secrets."""
+    monkeypatch.setattr(init, "_pulumi", lambda *_words, **_more: None)
+    return NewStack("tryout", tmp_path / "Pulumi.tryout.yaml", "nova")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# of ours\n",
+        "# of ours",
+        "null\n",
+        "---\n",
+        "{}\n",
+        "config: {}\n",
+        "config:\n",
+        "# of ours\nencryptionsalt: v1:x\n",
+        "encryptionsalt: v1:x",
+        "config: {} # of ours\nencryptionsalt: v1:x\n",
+        'encryptionsalt: v1:x\n"config":\n  {}\n# of ours\n',
+        "{encryptionsalt: v1:x, config: null}",
+    ],
+)
+def test_a_file_without_settings_gets_them_once_and_keeps_what_else_it_has(new_stack: NewStack, text: str) -> None:
+    new_stack.file.write_text(text)
+    write(new_stack, {"region": "regionOne"}, {})
+    written = new_stack.file.read_text()
+    keys = [key.value for key, _ in yaml.compose(written).value]
+    assert sorted(keys) == sorted({"config", *(["encryptionsalt"] if "salt" in text else [])})
+    assert yaml.safe_load(written)["config"] == {"nova:region": "regionOne"}
+    assert written.count("# of ours") == text.count("# of ours")
+    assert ("v1:x" in written) == ("v1:x" in text)
+
+
+@pytest.mark.parametrize("text", ["config: {nova:region: x}\n", "config: [\n", "- config\n"])
+def test_a_file_that_has_settings_or_is_something_else_is_left_as_it_is(new_stack: NewStack, text: str) -> None:
+    new_stack.file.write_text(text)
+    with pytest.raises(Refused, match="is left as it is"):
+        write(new_stack, {"region": "regionOne"}, {})
+    assert new_stack.file.read_text() == text
