@@ -6,19 +6,29 @@ They are in plain in this process only: neither the repr of a resource nor an er
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..access import Access, CommandAccess, access_from
+from ..checks import database, identity
 from ..errors import StackUnreadable
 from ..resources.lifecycle import Lifecycle, plain
 from ..resources.types import LIFECYCLES
+from ..wording import escaped
 from .engine import handed_out
 from .stack import enter_project
 
 # How Pulumi marks a value that is no plain JSON, and that it is a secret.
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+# What stands on a server that all nodes share; all else is on a node.
+_SERVERS = {
+    "Database": database.WHERE,
+    "KeystoneUser": identity.WHERE,
+    "Service": identity.WHERE,
+    "Endpoint": identity.WHERE,
+    "ServiceCheck": "Compute API",
+}
 PropertyPath = tuple[str | int, ...]
 """The way to a value: keys, and numbers of items of lists."""
 
@@ -45,6 +55,21 @@ class Managed:
     """The ways to the values of `inputs` and `outputs` that the state holds as secrets."""
     access: Access = field(default_factory=lambda: access_from(dict[str, str]().get), repr=False)
     """The machines and servers, as the inputs of its provider say. Resources of equal providers share it, and its connections."""
+
+    @property
+    def kind(self) -> str:
+        """`ComputeNode`."""
+        return self.type.rpartition(":")[2]
+
+    @property
+    def server(self) -> str:
+        """The server that it is on: `MariaDB`, `Keystone` or `Compute API`; empty for what is on a node."""
+        return _SERVERS.get(self.kind, "")
+
+    @property
+    def place(self) -> str:
+        """The server, or the node."""
+        return self.server or escaped(str(self.inputs["node"]))
 
     def lifecycle(self) -> Lifecycle:
         """What the engine would ask about this resource, with the same connections."""
@@ -103,6 +128,36 @@ def _managed(stored: Mapping[str, Any], accesses: Mapping[str, Access]) -> Manag
         secrets=frozenset([*_secrets(inputs, ()), *_secrets(outputs, ())]),
         access=accesses[provider],
     )
+
+
+def secrets_of(resources: Sequence[Managed]) -> frozenset[str]:
+    """Every text in the state that is a secret or a part of one, and those that open machines and servers."""
+    found = {text for each in resources for text in each.access.secrets()}
+    for each in resources:
+        for way in each.secrets:
+            for values in (each.inputs, each.outputs):
+                found.update(_texts(_at(values, way)))
+    return frozenset(found - {""})
+
+
+def _at(values: Any, way: Sequence[str | int]) -> Any:
+    for key in way:
+        try:
+            values = values[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 def _values(stored: Any) -> Any:

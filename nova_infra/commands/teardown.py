@@ -10,13 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..drift.asking import kind_of, place_of, secrets_of
 from ..errors import NovaInfraError
 from ..masking import safe
 from ..rehearsal import Rehearsal
 from ..wording import abridged, counted
 from .at_once import at_once, say_aside
-from .state import Managed, managed
+from .state import Managed, managed, secrets_of
 from .terminal import add_json, add_stack, table
 
 GOES_THROUGH, REFUSED = 0, 2
@@ -63,7 +62,7 @@ def ends_of(resources: Sequence[Managed], say: Callable[[str], None]) -> list[En
         return []
     behind: dict[str, list[Managed]] = {}
     for each in resources:
-        behind.setdefault(place_of(each), []).append(each)
+        behind.setdefault(each.place, []).append(each)
     say(f"Asking {abridged(list(behind), most=6)} ...")
     # What a removal prints is meant for the engine's screen.
     with contextlib.redirect_stdout(sys.stderr):
@@ -87,7 +86,7 @@ def end_of(resource: Managed) -> End:
         lifecycle.delete(resource.id, dict(resource.outputs))
     except NovaInfraError as error:
         refusals.append(str(error))
-    end = End(resource.name, resource.urn, kind_of(resource), refuses=tuple(refusals))
+    end = End(resource.name, resource.urn, resource.kind, refuses=tuple(refusals))
     # Of what is refused nothing is done.
     return end if refusals else replace(end, removes=tuple(rehearsal.deeds), keeps=tuple(rehearsal.kept))
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..checks import database, identity
 from ..commands.at_once import at_once
-from ..commands.state import Managed
+from ..commands.state import Managed, secrets_of
 from ..defaults import ASKING_SECONDS
 from ..errors import NovaInfraError
 from ..masking import safe
@@ -27,13 +26,6 @@ from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREAC
 if TYPE_CHECKING:
     from ..remote.connection import Connection
 
-_SERVERS = {
-    "Database": database.WHERE,
-    "KeystoneUser": identity.WHERE,
-    "Service": identity.WHERE,
-    "Endpoint": identity.WHERE,
-    "ServiceCheck": "Compute API",
-}
 _ROLES = {"ControllerNode": CONTROLLER, "ComputeNode": COMPUTE}
 # The engine's own, beside a resource's inputs.
 _NOT_OURS = "__provider"
@@ -45,7 +37,7 @@ def ask(resources: Sequence[Managed], say: Callable[[str], None]) -> Report:
     nodes = [each for each in places if each.role != SERVER]
     say(f"Asking {counted(len(nodes), 'node')} and {counted(len(places) - len(nodes), 'server')} ...")
     secrets = secrets_of(resources)
-    behind = {place.name: [each for each in resources if place_of(each) == place.name] for place in places}
+    behind = {place.name: [each for each in resources if each.place == place.name] for place in places}
     moment = datetime.now(UTC)
     # What a lifecycle prints is meant for the engine's screen.
     with contextlib.redirect_stdout(sys.stderr):
@@ -61,52 +53,12 @@ def stack_of(resources: Sequence[Managed]) -> str:
     return f"{project}/{stack}"
 
 
-def kind_of(resource: Managed) -> str:
-    """`ComputeNode`."""
-    return resource.type.rpartition(":")[2]
-
-
-def place_of(resource: Managed) -> str:
-    """The node, or the server."""
-    return _SERVERS.get(kind_of(resource)) or escaped(str(resource.inputs["node"]))
-
-
-def secrets_of(resources: Sequence[Managed]) -> frozenset[str]:
-    """Every text in the state that is a secret or a part of one, and those that open machines and servers."""
-    found = {text for each in resources for text in each.access.secrets()}
-    for each in resources:
-        for way in each.secrets:
-            for values in (each.inputs, each.outputs):
-                found.update(_texts(_at(values, way)))
-    return frozenset(found - {""})
-
-
-def _at(values: Any, way: Sequence[str | int]) -> Any:
-    for key in way:
-        try:
-            values = values[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return values
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-
-
 def _places(resources: Sequence[Managed]) -> tuple[Place, ...]:
     """Servers first, then controllers, computes, and other nodes."""
     roles: dict[str, str] = {}
     for each in resources:
-        role = SERVER if kind_of(each) in _SERVERS else _ROLES.get(kind_of(each), "")
-        roles[place_of(each)] = role or roles.get(place_of(each), "")
+        role = SERVER if each.server else _ROLES.get(each.kind, "")
+        roles[each.place] = role or roles.get(each.place, "")
     rank = (SERVER, CONTROLLER, COMPUTE, "")
     return tuple(Place(name, role) for name, role in sorted(roles.items(), key=lambda item: rank.index(item[1])))
 
@@ -144,9 +96,9 @@ def observed(resource: Managed, secrets: Collection[str], refusals: dict[Connect
 
 def _told(resource: Managed) -> Observed:
     """What the state says that it is."""
-    kind, services = kind_of(resource), resource.inputs.get("services")
-    runs = tuple(sorted(services)) if kind in _ROLES and isinstance(services, Mapping) else ()
-    return Observed(escaped(resource.name), kind, place_of(resource), IN_ORDER, services=runs)
+    services = resource.inputs.get("services")
+    runs = tuple(sorted(services)) if resource.kind in _ROLES and isinstance(services, Mapping) else ()
+    return Observed(escaped(resource.name), resource.kind, resource.place, IN_ORDER, services=runs)
 
 
 def _refusal(resource: Managed, refusals: dict[Connection, str]) -> str:

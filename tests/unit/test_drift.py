@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pulumi import dynamic
 
 from nova_infra.commands import drift as command
-from nova_infra.commands.state import Managed
+from nova_infra.commands.state import Managed, secrets_of
 from nova_infra.drift import asking
 from nova_infra.drift.comparison import Difference, differences
 from nova_infra.drift.page import as_page
@@ -322,7 +322,7 @@ def test_no_secret_of_the_state_gets_into_any_form_of_the_report(state: dict[str
     recorded = {**state, "options": dict.fromkeys(way, "PW-OLD"), "host": "controller"}
     found = {**state, "options": dict.fromkeys(way, "PW-NEW"), "host": "PW-OLD", "more": {"PW-OLD": ["PW-OLD"]}}
     resource = managed("Database", "database", Reached(), secrets=[("options", key) for key in way], **recorded)
-    secrets = asking.secrets_of([resource])
+    secrets = secrets_of([resource])
     assert secrets == {"PW-OLD", "PW-SSH"}
     seen = Observed(
         "database",
