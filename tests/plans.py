@@ -69,6 +69,8 @@ class Case:
     fails: bool = False
     on_delete: str = "refuse"
     """The guard of the database before the change."""
+    protect: bool = False
+    """Whether what all the rest hangs on was protected before the change."""
     arguments: tuple[str, ...] = ("preview", "--json")
 
 
@@ -106,6 +108,7 @@ PLANS = {
             "ssh": {"verify_host_keys": False},
         }
     ),
+    "protection": Case({"protect": False}, on_delete="keep", protect=True),
     "drift": Case(
         there={
             "drift": {
@@ -134,12 +137,17 @@ PLANS = {
 }
 
 
-def deployed(folder: Path, on_delete: str = "refuse") -> StandIn:
+def deployed(folder: Path, case: Case | None = None) -> StandIn:
     """The deployment that a case changes."""
     stack = StandIn(folder)
     stack.create()
-    stack.up("--config-file", str(settings_file(folder, {"database": {"on_delete": on_delete}})))
+    stack.up("--config-file", str(settings_file(folder, guards(case or Case()))))
     return stack
+
+
+def guards(case: Case) -> dict[str, Any]:
+    """What guards the deployment before a case changes it."""
+    return {"database": {"on_delete": case.on_delete}, "protect": case.protect}
 
 
 def settings_file(folder: Path, changes: Mapping[str, Any]) -> Path:
@@ -157,7 +165,7 @@ def settings_file(folder: Path, changes: Mapping[str, Any]) -> Path:
 
 def plan(stack: StandIn, case: Case) -> dict[str, Any]:
     """What the engine prints for a case, cut to what a plan is."""
-    file = settings_file(stack.backend, laid_over({"database": {"on_delete": case.on_delete}}, dict(case.settings)))
+    file = settings_file(stack.backend, laid_over(guards(case), dict(case.settings)))
     for key in case.secrets:
         stack.pulumi("config", "set", "--secret", key, "--config-file", str(file), answer="another one")
     stack.there = dict(case.there)

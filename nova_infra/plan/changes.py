@@ -79,6 +79,9 @@ def changes(step: Step) -> list[Change]:
     recorded = step.old if step.recorded is None else step.recorded
     drifted = {path for path, _old, _new in differences(recorded, step.old)}
     found = [Change(path, old, new, path in drifted) for path, old, new in differences(step.old, step.new)]
+    # No input, but the stack says it all the same.
+    before, after = step.protected
+    found += [Change(("protect",), before, after)] if before != after else []
     if all(is_fingerprint(each.path) for each in found) and step.kind != CHECK:
         secret = tuple(path for path, value in leaves(step.new) if value is SECRET)
         found += [Change((), SECRET, OTHER_VALUE, among=secret)] if secret else []

@@ -25,8 +25,9 @@ Inputs = Mapping[str, Any]
 Path = tuple[str, ...]
 
 CREATE, UPDATE, DELETE, REFRESH = "create", "update", "delete", "refresh"
+_SAME = "same"
 # With these the engine says that nothing is done, or only that something is looked at.
-_QUIET = frozenset({"same", "read", REFRESH, "read-discard", "discard-replaced", "remove-pending-replace"})
+_QUIET = frozenset({_SAME, "read", REFRESH, "read-discard", "discard-replaced", "remove-pending-replace"})
 # One replacement is three steps; this is the one that has both states.
 _PARTS_OF_A_REPLACEMENT = frozenset({"create-replacement", "delete-replaced"})
 PROVIDER = "Provider"
@@ -94,8 +95,9 @@ def read_plan(text: str, source: str) -> Plan:
         recorded = {each["urn"]: each.get("oldState") for each in resources if each["op"] == REFRESH}
         read = [_step(each, recorded.get(each["urn"])) for each in resources if _counts(each)]
         # The stack and the component are resources too, and nobody's.
-        others = len({each["urn"] for each in steps if each["op"] == "same" and not _is_resource(each)})
-        same = int((printed.get("changeSummary") or {}).get("same", 0))
+        others = len({each["urn"] for each in steps if each["op"] == _SAME and not _is_resource(each)})
+        guards = sum(_changes_only_a_guard(each) for each in resources)
+        same = int((printed.get("changeSummary") or {}).get(_SAME, 0))
         errors = _errors(printed.get("diagnostics") or ())
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         # The text may hold anything; it is not quoted.
@@ -103,7 +105,7 @@ def read_plan(text: str, source: str) -> Plan:
             f"{source} is not what `pulumi preview --json` prints. Write that into a file, without --diff and "
             "without what the command says on standard error."
         ) from None
-    return Plan(tuple(read), max(same - others, 0), bool(recorded), errors)
+    return Plan(tuple(read), max(same - others - guards, 0), bool(recorded), errors)
 
 
 def between(base: Plan, head: Plan) -> Plan:
@@ -133,7 +135,13 @@ def _is_resource(step: Mapping[str, Any]) -> bool:
 
 
 def _counts(step: Mapping[str, Any]) -> bool:
-    return step["op"] not in _QUIET and step["op"] not in _PARTS_OF_A_REPLACEMENT
+    return _changes_only_a_guard(step) or step["op"] not in _QUIET | _PARTS_OF_A_REPLACEMENT
+
+
+def _changes_only_a_guard(step: Mapping[str, Any]) -> bool:
+    """Whether the engine says that nothing is done, because protection is the engine's own and no input."""
+    old, new = step.get("oldState") or {}, step.get("newState") or {}
+    return bool(step["op"] == _SAME and bool(old.get("protect")) != bool(new.get("protect")))
 
 
 def _step(step: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> Step:
@@ -144,7 +152,7 @@ def _step(step: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> Step:
     if not re.fullmatch(r"[a-z-]{1,40}", step["op"]):
         raise ValueError("no name of an operation")
     return Step(
-        step["op"],
+        UPDATE if _changes_only_a_guard(step) else step["op"],
         escaped(kind),
         escaped(str(step["urn"]).rpartition("::")[2]),
         _plain(old.get("inputs") or {}),

@@ -28,6 +28,13 @@ from tests.nodes import ROOT
 from tests.plans import CASES, PLANS
 
 COMPUTES = ("compute1", "compute2", "compute3")
+PROTECTED = (
+    "schema nova",
+    "Keystone user nova",
+    "service compute/nova",
+    "endpoint regionOne/compute/nova",
+    "controller",
+)
 CONTROL = ("nova-api", "nova-cert", "nova-conductor", "nova-consoleauth", "nova-novncproxy", "nova-scheduler")
 URL = "http://controller:8774/v2/%(tenant_id)s"
 
@@ -100,6 +107,7 @@ def test_a_plan_becomes_the_comment_that_is_kept_beside_it(case: str) -> None:
             "guards",
             {
                 a_change("schema nova", of="on_delete", was="refuse", to="drop"),
+                a_change("schema nova", of="protect", was=True, to=False),
                 a_change(*COMPUTES, of="drain", was=False, to=True),
                 a_change(*COMPUTES, of="adopt", was=False, to=True),
                 a_change(*COMPUTES, of="on_unreachable", was="refuse", to="leave"),
@@ -107,6 +115,7 @@ def test_a_plan_becomes_the_comment_that_is_kept_beside_it(case: str) -> None:
             },
         ),
         ("nodes", set()),
+        ("protection", {a_change(*PROTECTED, of="protect", was=True, to=False)}),
         (
             "drift",
             {
@@ -227,6 +236,24 @@ def test_a_guard_that_is_put_up_is_no_danger(before: str, after: str) -> None:
     step["oldState"].pop("protect")
     printed["steps"] = [step]
     assert dangers(read_plan(json.dumps(printed), "")) == []
+
+
+def test_protection_alone_is_a_change_and_its_end_a_danger() -> None:
+    plan = plan_of("protection")
+    # The controller is protected with its packages.
+    assert (len(plan.steps), plan.unchanged) == (6, plan_of("nothing").unchanged - 6)
+    (danger,) = dangers(plan)
+    assert "no longer protected" in danger.sentence
+    assert set(danger.subjects) == set(PROTECTED)
+
+
+def test_protection_that_is_put_up_alone_is_a_change_and_no_danger() -> None:
+    printed = json.loads(text_of("protection"))
+    for step in printed["steps"]:
+        step["oldState"]["protect"], step["newState"]["protect"] = False, step["oldState"].get("protect", False)
+    plan = read_plan(json.dumps(printed), "")
+    assert len(plan.steps) == 6
+    assert dangers(plan) == []
 
 
 def test_a_replacement_that_somebody_forces_is_a_danger_and_one_row() -> None:
