@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--base",
         default="",
         metavar="FILE",
-        help="the plan of the merge base; both were made without secrets and state, and the comment says what differs",
+        help="the plan without the change; both were made without secrets and state, and the comment says what differs",
     )
     parser.add_argument(
         "--refresh-failed",

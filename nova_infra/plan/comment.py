@@ -166,8 +166,8 @@ def _foot(plan: Plan, how: Circumstances) -> str:
     said = []
     if how.placeholders:
         said.append(
-            "Made without secrets and without state: the plans of the merge base and of this change, each as if nothing were there, and what "
-            "differs between them. Another secret is not seen; nor is what somebody has changed on the machines."
+            "Made without secrets and without state: the plans of the base branch and of this change merged into it, each as if nothing "
+            "were there, and what differs between them. Another secret is not seen; nor is what somebody has changed on the machines."
         )
     elif plan.refreshed:
         said.append("The machines have been asked (`--refresh`): what somebody has changed there is part of it.")

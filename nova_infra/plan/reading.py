@@ -109,12 +109,18 @@ def read_plan(text: str, source: str) -> Plan:
 
 
 def between(base: Plan, head: Plan) -> Plan:
-    """What differs between two plans that were made without a state: what merging would change, as far as that can be known."""
+    """What differs between two plans that were made without a state: what merging would change, as far as that can be known.
+
+    Where one of them could not be made, nothing is: what it lacks would look made or removed.
+    """
+    errors = tuple(dict.fromkeys((*base.errors, *head.errors)))
+    if errors:
+        return Plan((), 0, refreshed=False, errors=errors)
     old = {(each.kind, each.name): each for each in base.steps}
     new = {(each.kind, each.name): each for each in head.steps}
     steps = [_between(old.get(key), new.get(key)) for key in {**new, **old}]
     changed = [each for each in steps if each.old != each.new or each.protected[0] != each.protected[1]]
-    return Plan(tuple(changed), len(steps) - len(changed), False, (*base.errors, *head.errors))
+    return Plan(tuple(changed), len(steps) - len(changed), refreshed=False)
 
 
 def _between(old: Step | None, new: Step | None) -> Step:

@@ -146,6 +146,31 @@ def test_a_preview_that_fails_says_why_in_the_comment(checkout: Checkout, out: P
     assert "incorrect passphrase" in comment
 
 
+def test_a_refresh_that_fails_as_any_preview_would_is_not_about_machines(checkout: Checkout, out: Path) -> None:
+    done = checkout.script("preview", STACK, str(out), "--refresh", check=False, PULUMI_CONFIG_PASSPHRASE="of another")
+    assert done.returncode != 0
+    comment = (out / "comment.md").read_text()
+    assert "incorrect passphrase" in comment
+    assert "machines could be asked" not in comment
+
+
+def test_a_comment_that_could_not_be_made_is_not_there(checkout: Checkout, out: Path) -> None:
+    done = checkout.script("preview", STACK, str(out), check=False, RUN_URL="no address")
+    assert done.returncode != 0
+    assert "--link" in done.stderr
+    assert not (out / "comment.md").exists()
+
+
+@pytest.mark.parametrize("base", ["", "nosuch"])
+def test_a_base_that_is_not_there_is_said_and_is_no_plan_of_nothing(checkout: Checkout, out: Path, base: str) -> None:
+    done = checkout.script("preview-without-secrets", STACK, base, "HEAD", str(out), check=False)
+    assert done.returncode != 0
+    comment = (out / "comment.md").read_text()
+    assert "The plan could not be made" in comment
+    assert "invalid reference" in comment
+    assert "to make" not in comment
+
+
 def test_without_secrets_and_state_the_change_is_shown_all_the_same(checkout: Checkout, out: Path) -> None:
     checkout.script(
         "preview-without-secrets",

@@ -332,6 +332,15 @@ def test_a_node_that_only_one_of_the_two_plans_has_is_made_or_removed() -> None:
     assert "compute node is removed" in comment(between(base, fewer), "staging")
 
 
+def test_of_two_plans_of_which_one_could_not_be_made_only_that_is_said() -> None:
+    whole, failed = placeholder_plan(), Plan((), 0, False, errors=("an option is wrong",))
+    for plan in (between(failed, whole), between(whole, failed)):
+        assert plan.steps == ()
+        text = comment(plan, "staging", Circumstances(placeholders=True))
+        assert "The plan could not be made." in text
+        assert text.count("an option is wrong") == 1
+
+
 # ------------------------------------------------------------ the page
 
 PAGE = ROOT / "docs" / "pull-requests.md"

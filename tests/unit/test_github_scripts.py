@@ -354,6 +354,21 @@ def test_nothing_of_a_pull_request_is_put_into_a_script() -> None:
             assert "${{" not in step.get("run", "")
 
 
+def test_a_command_inside_another_one_cannot_fail_unnoticed() -> None:
+    for _, _, job, _ in jobs():
+        for step in job["steps"]:
+            for line in step.get("run", "").splitlines():
+                # Bash forgets the exit code of `$(...)`, but for that of an assignment.
+                assert "$(" not in line or re.match(r"\w+=\$\(", line), line
+
+
+def test_a_change_is_compared_with_the_commit_that_it_was_merged_into() -> None:
+    preview = (ROOT / ".github" / "workflows" / "preview.yml").read_text()
+    # The event's base is that of another moment than the merge commit that is checked out.
+    assert "pull_request.base.sha" not in preview
+    assert preview.count(" HEAD^1 HEAD ") == preview.count("fetch-depth: 2") == 2
+
+
 def test_production_waits_for_staging_and_no_deployment_is_cut_off() -> None:
     deployments = {name: job for workflow, name, job, _ in jobs() if workflow == "up"}
     assert list(deployments) == ["staging", "production"]
