@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--said", default="", metavar="FILE", help="what pulumi said on standard error, for a preview that failed"
     )
+    parser.add_argument("--commit", default="", metavar="ID", help="the commit that the plan was made of")
     parser.add_argument("--link", default="", metavar="URL", help="the address of the run")
 
 
@@ -53,6 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise PlanUnreadable(
             f"The option --link is {link!r}, which is no address of a web page. Give one that begins with https://, or leave it out."
         )
+    if arguments.commit and not re.fullmatch(r"[0-9a-f]{7,64}", arguments.commit):
+        raise PlanUnreadable(
+            f"The option --commit is {arguments.commit!r}, which is no commit. Give what `git rev-parse` prints, or leave it out."
+        )
     said = sentences(_text(arguments.said).splitlines()) if arguments.said else ()
     plan = _plan(arguments.plan, said)
     if arguments.base:
@@ -63,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         placeholders=bool(arguments.base),
         refresh_failed=failed,
         drift=_text(arguments.drift) if arguments.drift else "",
+        commit=arguments.commit,
         link=link,
     )
     print(comment(plan, environment, how), end="")

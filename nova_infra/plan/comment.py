@@ -17,6 +17,9 @@ from .restarts import Restart, restarts
 LIMIT = 65_000
 _ERRORS, _DANGERS, _ROWS, _SERVICES, _DRIFT = 5_000, 8_000, 18_000, 5_000, 10_000
 _NAMES = 600
+# What the sentence about what is left out takes of a share; and the end of a line that is longer than one.
+_FOR_THE_REST = 120
+_CUT = " ..."
 # Of the secrets that may have become others, so many are named above.
 _SECRETS = 10
 _SIGNS = {CREATE: "+", DELETE: "-", UPDATE: "~"}
@@ -33,6 +36,8 @@ class Circumstances:
     """Why an earlier preview with refresh failed; this plan is one without."""
     drift: str = ""
     """What `python -m nova_infra drift` printed."""
+    commit: str = ""
+    """The commit that it was made of."""
     link: str = ""
     """The address of the run that made it."""
 
@@ -48,26 +53,35 @@ def comment(plan: Plan, environment: str, how: Circumstances | None = None) -> s
     parts = [marker(environment), f"### Preview of {code(environment)}", _headline(plan), *_failed(plan, how)]
     parts += filter(None, [_danger(plan), _table(plan), _restarts(plan)])
     if how.drift.strip():
-        text = "\n".join(_within(mask(how.drift).strip().splitlines(), _DRIFT, "line"))
+        text = _plain_within(mask(how.drift).strip().splitlines(), _DRIFT)
         parts.append(folded("What differs on the machines that could be asked", fenced(text)))
     foot = _foot(plan, how)
     if plan.steps:
         # What fences, the summary and empty lines take.
         room = LIMIT - size("".join([*parts, foot])) - 300
-        full = "\n".join(_within(list(_full_text(plan)), room, "line"))
+        full = _plain_within(list(_full_text(plan)), room)
         parts.append(folded("All of it", fenced(full, "diff")))
     return "\n\n".join([*parts, foot]) + "\n"
 
 
 def _within(lines: Sequence[str], most: int, what: str) -> Iterable[str]:
     """The first lines, as many as fit into so many bytes, and how many are left out."""
-    left = most - 120
+    left = most - _FOR_THE_REST
     for number, line in enumerate(lines):
         left -= size(line) + 1
         if left < 0:
             yield f"... {counted(len(lines) - number, what)} more; `pulumi preview --diff` prints all of it."
             return
         yield line
+
+
+def _plain_within(lines: Sequence[str], most: int) -> str:
+    """The same of a text that is no Markdown. Of a line that takes all of it, there is the beginning."""
+    longest = most - _FOR_THE_REST - size(_CUT) - 1
+    fit = [
+        line if size(line) <= longest else f"{line.encode()[:longest].decode(errors='ignore')}{_CUT}" for line in lines
+    ]
+    return "\n".join(_within(fit, most, "line"))
 
 
 # ---------------------------------------------------------------- above
@@ -103,7 +117,7 @@ def _failed(plan: Plan, how: Circumstances) -> list[str]:
 
 def _said(errors: Sequence[str]) -> str:
     lines = [escaped(line) for each in errors for line in mask(each).splitlines()]
-    return fenced("\n".join(_within(lines, _ERRORS, "line")))
+    return fenced(_plain_within(lines, _ERRORS))
 
 
 def _danger(plan: Plan) -> str:
@@ -175,6 +189,8 @@ def _foot(plan: Plan, how: Circumstances) -> str:
         said.append(
             "Made without `--refresh`: no machine has been asked, and what somebody has changed there is not seen."
         )
+    if how.commit:
+        said.append(f"Commit {how.commit}.")
     if how.link:
         said.append(f"[The run]({how.link})")
     return f"<sub>{' '.join(said)}</sub>"

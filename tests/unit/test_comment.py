@@ -299,6 +299,13 @@ def test_a_plan_that_could_not_be_made_says_why_without_the_engines_own_words() 
     assert "No changes" not in text
 
 
+def test_an_error_that_is_one_very_long_line_is_cut_and_not_left_out() -> None:
+    text = comment(Plan((), 0, False, errors=("the ä beginning " + "ä" * 30_000, "another one")), "staging")
+    assert "the ä beginning ää" in text
+    assert "1 line more" in text
+    assert len(text.encode()) < 6_000
+
+
 # ------------------------------------------------------------ two plans without a state
 
 
@@ -574,7 +581,9 @@ def test_a_file_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str])
     assert_printed("no such plan", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(("option", "value"), [("--environment", "a -->"), ("--link", "javascript:alert(1)")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--environment", "a -->"), ("--link", "javascript:alert(1)"), ("--commit", "HEAD")]
+)
 def test_what_would_break_the_comment_is_refused(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
     words = ["comment", "--environment", "staging", str(CASES / "nothing.json"), option, value]
     assert main(words) == REFUSED
@@ -595,7 +604,8 @@ def test_what_pulumi_said_is_in_the_comment_when_it_printed_no_plan(
 
 def test_the_command_compares_two_plans_and_names_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     file = str(CASES / "nodes.json")
-    assert main(["comment", "--environment", "x", "--base", file, "--link", "https://example.org/1", file]) == 0
+    named = ["--link", "https://example.org/1", "--commit", "0123abc"]
+    assert main(["comment", "--environment", "x", "--base", file, *named, file]) == 0
     out = capsys.readouterr().out
     assert "No changes" in out
-    assert "[The run](https://example.org/1)" in out
+    assert "Commit 0123abc. [The run](https://example.org/1)" in out

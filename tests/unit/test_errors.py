@@ -892,6 +892,11 @@ def a_link_is_no_page(stage: Stage) -> None:
     comment_of(stage, "{}", "--link", "javascript:alert(1)")
 
 
+@case("--commit", "HEAD", do="Give what `git rev-parse` prints")
+def a_commit_by_another_name(stage: Stage) -> None:
+    comment_of(stage, "{}", "--commit", "HEAD")
+
+
 @case("pulumi config", do="pulumi whoami")
 def pulumi_does_not_end(stage: Stage) -> None:
     stage.patch.setattr(commands_engine, "PULUMI_SECONDS", 0.2)
