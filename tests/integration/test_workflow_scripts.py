@@ -20,6 +20,7 @@ from tests.plans import DEPLOYED
 pytestmark = pytest.mark.engine
 
 STACK = "staging"
+COMMIT = f"{1:040d}"
 UNREACHABLE = "compute2 (ubuntu@192.0.2.32): nobody answers there (no route to host). Look whether it runs."
 
 
@@ -41,6 +42,7 @@ class Checkout:
             "PYTHONPATH": f"{self.root / 'tests' / 'stand_in'}:{self.root}",
             "STAND_IN": str(self.root.parent / "there.json"),
             "RUN_URL": "https://example.org/runs/1",
+            "COMMIT": COMMIT,
             **more,
         }
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
@@ -106,7 +108,7 @@ def test_a_preview_needs_no_machine_and_becomes_a_comment(checkout: Checkout, ou
     assert comment.startswith(f"<!-- nova-infra: preview of {STACK} -->\n")
     assert '| changed | `compute[1-3]`, `controller` | `nova.conf [DEFAULT] debug` |  | `"True"` |' in comment
     assert "no machine has been asked" in comment
-    assert "[The run](https://example.org/runs/1)" in comment
+    assert f"Commit {COMMIT}. [The run](https://example.org/runs/1)" in comment
 
 
 def test_a_machine_that_cannot_be_asked_is_named_and_the_drift_of_the_others_shown(
@@ -190,7 +192,8 @@ def test_without_secrets_and_state_the_change_is_shown_all_the_same(checkout: Ch
     # What a fork leaves is read by our own code, which then asks GitHub; tests/unit/test_github_scripts.py goes on there.
     out.rename(out.parent / f"preview-{STACK}")
     github = {"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": "t"}
-    done = checkout.script("comment-on-fork", "7", str(out.parent), check=False, **github)
+    words = ("7", str(out.parent), COMMIT, "success")
+    done = checkout.script("comment-on-fork", *words, check=False, **github)
     assert "GitHub does not answer" in done.stderr
     assert rows[0] in (out.parent / f"comment-{STACK}.md").read_text()
 
@@ -200,15 +203,26 @@ def test_nothing_is_deployed_while_a_machine_cannot_be_reached(checkout: Checkou
         port = taken.getsockname()[1]
     node = {"name": "controller", "address": "192.0.2.11", "host": "127.0.0.1", "port": port}
     checkout.commit(controllers=[node], computes=[])
+    # What comes to main after the approval is no matter, where it is not of this stack.
+    checkout.run("git", "commit", "-q", "--allow-empty", "-m", "a page")
     try:
         before = checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout
         # The real thing asks, not its stand-in.
-        done = checkout.script("up", STACK, check=False, PYTHONPATH=str(checkout.root))
+        done = checkout.script("up", STACK, "HEAD~1", check=False, PYTHONPATH=str(checkout.root))
         assert done.returncode == 2
         assert "controller" in done.stdout
         assert checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout == before
     finally:
-        checkout.run("git", "reset", "-q", "--hard", "HEAD~1")
+        checkout.run("git", "reset", "-q", "--hard", "HEAD~2")
+
+
+def test_an_approval_that_came_too_late_deploys_nothing(checkout: Checkout) -> None:
+    before = checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout
+    for commit in ("HEAD~1", "nosuch"):
+        done = checkout.script("up", STACK, commit, check=False)
+        assert done.returncode == 1
+        assert "newest commit" in done.stderr
+    assert checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout == before
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
+from nova_infra.plan.comment import comment, marker
+from nova_infra.plan.reading import Plan
 from tests.nodes import ROOT
 
 SCRIPTS = ROOT / ".github" / "scripts"
@@ -74,16 +76,20 @@ class GitHub:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
-    def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a workflow gives its scripts."""
+        return {
             "GITHUB_API_URL": self.url,
             "GITHUB_REPOSITORY": "owner/name",
             "GITHUB_TOKEN": "the token",
             "RUN_URL": "https://example.org/runs/1",
         }
+
+    def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(SCRIPTS / script), *words],
-            env={**os.environ, **environment},
+            env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
             timeout=60,
@@ -103,7 +109,7 @@ def github() -> Iterator[GitHub]:
 
 # ------------------------------------------------------------ comments
 
-MARKER = "<!-- nova-infra: preview of staging -->"
+MARKER = marker("staging")
 
 
 @pytest.fixture
@@ -141,6 +147,55 @@ def test_what_somebody_has_written_with_our_first_line_is_not_ours(github: GitHu
     github.lists["issues/7/comments"] = [a_comment(8, f"{MARKER}\r\nmine", SOMEBODY)]
     assert github.run("post-comment", "7", str(text)).returncode == 0
     assert [method for method, _, _ in github.sent] == ["POST"]
+
+
+COMMIT = f"{1:040d}"
+
+
+def test_a_comment_of_a_stack_that_is_touched_no_more_says_so(github: GitHub) -> None:
+    plan = comment(Plan((), 15, refreshed=False), "staging")
+    github.lists["issues/7/comments"] = [
+        a_comment(1, "hello", SOMEBODY),
+        a_comment(2, plan.replace("\n", "\r\n")),
+        a_comment(3, f"{marker('production')}\r\n\r\nold"),
+        a_comment(4, plan, SOMEBODY),
+        a_comment(5, "<!-- nova-infra: drift of staging -->"),
+    ]
+    assert github.run("retire-comments", "7", COMMIT, "production").returncode == 0
+    ((method, path, fields),) = github.sent
+    assert (method, path) == ("PATCH", "issues/comments/2")
+    assert fields["body"].startswith(f"{marker('staging')}\n")
+    assert COMMIT in fields["body"]
+    assert "No changes" not in fields["body"]
+
+
+def test_where_every_stack_with_a_comment_is_touched_nothing_is_written(github: GitHub) -> None:
+    github.lists["issues/7/comments"] = [a_comment(3, marker("staging"))]
+    assert github.run("retire-comments", "7", COMMIT, "production", "staging").returncode == 0
+    assert github.sent == []
+
+
+def from_a_fork(github: GitHub, folder: Path, conclusion: str) -> None:
+    command = [str(SCRIPTS / "comment-on-fork"), "7", str(folder), COMMIT, conclusion]
+    bin_ = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        env={**os.environ, **github.environment, "PATH": bin_},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("conclusion", "written"), [("success", 1), ("failure", 0)])
+def test_a_fork_that_touches_a_stack_no_more_has_left_no_plan_and_its_run_is_green(
+    github: GitHub, tmp_path: Path, conclusion: str, written: int
+) -> None:
+    github.lists["issues/7/comments"] = [a_comment(2, f"{MARKER}\n\nold")]
+    from_a_fork(github, tmp_path, conclusion)
+    assert len(github.sent) == written
 
 
 def test_what_github_refuses_is_said_without_the_token(github: GitHub, text: Path) -> None:
@@ -332,6 +387,7 @@ def test_a_token_may_read_and_a_job_that_writes_says_what() -> None:
         writes[workflow, name] = {key for key, value in rights.items() if value != "read"}
     assert {key: rights for key, rights in writes.items() if rights} == {
         ("preview", "preview"): {"pull-requests"},
+        ("preview", "untouched"): {"pull-requests"},
         ("fork-comment", "comment"): {"pull-requests"},
         ("drift", "drift"): {"issues"},
     }
@@ -346,6 +402,69 @@ def test_what_runs_the_code_of_a_fork_gets_no_secret_and_no_token_that_writes() 
     (job,) = [job for workflow, _, job, _ in jobs() if workflow == "fork-comment"]
     assert all("ref" not in step.get("with", {}) for step in job["steps"])
     assert not [file for file in WORKFLOWS if "pull_request_target" in file.read_text()]
+
+
+def test_what_gets_no_secrets_is_not_told_that_it_has_some() -> None:
+    of_preview = {name: job for workflow, name, job, _ in jobs() if workflow == "preview"}
+    trusted = "needs.stacks.outputs.secrets == 'true'"
+    assert of_preview["stacks"]["outputs"]["secrets"] == (
+        "${{ github.event.pull_request.head.repo.full_name == github.repository && github.actor != 'dependabot[bot]' }}"
+    )
+    writing = [name for name, job in of_preview.items() if "write" in job.get("permissions", {}).values()]
+    assert writing == ["preview", "untouched"]
+    assert all(trusted in of_preview[name]["if"] for name in writing)
+    assert trusted.replace("==", "!=") in of_preview["preview-without-secrets"]["if"]
+    (afterwards,) = [job for workflow, _, job, _ in jobs() if workflow == "fork-comment"]
+    assert "actor.login == 'dependabot[bot]'" in afterwards["if"]
+
+
+def test_secrets_and_tokens_are_given_to_steps_and_not_to_all_of_a_job() -> None:
+    for workflow, _, job, whole in jobs():
+        for environment in (whole.get("env"), job.get("env")):
+            assert not re.search(r"secrets\.|github\.token", json.dumps(environment)), workflow
+
+
+def test_one_check_stands_for_all_of_a_preview() -> None:
+    of_preview = {name: job for workflow, name, job, _ in jobs() if workflow == "preview"}
+    last = of_preview.pop("previewed")
+    assert last["if"] == "${{ always() }}"
+    assert set(last["needs"]) == set(of_preview)
+    # A matrix would give it another name.
+    assert "strategy" not in last
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        ("success success success skipped", 0),
+        ("success skipped skipped skipped", 0),
+        ("failure skipped skipped skipped", 1),
+        ("success failure success skipped", 1),
+        ("success success cancelled skipped", 1),
+    ],
+)
+def test_the_one_check_fails_when_a_part_has(results: str, code: int) -> None:
+    (last,) = [job for _, name, job, _ in jobs() if name == "previewed"]
+    (step,) = last["steps"]
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], env={"RESULTS": results}, capture_output=True, check=False)
+    assert done.returncode == code
+
+
+def test_the_engine_is_the_one_that_the_tests_run_with() -> None:
+    pin = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (ROOT / "toolchain/engine-cli/go.mod").read_text())
+    assert pin
+    of_pulumi = [step for _, _, job, _ in jobs() for step in job["steps"] if "pulumi/" in step.get("uses", "")]
+    assert len(of_pulumi) == 5
+    assert {step["with"]["pulumi-version"] for step in of_pulumi} == {pin[1]}
+
+
+def test_reviewers_of_previews_and_deployments_do_not_hold_the_nightly_report() -> None:
+    names = {
+        workflow: str(job["environment"])
+        for workflow, _, job, _ in jobs()
+        if workflow in ("preview", "drift", "up") and "environment" in job
+    }
+    assert len(set(names.values())) == 3
 
 
 def test_nothing_of_a_pull_request_is_put_into_a_script() -> None:
