@@ -105,14 +105,15 @@ def _headline(plan: Plan) -> str:
 
 
 def _failed(plan: Plan, how: Circumstances) -> list[str]:
-    found = []
-    if how.refresh_failed:
-        found.append(
-            f"**Not all machines could be asked.** This plan compares with what the last `pulumi up` has stored.\n\n{_said(how.refresh_failed)}"
-        )
     if plan.errors:
-        found.append(f"**The preview failed**, and may be incomplete.\n\n{_said(plan.errors)}")
-    return found
+        # Without refresh it fails too: this is no matter of machines.
+        said = tuple(dict.fromkeys((*plan.errors, *how.refresh_failed)))
+        return [f"**The preview failed**, and may be incomplete.\n\n{_said(said)}"]
+    if how.refresh_failed:
+        return [
+            f"**Not all machines could be asked.** This plan compares with what the last `pulumi up` has stored.\n\n{_said(how.refresh_failed)}"
+        ]
+    return []
 
 
 def _said(errors: Sequence[str]) -> str:

@@ -299,6 +299,14 @@ def test_a_plan_that_could_not_be_made_says_why_without_the_engines_own_words() 
     assert "No changes" not in text
 
 
+def test_a_preview_that_fails_with_and_without_refresh_is_not_about_machines() -> None:
+    failed = plan_of("bad-settings")
+    text = comment(failed, "staging", Circumstances(refresh_failed=(*failed.errors, "another one")))
+    assert "machines could be asked" not in text
+    assert text.count(failed.errors[0].splitlines()[0]) == 1
+    assert "another one" in text
+
+
 def test_an_error_that_is_one_very_long_line_is_cut_and_not_left_out() -> None:
     text = comment(Plan((), 0, False, errors=("the ä beginning " + "ä" * 30_000, "another one")), "staging")
     assert "the ä beginning ää" in text
