@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nova_infra.remote.script import Call, call
+from nova_infra.remote.script import Call, call, decoded
 
 from .test_script import facts
 
@@ -101,3 +101,25 @@ def test_what_we_have_started_is_not_watched(tmp_path: Path, started: list[subpr
     shown = Call('fact young "$young"')
     assert facts(ours, call("read_service", NAME), shown)[-1] == ("young", f" {NAME}={pid}")
     assert facts(ours, note, call("read_service", NAME), shown)[-1] == ("young", "")
+
+
+def test_what_somebody_has_started_before_us_has_read_something_else_and_is_started_anew(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """A watchdog starts it between our look and our start; an init script then has nothing to do, and says that all is well."""
+    theirs = start(started, tmp_path)
+    time.sleep(0.1)
+    (tmp_path / "pid").write_text(str(theirs))
+    script = f"""ours={tmp_path}
+service_pid() {{ [ ! -s "$ours/pid" ] || cat "$ours/pid"; }}
+run_service() {{
+    echo "$2" >>"$ours/asked"
+    if [ "$2" = stop ]; then kill "$(cat "$ours/pid")"; rm "$ours/pid"; return 0; fi
+    [ -s "$ours/pid" ] || {{ sleep 60 >/dev/null 2>&1 & echo $! >"$ours/pid"; }}
+}}"""
+    note = facts(Call(script), call("start_service", NAME, "abc"), call("read_note", f"service.{NAME}"))[0]
+    assert (tmp_path / "asked").read_text().split() == ["start", "stop", "start"]
+    ours = (tmp_path / "pid").read_text().strip()
+    subprocess.run(["kill", ours], check=True)
+    assert int(ours) != theirs
+    assert decoded(note[2]).split()[1] == "abc"

@@ -239,22 +239,29 @@ start_anew() {
     done
 }
 
-started_meanwhile() {
-    if upstart_job "$1"; then case $(job_state "$1") in start/*) ;; *) return 1 ;; esac
-    else [ -n "$(service_pid "$1")" ]
+# name, ticks of the moment before our start of it, the exit code of that. Upstart refuses to start what runs already; an init
+# script says that all is well.
+was_started_before() {
+    if upstart_job "$1"; then
+        [ "$3" -ne 0 ] && case $(job_state "$1") in start/*) ;; *) return 1 ;; esac
+    else
+        pid=$(service_pid "$1")
+        [ -n "$pid" ] && ticks=$(process_ticks "$pid") && [ "${ticks:-$2}" -lt "$2" ]
     fi
 }
 
 # name, fingerprint of what it reads. Noted with the start of the process, so that the next run knows what that process read.
 start_service() {
+    now=$(process_ticks self)
     run_service "$1" start
     code=$?
-    if [ "$code" -ne 0 ]; then
-        # What somebody has started since we looked is refused, and nobody knows what that one has read.
-        started_meanwhile "$1" || service_failed "$1" start "$code"
+    # Nobody knows what a process has read that somebody has started since we looked.
+    if was_started_before "$1" "$now" "$code"; then
         stop_service "$1"
-        run_service "$1" start || service_failed "$1" start "$?"
+        run_service "$1" start
+        code=$?
     fi
+    [ "$code" -eq 0 ] || service_failed "$1" start "$code"
     tries=0
     while pid=$(service_pid "$1"); [ -z "$pid" ]; do
         tries=$((tries + 1))

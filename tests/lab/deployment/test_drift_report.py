@@ -21,7 +21,6 @@ SECRETS = (
 )
 DRIFTED = {
     "nova-database": {"charset", "collation"},
-    "nova-user": {"roles"},
     "nova-controller": {
         f'options["{NOVA_CONF}"].DEFAULT["rabbit_password (found)"]',
         f'options["{NOVA_CONF}"].DEFAULT.verbose',
@@ -34,16 +33,14 @@ PAGE = ARTIFACTS / "drift" / "lab.html"
 
 @pytest.fixture(scope="module")
 def drifted(lab: Lab, deployed: Stack) -> Iterator[Stack]:
-    """The deployment with what an editor, mysql, keystone and service have changed; put back as it was, afterwards."""
+    """The deployment with what an editor, mysql and service have changed; put back as it was, afterwards."""
     lab.run(
         "controller",
         f"cp -a {NOVA_CONF} /root/nova.conf.kept; service nova-consoleauth stop; "
         f"sed -i 's/^verbose = .*/verbose = False/; s/^rabbit_password = .*/rabbit_password = {OTHER_PASSWORD}/; s/^.DEFAULT.$/&\\ndebug = 1/' {NOVA_CONF}",
     )
     lab.sql("ALTER DATABASE nova CHARACTER SET latin1")
-    lab.openstack("keystone user-role-remove --user nova --role admin --tenant service")
     yield deployed
-    lab.openstack("keystone user-role-add --user nova --role admin --tenant service")
     lab.sql("ALTER DATABASE nova CHARACTER SET utf8 COLLATE utf8_general_ci")
     # What was started right after its file was written may have read another one; what runs was noted when it started.
     lab.run(
@@ -57,6 +54,14 @@ def in_order(stack: Stack) -> None:
     done = stack.command("drift")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("No drift: 9 resources in order")
+
+
+@pytest.fixture
+def without_its_role(lab: Lab, drifted: Stack) -> Iterator[Stack]:
+    """The same, and the account that nova itself answers with has lost its role."""
+    lab.openstack("keystone user-role-remove --user nova --role admin --tenant service")
+    yield drifted
+    lab.openstack("keystone user-role-add --user nova --role admin --tenant service")
 
 
 def named(printed: str) -> dict[str, set[str]]:
@@ -88,7 +93,6 @@ def test_several_kinds_of_drift_are_named_by_property_and_nothing_is_written(lab
     assert values[f'options["{NOVA_CONF}"].DEFAULT.verbose'] == ('"True"', '"False"')
     assert values[f'options["{NOVA_CONF}"].DEFAULT["rabbit_password (found)"]'] == (None, None)
     assert values['services["nova-consoleauth"].running'] == ("true", "false")
-    assert values["roles"] == ('["admin"]', "[]")
     assert values["charset"] == ('"utf8"', '"latin1"')
     assert [secret for secret in SECRETS if secret in done.stdout + done.stderr] == []
     assert drifted.state() == state
@@ -121,3 +125,19 @@ def test_a_node_that_does_not_answer_is_named_and_the_others_are_still_shown(
     assert browser.complaints() == []
     assert [secret for secret in SECRETS if secret in done.stdout + done.stderr + PAGE.read_text()] == []
     assert drifted.state() == state
+
+
+def test_a_role_that_was_taken_away_is_drift_and_what_nova_then_refuses_to_say_is_not_reachable(
+    without_its_role: Stack,
+) -> None:
+    done = without_its_role.command("drift", "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert named(done.stdout).keys() == {*DRIFTED, "nova-user"}
+    resources = {each["name"]: each for each in json.loads(done.stdout)["resources"]}
+    (taken,) = resources["nova-user"]["differences"]
+    assert (taken["path"], taken["recorded"], taken["found"]) == ("roles", '["admin"]', "[]")
+    unreachable = {name for name, each in resources.items() if each["status"] == "not reachable"}
+    assert unreachable == {"nova-check"}
+    assert resources["nova-check"]["reason"].startswith(
+        "The compute API in region regionOne: listing its services failed"
+    )
