@@ -35,16 +35,16 @@ browser:
 	toolchain/browser
 
 test: lab lint browser ## every test, those on the lab included
-	. ./activate && exec pytest tests
+	. ./activate && exec pytest tests -n 2 --dist loadgroup
 
 test-unit: venv ## the tests that need no engine and no lab
-	.venv/bin/pytest tests/unit
+	.venv/bin/pytest tests/unit -n 2
 
 test-versions: venv ## the unit tests with the lowest and the newest versions of Python packages that requirements*.txt allow
 	toolchain/dependency-versions
 
 test-all: lab lint browser test-versions ## make test and what takes long besides (marked slow; other versions of Python packages)
-	. ./activate && exec pytest tests -m 'slow or not slow'
+	. ./activate && exec pytest tests -m 'slow or not slow' -n 2 --dist loadgroup
 
 drift-matrix: lab ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]
 	. ./activate && exec python -m tests.lab.drift.matrix

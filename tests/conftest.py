@@ -13,6 +13,15 @@ from tests.nodes import Lab, why_not
 from tests.wheel import Installed, install
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the lab's nodes stay in one process, one after the other, while `make test` runs the others beside them."""
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        if item.get_closest_marker("lab") or "lab" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     _need(why_not())
