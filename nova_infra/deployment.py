@@ -168,6 +168,7 @@ class NovaDeployment(pulumi.ComponentResource):
             packages=self._pinned(node),
             adopt=node.adopt,
             drain=node.drain,
+            scheduling=node.scheduling,
             on_unreachable=node.on_unreachable,
             wait=False,
             release=self._release.name,

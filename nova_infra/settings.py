@@ -105,6 +105,8 @@ class ComputeDefaults(NodeDefaults):
     """How instances are run (`[libvirt] virt_type`); `auto`: kvm where the machine has hardware acceleration, else qemu."""
     drain: bool = False
     """Whether the removal of a node with instances waits until they have been deleted or migrated; otherwise it refuses."""
+    scheduling: Literal["left", "enabled", "disabled"] = "left"
+    """Whether nova schedules new instances on it; `left`: an operator decides (`nova service-disable`), and a refresh only says so."""
 
 
 class Node(NodeDefaults):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from ..errors import ComputeError, NoConnection, Refused
+from ..errors import ComputeError, NoConnection, Problem, Refused
 from ..node import UNMANAGED
 from ..provider import AnyConnection, sees_keystone
 from ..releases import release
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BINARY = "nova-compute"
 REASON = "being removed by Pulumi"
+ENABLED, DISABLED, LEFT = "enabled", "disabled", "left"
+DISABLED_BY_THE_STACK = "disabled by the stack (Pulumi)"
 DRAIN_EVERY_SECONDS = 3.0
 
 
@@ -45,8 +47,12 @@ class ComputeNodeArgs:
     """Whether destroy waits until the last instance has left the node, in place of refusing. It acts once an `up` has stored it."""
     on_unreachable: pulumi.Input[str] = REFUSE
     """What destroy does about a machine that cannot be connected to: `refuse`, or `leave` it as it is. It acts once an `up` has stored it."""
+    scheduling: str = LEFT
+    """Whether nova schedules new instances on it: `enabled`, `disabled`, or `left` to operators, whose word is then a remark and no drift."""
     wait: bool = True
-    """Whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at once instead (`awaits`)."""
+    """Whether it is done only when nova-compute has reported to nova. A ServiceCheck can wait for many nodes at once instead (`awaits`).
+
+    With `scheduling` it always waits: only a service that has reported can be enabled or disabled."""
     release: str = "juno"
     """The release of OpenStack, which says what the files, the services and the user are called."""
 
@@ -55,6 +61,15 @@ class ComputeNodeLifecycle(NodeRole):
     """The compute node's state on its machine, and its record in nova."""
 
     kept_in_state = NodeRole.kept_in_state | {"drain"}
+
+    def problems(self, wanted: State) -> list[Problem]:
+        """Those of every node, and another word for `scheduling` than there are."""
+        problems = super().problems(wanted)
+        if "scheduling" in wanted and wanted["scheduling"] not in (ENABLED, DISABLED):
+            problems.append(
+                Problem("scheduling", f"is {wanted['scheduling']!r}; it can be {ENABLED}, {DISABLED} or {LEFT}")
+            )
+        return problems
 
     def remove(self, known: State) -> None:
         """Refuses while instances are on it, or waits until they have left; else disables, stops, deletes the record, puts the files back.
@@ -93,9 +108,19 @@ class ComputeNodeLifecycle(NodeRole):
         for record in records:
             compute.delete_service(record.id)
 
-    def _applied(self, wanted: State, *arguments: Any, **more: Any) -> dict[str, Any]:
-        outputs = super()._applied(wanted, *arguments, **more)
-        if wanted["wait"]:
+    def _recorded(self, known: State, records: Mapping[str, ServiceReport]) -> tuple[dict[str, Any], list[str]]:
+        observed, left = super()._recorded(known, records)
+        if "scheduling" not in known:
+            return observed, left
+        # What the stack decides is drift where it differs, and no remark.
+        return observed | ({"scheduling": records[BINARY].status} if BINARY in records else {}), []
+
+    def _applied(self, wanted: State, *arguments: Any, wait: bool, **more: Any) -> dict[str, Any]:
+        scheduled = "scheduling" in wanted
+        outputs = super()._applied(wanted, *arguments, wait=wait or scheduled, **more)
+        if scheduled:
+            schedule(self.access.compute, wanted["node"], wanted["scheduling"])
+        elif wanted["wait"]:
             enable_again(self.access.compute, [wanted["node"]], self.access.compute.services(wanted["node"]))
         return outputs
 
@@ -136,6 +161,18 @@ class ComputeNodeLifecycle(NodeRole):
                 "then run this again; deadlines.drain says how long it waits."
             ),
         )
+
+
+def schedule(compute: Compute, host: str, wanted: str) -> None:
+    """Makes nova-compute of a host `enabled` or `disabled` in nova, where it is not."""
+    for each in compute.services(host):
+        # A removal of ours that was not finished is taken back with its reason; else enable_again would enable the node.
+        if each.binary == BINARY and (each.status != wanted or each.disabled_reason == REASON):
+            progress(host)(f"making {BINARY} {wanted} in nova")
+            if wanted == ENABLED:
+                compute.enable(host, BINARY)
+            else:
+                compute.disable(host, BINARY, DISABLED_BY_THE_STACK)
 
 
 def enable_again(compute: Compute, hosts: Collection[str], reports: Iterable[ServiceReport]) -> None:
@@ -191,4 +228,6 @@ class ComputeNode(Resource, module="nova", name="ComputeNode"):
             wait=args.wait,
         )
         inputs |= {"drain": args.drain, "virt_type": None}
+        if args.scheduling != LEFT:
+            inputs["scheduling"] = args.scheduling
         super().__init__(ComputeNodeLifecycle(), name, inputs, opts, connection=args.connection)

@@ -37,6 +37,7 @@ from .readiness import (
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 if TYPE_CHECKING:
+    from ..compute import ServiceReport
     from ..remote.connection import Connection
 
 
@@ -104,9 +105,15 @@ class NodeRole(Lifecycle):
         except RemoteError as error:
             said.append(f"{known['node']}: whether nova has a record of its services is not known: {error}")
         else:
-            observed["reporting"] = [name for name in known["reporting"] if name in records]
-            said += remarks.of_records(records[name] for name in observed["reporting"])
+            recorded, left = self._recorded(known, records)
+            observed |= recorded
+            said += left
         return observed, {**self._outputs(known, facts), **kept, REMARKS: said}
+
+    def _recorded(self, known: State, records: Mapping[str, ServiceReport]) -> tuple[dict[str, Any], list[str]]:
+        """What nova's records (service -> record) say of the inputs, and remarks about what is left to operators."""
+        reporting = [name for name in known["reporting"] if name in records]
+        return {"reporting": reporting}, remarks.of_records(records[name] for name in reporting)
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Does what is different, and restarts what reads it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -192,3 +193,15 @@ def test_nodes_whose_processes_were_killed_come_back(lab: Lab) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "connected" in lab.run("compute1", "virsh -q -c qemu:///system hostname >/dev/null && echo connected")
+
+
+def test_nodes_whose_keys_are_gone_make_room_for_new_ones(lab: Lab, tmp_path: Path) -> None:
+    """A checkout was removed and cloned again into the same folder: nobody can log in to what runs."""
+    for name in ("id_ed25519", "id_ed25519.pub", "known_hosts", "hostkeys"):
+        shutil.move(ROOT / ".lab" / name, tmp_path / name)
+
+    done = lab_command("up")
+
+    assert done.returncode == 0, done.stderr
+    assert "keys of the nodes that run here are gone" in done.stdout
+    assert lab_command("ssh", "compute1", "id", "-un").stdout == "ubuntu\n"

@@ -255,11 +255,21 @@ class Nova:
     def servers_on(self, _host: str) -> list[Server]:
         return self.instances
 
-    def disable(self, host: str, binary: str, _reason: str) -> None:
+    def disable(self, host: str, binary: str, reason: str) -> None:
         self.log(f"disable {binary} on {host}")
+        self._set(host, binary, "disabled", reason)
 
     def enable(self, host: str, binary: str) -> None:
         self.log(f"enable {binary} on {host}")
+        self._set(host, binary, "enabled", "")
+
+    def _set(self, host: str, binary: str, status: str, reason: str) -> None:
+        self.reports = [
+            dataclasses.replace(each, status=status, disabled_reason=reason)
+            if (each.host, each.binary) == (host, binary)
+            else each
+            for each in self.reports
+        ]
 
     def delete_service(self, service_id: str) -> None:
         self.log(f"delete record {service_id}")

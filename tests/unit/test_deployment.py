@@ -209,6 +209,13 @@ def test_what_destroy_may_do_is_set_node_by_node() -> None:
     }
 
 
+def test_what_is_left_to_operators_is_no_input_and_what_the_stack_decides_is_one() -> None:
+    made = registered(
+        {"computes": [COMPUTE, {**COMPUTE, "name": "c2", "address": "10.0.0.32", "scheduling": "disabled"}]}
+    )
+    assert [made[name].inputs.get("scheduling") for name in ("compute1", "c2")] == [None, "disabled"]
+
+
 def test_the_code_of_a_provider_is_stored_by_name_and_is_no_secret(graph: dict[str, Registered]) -> None:
     for each in graph.values():
         if each.kind not in ("NovaDeployment", "pulumi-python"):

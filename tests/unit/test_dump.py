@@ -18,7 +18,7 @@ from nova_infra.remote.script import Call, call
 
 from .test_script import holding, run
 
-PASSWORD = 'it\'s 100% $ecret\\ "quoted" # ünï'
+PASSWORD = 'it\'s 100% $w0rdfish\\ "quoted" # ünï'
 OPTIONS = option_file({"user": "root", "password": PASSWORD, "socket": "/var/run/mysqld/mysqld.sock"})
 COMPLETE = "echo 'CREATE TABLE instances;'; echo '-- Dump completed on 2015-02-11  9:00:00'"
 
@@ -69,7 +69,7 @@ def test_the_password_is_on_standard_input_only(tmp_path: Path, dumped: Dumped) 
     for name in ("arguments", "environment", "processes"):
         text = (tmp_path / name).read_text()
         assert text
-        assert "ecret" not in text
+        assert "w0rdfish" not in text
 
 
 def test_routines_triggers_and_events_are_in_the_dump_and_any_character(tmp_path: Path, dumped: Dumped) -> None:

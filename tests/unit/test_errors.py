@@ -1170,6 +1170,11 @@ def a_resource_is_renamed(_stage: Stage) -> Any:
     return checked(KeystoneUserLifecycle, {**USER, "name": "nova2"}, USER)
 
 
+@case("scheduling", do="it can be enabled, disabled or left")
+def scheduling_that_is_none_of_its_words(_stage: Stage) -> Any:
+    return checked(ComputeNodeLifecycle, {**NODE, "scheduling": "off"})
+
+
 @case("connection.host", "connection.port", "services", "on_unreachable", do="a whole number from 1 to 65535")
 def a_node_has_bad_inputs(_stage: Stage) -> Any:
     place = {**CONNECTION, "host": "", "port": 0}

@@ -125,9 +125,9 @@ def test_what_holds_a_password_is_secret_and_the_rest_can_be_read() -> None:
     assert hidden == {"DEFAULT/rabbit_password", "database/connection", "keystone_authtoken/admin_password"}
 
 
-# Others are refused: nova's MySQL client does not carry them.
+# Others are refused: nova's MySQL client does not carry them. So is one of spaces alone.
 in_ascii = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1).filter(
-    lambda text: "\\$" not in text
+    lambda text: "\\$" not in text and text.strip()
 )
 
 

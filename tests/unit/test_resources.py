@@ -1613,6 +1613,55 @@ def test_a_record_that_an_operator_has_disabled_is_no_drift_and_is_said(reached:
     assert "compute1 is disabled in nova (reason: new disk)" in said
 
 
+@pytest.fixture
+def applied(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is decided finds nothing to do on the machine."""
+    monkeypatch.setattr(node_role, "operate", lambda *_, **__: Operated([], machine.facts()))
+
+
+@pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize(
+    ("scheduling", "reason", "done"),
+    [
+        ("enabled", "", []),
+        ("enabled", "new disk", ["enable nova-compute on compute1"]),
+        ("enabled", compute_node.REASON, ["enable nova-compute on compute1"]),
+        ("disabled", "", ["disable nova-compute on compute1"]),
+        ("disabled", "new disk", []),
+        ("disabled", compute_node.REASON, ["disable nova-compute on compute1"]),
+    ],
+)
+def test_where_the_stack_says_so_nova_schedules_on_the_node_or_not(
+    reached: Reached, scheduling: str, reason: str, done: list[str]
+) -> None:
+    status = "disabled" if reason else "enabled"
+    there = dataclasses.replace(report("compute1", "nova-compute"), status=status, disabled_reason=reason)
+    reached.compute.reports = [there, report("compute2", "nova-compute")]
+    role, wanted = lifecycle(ComputeNodeLifecycle, reached), {**RUNNING, "scheduling": scheduling, "wait": False}
+    found = role.read("compute1", wanted)
+    assert (found.inputs["scheduling"], found.outs["remarks"]) == (status, [])
+    role.change(found.outs, wanted)
+    assert reached.log.done == done
+    assert [each.status for each in reached.compute.reports] == [scheduling, "enabled"]
+    # The last check, which enables what a removal has left disabled, has nothing to do.
+    compute_node.enable_again(reached.compute, ["compute1"], reached.compute.services())
+    assert reached.log.done == done
+
+
+def test_without_nova_what_it_schedules_is_what_the_state_has(reached: Reached, machine: Machine) -> None:
+    """A record that is gone says nothing of it: nova-compute is started anew for another one."""
+    reached.compute.reports = []
+    read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", {**RUNNING, "scheduling": "disabled"})
+    assert (read.inputs["reporting"], read.inputs["scheduling"]) == ([], "disabled")
+
+
+def test_another_word_for_scheduling_is_refused_by_name(reached: Reached) -> None:
+    failures = lifecycle(ComputeNodeLifecycle, reached).check({}, {**NODE, "scheduling": "off"}).failures
+    assert [(each.property, each.reason) for each in failures] == [
+        ("scheduling", "is 'off'; it can be enabled, disabled or left")
+    ]
+
+
 def test_while_nova_does_not_answer_its_record_is_not_known_and_the_rest_of_the_node_is(
     reached: Reached, machine: Machine
 ) -> None:

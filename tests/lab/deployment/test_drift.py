@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.drift.groups import GROUPS, SLOW_GROUPS
-from tests.lab.drift.kinds import MANAGED, assert_found_and_repaired
+from tests.lab.drift.kinds import MANAGED, Kind, assert_found_and_repaired
+from tests.lab.drift.services_kinds import DISABLED_AGAINST_THE_STACK, ENABLED_AGAINST_THE_STACK
 from tests.nodes import Lab, Stack
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
@@ -31,3 +32,19 @@ def test_drift_is_shown_by_name_and_repaired_and_nothing_else_is_touched(
     lab: Lab, deployed: Stack, settings: tuple[str, str], group: str
 ) -> None:
     assert_found_and_repaired(lab, deployed, {**GROUPS, **SLOW_GROUPS}[group], *settings)
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "kind"),
+    [("disabled", ENABLED_AGAINST_THE_STACK), ("enabled", DISABLED_AGAINST_THE_STACK)],
+    ids=["disabled", "enabled"],
+)
+def test_what_the_stack_says_of_scheduling_is_no_operators_word(
+    lab: Lab, deployed: Stack, tmp_path: Path, scheduling: str, kind: Kind
+) -> None:
+    settings = "--config-file", deployed.configured(tmp_path, computeDefaults={"scheduling": scheduling})
+    before = lab.processes("compute1")
+    deployed.up(*settings)
+    kind.after(lab)
+    assert lab.processes("compute1") == before
+    assert_found_and_repaired(lab, deployed, [kind], *settings)

@@ -208,6 +208,28 @@ RECORD_DISABLED = Kind(
     said={"nova-compute1": "disabled in nova (reason: new disk)"},
     undo=lambda lab: lab.openstack("nova service-enable compute1 nova-compute >/dev/null"),
 )
+
+
+def is_scheduled(status: str) -> Callable[[Lab], None]:
+    def check(lab: Lab) -> None:
+        assert [row["Status"] for row in records(lab, "compute1")] == [status]
+
+    return check
+
+
+# In stacks that say what nova schedules on compute1 (`scheduling`).
+ENABLED_AGAINST_THE_STACK = Kind(
+    "an operator has enabled a service that the stack disables",
+    cause=lambda lab: lab.openstack("nova service-enable compute1 nova-compute >/dev/null"),
+    after=is_scheduled("disabled"),
+    shows={"nova-compute1": {"scheduling": ('"disabled"', '"enabled"')}},
+)
+DISABLED_AGAINST_THE_STACK = Kind(
+    "an operator has disabled a service that the stack enables",
+    cause=lambda lab: lab.openstack("nova service-disable --reason 'new disk' compute1 nova-compute >/dev/null"),
+    after=is_scheduled("enabled"),
+    shows={"nova-compute1": {"scheduling": ('"enabled"', '"disabled"')}},
+)
 RECORD_DOUBLED = Kind(
     "nova has a second record of a machine that was renamed",
     cause=leave_a_record_of_another_name,
