@@ -226,3 +226,21 @@ def test_without_a_terminal_and_answers_nothing_is_asked(project: Path, environm
     done = init(project, environment, "tryout")
     assert done.returncode == 1
     assert_printed("no terminal to ask on", done.stderr)
+
+
+def test_the_state_is_where_pulumi_was_logged_in_to(project: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """As docs/state.md says, for a folder."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    mine = {key: value for key, value in environment.items() if key != "PULUMI_BACKEND_URL"}
+    mine["PULUMI_HOME"] = str(tmp_path / "home")
+
+    def run(*words: str) -> str:
+        command = ["pulumi", *words, "--non-interactive"]
+        return subprocess.run(command, cwd=project, env=mine, capture_output=True, text=True, check=True).stdout
+
+    run("login", f"file://{there}")
+    assert f"file://{there}" in run("whoami", "-v")
+    run("stack", "init", "staging")
+    assert [each["name"] for each in json.loads(run("stack", "ls", "--json"))] == ["staging"]
+    assert list(there.rglob("staging.json"))

@@ -102,13 +102,13 @@ def lab_with(light: int, command: str) -> None:
 
 @pytest.fixture(scope="module")
 def deployment(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """All nodes but one are up, eight operations at once."""
+    """All nodes but one are up, eight operations at once: the smaller of `concurrency` and --parallel."""
     lab_with(len(NODES), "reset")
     try:
         stack = Stack(tmp_path_factory.mktemp("backend"))
         stack.create()
         deployed = Deployment(lab, stack, tmp_path_factory.mktemp("settings"), snapshot(lab, LOOKED_AT))
-        deployed.up(nodes=NODES[:-1])
+        deployed.up("--parallel", "16", nodes=NODES[:-1])
         yield deployed
     finally:
         lab_with(0, "up")

@@ -65,6 +65,35 @@ RUN = {
     "python -m nova_infra init staging --answers -": (f"{INTEGRATION}/test_init.py", '"--answers", "-"'),
     "python -m nova_infra teardown": (f"{DEPLOYMENT}/test_teardown.py", '.command("teardown"'),
 }
+# What sentences name besides: the file of a test that runs it and what stands there, or why no test does.
+NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
+    "make docs": (f"{UNIT}/test_settings_page.py", '"settings-page"'),
+    "make drift-matrix": "its kinds are run by test_drift.py in groups; it runs them one by one, for half an hour",
+    "make help": (f"{UNIT}/test_docs.py", '["make", "help"]'),
+    "make lab-reset": (f"{LAB}/../nodes.py", '"reset"'),
+    "make test-versions": "`make test-all` makes it, in minutes",
+    "pulumi cancel": (f"{LAB}/test_cut_off.py", '"cancel", "--yes"'),
+    "pulumi config": (f"{INTEGRATION}/test_commands.py", '.command("check", "--stack", "lab"'),
+    "pulumi config set": (f"{LAB}/test_values.py", '"config", "set", "--secret"'),
+    "pulumi login": (f"{INTEGRATION}/test_init.py", '"login", f"file://'),
+    "pulumi login file:///srv/pulumi": (f"{INTEGRATION}/test_init.py", '"login", f"file://'),
+    "pulumi login s3://BUCKET?region=REGION": "there is no such store here",
+    "pulumi preview": (f"{INTEGRATION}/test_init.py", '"preview", "--json"'),
+    "pulumi preview --json": (f"{INTEGRATION}/test_init.py", '"preview", "--json"'),
+    "pulumi preview --refresh": (f"{DEPLOYMENT}/test_deployment.py", '"preview", "--refresh"'),
+    "pulumi refresh": (f"{LAB}/test_cut_off.py", '"refresh", "--yes"'),
+    "pulumi stack change-secrets-provider": "it asks on a terminal for the new passphrase, and is all Pulumi's own",
+    "pulumi stack export": (f"{LAB}/../nodes.py", '"stack", "export"'),
+    "pulumi stack ls": (f"{DEPLOYMENT}/test_teardown.py", '"stack", "ls"'),
+    "pulumi state unprotect 'URN'": (f"{DEPLOYMENT}/test_teardown.py", "state unprotect"),
+    "pulumi up --parallel 16": (f"{LAB}/test_many_nodes.py", '"--parallel", "16"'),
+    "pulumi whoami -v": (f"{INTEGRATION}/test_init.py", '"whoami", "-v"'),
+    # test_workflow_scripts.py runs the script.
+    "python -m nova_infra comment": (".github/scripts/preview", "nova_infra comment"),
+    "python -m nova_infra init STACK --secrets-provider=...": "it needs the key of a cloud",
+}
+# A name for all of them.
+ANY_COMMAND = {"pulumi …", "python -m nova_infra ...", "python -m nova_infra COMMAND"}
 
 
 @dataclass(frozen=True)
@@ -165,6 +194,37 @@ def test_every_command_of_a_page_is_run_by_a_test_or_marked(page: Path) -> None:
     assert not reasons, "\n".join(reasons)
 
 
+def named_in_sentences(page: Path) -> list[Command]:
+    """What a page's sentences name as a command, each part of a pipe by itself."""
+    return [
+        Command(page, (token.map or [0])[0] + 1, part)
+        for token in tokens(page)
+        for each in token.children or []
+        if each.type == "code_inline" and " " in each.content
+        for part in each.content.split(" | ")
+        if re.match(r"(pulumi|make|python -m|lab/|\. \./activate)[ \w]", part) and part not in ANY_COMMAND
+    ]
+
+
+@pytest.mark.parametrize("page", TAUGHT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_sentence_names_is_run_by_a_test_or_it_is_said_why_not(page: Path) -> None:
+    known = {each.partition(" --environment ")[0] for each in NAMED_IN_SENTENCES}
+    named = [each for each in named_in_sentences(page) if each.text.partition(" --environment ")[0] not in known]
+    reasons = [f"{each}: {reason}" for each in named if (reason := why_not_run(each.text))]
+    assert not reasons, "\n".join(reasons)
+
+
+@pytest.mark.parametrize("text", [each for each, how in NAMED_IN_SENTENCES.items() if not isinstance(how, str)])
+def test_the_test_that_is_said_to_run_what_a_sentence_names_does(text: str) -> None:
+    file, there = NAMED_IN_SENTENCES[text]
+    assert there in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not run {text}"
+
+
+def test_what_is_said_of_commands_in_sentences_is_of_commands_that_are_there() -> None:
+    named = {each.text.partition(" --environment ")[0] for page in TAUGHT for each in named_in_sentences(page)}
+    assert NAMED_IN_SENTENCES.keys() - named == set()
+
+
 @pytest.mark.parametrize("beginning", sorted(RUN))
 def test_the_test_that_is_said_to_run_a_command_does(beginning: str) -> None:
     file, there = RUN[beginning]
@@ -178,6 +238,11 @@ def test_commands_are_found_where_they_are() -> None:
     assert "pulumi preview --refresh --diff" in readme
     cut_off = [each.text for each in commands(ROOT / "docs" / "operations.md")]
     assert "pulumi refresh --yes --clear-pending-creates" in cut_off
+
+
+def test_make_help_lists_every_target_that_has_a_line_for_it() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[0] for line in listed.splitlines() if line.startswith("  ")} >= {"demo", "test", "lab-down"}
 
 
 def test_what_nobody_runs_is_said() -> None:
