@@ -66,6 +66,8 @@ def option(section: str, name: str, path: str = NOVA_CONF) -> str:
 CONTROLLER_CONF = all_of("controller", "nova.conf")
 COMPUTE_NOVA_CONF = all_of("compute", "nova.conf")
 NOVA_COMPUTE_CONF = all_of("compute", "nova-compute.conf")
+DRIVER = ("DEFAULT", "compute_driver", "libvirt.LibvirtDriver")
+LIBVIRT = '"libvirt.LibvirtDriver"'
 
 
 def without(options: list[tuple[str, str]], path: str) -> dict[str, Difference]:
@@ -173,12 +175,107 @@ CRLF = Kind(
 OF_NOVA_COMPUTE_CONF = Kind(
     "an option of nova-compute.conf is changed",
     cause=edit("compute1", COMPUTE_CONF, "s/^compute_driver.*/compute_driver = fake.FakeDriver/"),
-    after=says("compute1", COMPUTE_CONF, "DEFAULT", "compute_driver", "libvirt.LibvirtDriver"),
+    after=says("compute1", COMPUTE_CONF, *DRIVER),
+    shows={"nova-compute1": {option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, '"fake.FakeDriver"')}},
+)
+ADDED_THERE = Kind(
+    "an option is added to nova-compute.conf",
+    cause=edit("compute1", COMPUTE_CONF, "s/^compute_driver/by_hand = 1\\ncompute_driver/"),
+    after=says("compute1", COMPUTE_CONF, "DEFAULT", "by_hand", None),
+    shows={"nova-compute1": {option("DEFAULT", "by_hand", COMPUTE_CONF): ("", ANY)}},
+)
+TAKEN_OUT_THERE = Kind(
+    "an option is removed from nova-compute.conf",
+    cause=edit("compute1", COMPUTE_CONF, "/^compute_driver/d"),
+    after=says("compute1", COMPUTE_CONF, *DRIVER),
+    shows={"nova-compute1": {option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, "")}},
+)
+MOVED_THERE = Kind(
+    "an option of nova-compute.conf is moved to another section",
+    cause=edit(
+        "compute1",
+        COMPUTE_CONF,
+        "/^compute_driver/d",
+        "s/^\\[libvirt\\]/[libvirt]\\ncompute_driver = libvirt.LibvirtDriver/",
+    ),
+    after=says("compute1", COMPUTE_CONF, *DRIVER),
     shows={
         "nova-compute1": {
-            option("DEFAULT", "compute_driver", COMPUTE_CONF): ('"libvirt.LibvirtDriver"', '"fake.FakeDriver"')
+            option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, ""),
+            option("libvirt", "compute_driver", COMPUTE_CONF): ("", LIBVIRT),
         }
     },
 )
+DOUBLED_THERE = Kind(
+    "an option stands twice in nova-compute.conf",
+    cause=edit("compute1", COMPUTE_CONF, "s/^compute_driver.*/&\\ncompute_driver = fake.FakeDriver/"),
+    after=says("compute1", COMPUTE_CONF, *DRIVER),
+    shows={
+        "nova-compute1": {
+            option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, ""),
+            option("DEFAULT", "compute_driver[0]", COMPUTE_CONF): ("", LIBVIRT),
+            option("DEFAULT", "compute_driver[1]", COMPUTE_CONF): ("", '"fake.FakeDriver"'),
+        }
+    },
+)
+COMMENTED_THERE = Kind(
+    "a comment is added to nova-compute.conf",
+    cause=edit("compute1", COMPUTE_CONF, "1i # by hand"),
+    after=lambda lab: lab.run("compute1", f"grep -qx '# by hand' {COMPUTE_CONF}") and None,
+    undo=edit("compute1", COMPUTE_CONF, "/^# by hand$/d"),
+)
+OWNER_AND_MODE_THERE = Kind(
+    "owner and mode of nova-compute.conf are changed",
+    cause=lambda lab: lab.run("compute1", f"chown nova:root {COMPUTE_CONF}; chmod 600 {COMPUTE_CONF}"),
+    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
+    shows={
+        "nova-compute1": {
+            f"files.{COMPUTE_CONF}.owner": ('"root"', '"nova"'),
+            f"files.{COMPUTE_CONF}.group": ('"nova"', '"root"'),
+            f"files.{COMPUTE_CONF}.mode": ('"640"', '"600"'),
+        }
+    },
+)
+EMPTIED_THERE = Kind(
+    "nova-compute.conf is emptied",
+    cause=lambda lab: lab.run("compute1", f": >{COMPUTE_CONF}"),
+    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
+    shows={"nova-compute1": without(NOVA_COMPUTE_CONF, COMPUTE_CONF)},
+)
+LINK_THERE = Kind(
+    "nova-compute.conf is replaced by a link",
+    cause=lambda lab: lab.run(
+        "compute1", f"mv {COMPUTE_CONF} /srv/nova-compute.conf; ln -s /srv/nova-compute.conf {COMPUTE_CONF}"
+    ),
+    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
+    shows={
+        "nova-compute1": {
+            **without(NOVA_COMPUTE_CONF, COMPUTE_CONF),
+            f"files.{COMPUTE_CONF}.mode": ('"640"', '"link"'),
+        }
+    },
+    undo=lambda lab: lab.run("compute1", "rm -f /srv/nova-compute.conf"),
+)
+CRLF_THERE = Kind(
+    "the lines of nova-compute.conf end in CRLF",
+    cause=edit("compute1", COMPUTE_CONF, "s/$/\\r/"),
+    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
+    shows={"nova-compute1": {f"files.{COMPUTE_CONF}.line_ends": ("", '"CRLF"')}},
+)
 OPTIONS = [CHANGED, SECRET_CHANGED, ADDED, TAKEN_OUT, MOVED, DOUBLED]
-KINDS = [*OPTIONS, COMMENTED, OWNER_AND_MODE, GONE, EMPTIED, LINK, CRLF, OF_NOVA_COMPUTE_CONF]
+OPTIONS_THERE = [OF_NOVA_COMPUTE_CONF, ADDED_THERE, TAKEN_OUT_THERE, MOVED_THERE, DOUBLED_THERE]
+KINDS = [
+    *OPTIONS,
+    COMMENTED,
+    OWNER_AND_MODE,
+    GONE,
+    EMPTIED,
+    LINK,
+    CRLF,
+    *OPTIONS_THERE,
+    COMMENTED_THERE,
+    OWNER_AND_MODE_THERE,
+    EMPTIED_THERE,
+    LINK_THERE,
+    CRLF_THERE,
+]

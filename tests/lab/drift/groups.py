@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.lab.drift import catalog_kinds as catalog
 from tests.lab.drift import database_kinds as database
+from tests.lab.drift import files_kinds as files
 from tests.lab.drift import identity_kinds as identity
 from tests.lab.drift import machine_groups
 from tests.lab.drift.kinds import Kind
@@ -23,9 +24,22 @@ GROUPS: dict[str, list[Kind]] = {
         identity.DEFAULT_TENANT,
         catalog.DESCRIPTION,
         catalog.URL_CHANGED,
+        files.ADDED_THERE,
+        files.DOUBLED_THERE,
+        files.OWNER_AND_MODE_THERE,
     ],
-    "a password and records that are gone": [database.COLLATION, identity.PASSWORD, catalog.ENDPOINT_GONE],
-    "what hangs together is gone": [identity.GONE, catalog.SERVICE_GONE],
+    "a password and records that are gone": [
+        database.COLLATION,
+        identity.PASSWORD,
+        catalog.ENDPOINT_GONE,
+        files.MOVED_THERE,
+    ],
+    "what hangs together is gone": [
+        identity.GONE,
+        catalog.SERVICE_GONE,
+        files.TAKEN_OUT_THERE,
+        files.CRLF_THERE,
+    ],
     "what is left as it is": [
         database.OTHER_USER,
         database.ANONYMOUS_USER,

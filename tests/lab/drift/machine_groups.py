@@ -13,6 +13,7 @@ from tests.lab.drift.kinds import Kind
 GROUPS: dict[str, list[Kind]] = {
     "what is left as it is on machines": [
         files.COMMENTED,
+        files.COMMENTED_THERE,
         services.PUT_BACK,
         packages.HELD_BACK,
         services.BY_HAND,
@@ -30,10 +31,11 @@ GROUPS: dict[str, list[Kind]] = {
         files.OF_NOVA_COMPUTE_CONF,
         packages.HALF_CONFIGURED,
     ],
-    "whole files": [files.LINK, files.EMPTIED, machine.GAINED],
+    "whole files": [files.LINK, files.EMPTIED, files.LINK_THERE, machine.GAINED],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
     "another version, the schema, the record": [
         packages.ANOTHER_VERSION,
+        files.EMPTIED_THERE,
         services.RECORD_GONE,
         services.SCHEMA_BEHIND,
         services.SQLITE_BACK,
