@@ -41,6 +41,8 @@ UNREADABLE = "unreadable"
 CRASHING = "crashing"
 # What stands in place of the value of an option that the stack does not name.
 NOT_IN_THE_STACK = "not in the stack"
+# In place of the schema's version where nova-manage could not say it.
+SCHEMA_NOT_KNOWN = "not known"
 # What stands behind the name of a secret option that has another value on the node.
 FOUND_THERE = "(found)"
 _CRLF = "\r\n"
@@ -275,7 +277,7 @@ def _schema(state: State, facts: Facts) -> str:
         return UNMANAGED
     version, newest = facts.schema
     if version is None:
-        return "not known"
+        return SCHEMA_NOT_KNOWN
     if version == 0:
         return "empty"
     return CURRENT if version >= newest else f"version {version} of {newest}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import intent, peers
+from .. import clock, intent, peers
 from ..configuration import as_list
 from ..defaults import EVERYWHERE, MARIADB_PORT
 from ..hosts import parsed_address, split_host
@@ -16,7 +16,6 @@ from ..options import FileOptions, plain_options_of_nodes
 from ..releases import release
 from ..releases.release import NOVA_CONF, Port, Release
 from ..resources.node_packages import PRESENT
-from ..resources.readiness import SERVICE_DOWN_SECONDS
 from ..settings import RABBIT_PORT, Controller, Node, Settings
 
 IMAGE_PORT = 9292
@@ -70,8 +69,6 @@ class Needs:
 
 
 QUEUE = "RabbitMQ"
-# How often a service of nova reports, by default.
-_REPORT_SECONDS = 10.0
 
 
 def needs_of_nodes(settings: Settings) -> list[Needs]:
@@ -106,8 +103,7 @@ def _needs_of(settings: Settings, node: Node, options: FileOptions) -> Needs:
         places=places,
         queue_in_plain=str(default.get("rabbit_use_ssl", "")).lower() not in ("true", "1", "yes", "on"),
         listening=tuple(_listening(known, services, default)),
-        clock_seconds=_seconds(default, "service_down_time", SERVICE_DOWN_SECONDS)
-        - _seconds(default, "report_interval", _REPORT_SECONDS),
+        clock_seconds=clock.allowed(default),
     )
 
 
@@ -155,10 +151,3 @@ def _at(service: str, port: Port, default: Mapping[str, Any]) -> Listening:
     number = str(default.get(port.number_option, port.number))
     host = str(default.get(port.host_option, EVERYWHERE))
     return Listening(service, host, int(number) if number.isdigit() else port.number)
-
-
-def _seconds(default: Mapping[str, Any], option: str, usual: float) -> float:
-    try:
-        return float(default.get(option, usual))
-    except (TypeError, ValueError):
-        return usual

@@ -6,12 +6,14 @@ Nothing is written: not the state, not a machine, not a server.
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from .. import node
 from ..commands.at_once import at_once
 from ..commands.state import Managed, secrets_of
 from ..defaults import ASKING_SECONDS
@@ -44,7 +46,8 @@ def ask(resources: Sequence[Managed], say: Callable[[str], None]) -> Report:
         asked = at_once({name: _question(those, secrets) for name, those in behind.items()}, say)
     # By URN: resources of different types may have one name.
     seen = {urn: each for future in asked.values() for urn, each in future.result()}
-    return Report(stack_of(resources), moment, places, tuple(seen[each.urn] for each in resources))
+    told = [seen[each.urn] for each in resources]
+    return Report(stack_of(resources), moment, places, tuple(without_what_a_silent_database_would_say(told)))
 
 
 def stack_of(resources: Sequence[Managed]) -> str:
@@ -92,6 +95,23 @@ def observed(resource: Managed, secrets: Collection[str], refusals: dict[Connect
     found = differences(recorded, read.inputs or {}, hidden=resource.secrets, secrets=secrets)
     remarks = tuple(safe(each, secrets) for each in (read.outs or {}).get(REMARKS, []))
     return replace(told, status=DRIFTED if found else IN_ORDER, differences=found, remarks=remarks)
+
+
+def without_what_a_silent_database_would_say(seen: Sequence[Observed]) -> list[Observed]:
+    """The resources, where MariaDB was not reachable: that nova-manage has not said the schema's version either is a note, and no drift."""
+    if not any(each.kind == "Database" and each.status == UNREACHABLE for each in seen):
+        return list(seen)
+    return [_without_the_schema(each) for each in seen]
+
+
+def _without_the_schema(seen: Observed) -> Observed:
+    left = tuple(
+        each for each in seen.differences if (each.path, each.found) != ("schema", json.dumps(node.SCHEMA_NOT_KNOWN))
+    )
+    if left == seen.differences:
+        return seen
+    said = f"{seen.place}: whether the schema is up to date is not known, because MariaDB could not be asked."
+    return replace(seen, status=DRIFTED if left else IN_ORDER, differences=left, remarks=(*seen.remarks, said))
 
 
 def _told(resource: Managed) -> Observed:

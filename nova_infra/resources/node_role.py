@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.runtime import rpc
 
-from .. import adoption, node, peers, remarks
+from .. import adoption, clock, node, peers, remarks
 from ..configuration import unsupported, unsupported_name
 from ..defaults import EVERYWHERE
 from ..errors import ComputeError, InvalidSettings, Problem, RemoteError
@@ -26,8 +26,6 @@ from ..wording import shown
 from .lifecycle import REMARKS, Lifecycle, State, required_text, usable_connection
 from .readiness import (
     Started,
-    clock_sentence,
-    is_off,
     moment,
     refuse_ended,
     wait_for_answers,
@@ -96,9 +94,8 @@ class NodeRole(Lifecycle):
         said = remarks.of_machine(known, facts)
         # Of the time between both nobody knows when the answer was given.
         seconds_ahead = min(facts.now - began, 0) or max(facts.now - ended, 0)
-        if is_off(seconds_ahead):
-            sentence = clock_sentence(known["node"], seconds_ahead, "of this machine")
-            said.append(sentence[0].upper() + sentence[1:])
+        if off := _off(known, seconds_ahead):
+            said.append(off[0].upper() + off[1:])
         observed = node.observed(known, facts, self.access.fingerprint_key)
         try:
             records = {each.binary: each for each in self.access.records.of(known["node"])}
@@ -208,8 +205,8 @@ class NodeRole(Lifecycle):
             look_again=True,
         )
         seconds_ahead = operated.facts.now - time.time()
-        if is_off(seconds_ahead):
-            progress(wanted["node"])(clock_sentence(wanted["node"], seconds_ahead, "of this machine"))
+        if off := _off(wanted, seconds_ahead):
+            progress(wanted["node"])(off)
         restarted = node.restarted(operated.calls)
         names = [
             name
@@ -247,6 +244,12 @@ class NodeRole(Lifecycle):
 
     def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
         return {**node.found(facts), "worked_before": sorted(adoption.worked_before(facts))}
+
+
+def _off(state: State, seconds_ahead: float) -> str:
+    """What is said of a node whose clock is off by more than its own options bear; else empty."""
+    limit = clock.allowed(state["options"].get(NOVA_CONF, {}).get("DEFAULT", {}))
+    return clock.sentence(state["node"], seconds_ahead, "of this machine", limit) if abs(seconds_ahead) > limit else ""
 
 
 def _latest(processes: Iterable[Process], seconds_ahead: float) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from .. import clock
 from ..configuration import as_list, read_options
 from ..errors import ComputeError, DeadlineExceeded, RemoteError, StepFailed, UnreadableFile
 from ..masking import mask
@@ -327,9 +328,10 @@ class _Seen:
 
     def what_may_pass(self, clock_ahead: float | None) -> list[str]:
         skew = self.facts.now - self.asked_at - clock_ahead if self.facts and clock_ahead is not None else 0.0
-        clock = [clock_sentence(self.started.node, skew, "of nova-api")] if is_off(skew) else []
+        limit = clock.allowed({})
+        off = [clock.sentence(self.started.node, skew, "of nova-api", limit)] if abs(skew) > limit else []
         ended = self.ended()
-        return [*clock, *self._started_anew(), *self._refusals(lambda name, each: not each.final and name not in ended)]
+        return [*off, *self._started_anew(), *self._refusals(lambda name, each: not each.final and name not in ended)]
 
     def _started_anew(self) -> list[str]:
         if self.facts is None or self.started.since is None:
@@ -438,21 +440,3 @@ def seconds_of(text: str) -> float | None:
     except ValueError:
         return None
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-
-
-# A service whose last report is older counts as down (nova's option service_down_time).
-SERVICE_DOWN_SECONDS = 60.0
-
-
-def is_off(seconds_ahead: float) -> bool:
-    """Whether a clock differs from another by more than nova allows between its hosts."""
-    return abs(seconds_ahead) > SERVICE_DOWN_SECONDS
-
-
-def clock_sentence(node: str, seconds_ahead: float, of: str) -> str:
-    """What is said about a clock that is off; `of` says which other clock it was compared with."""
-    way = "ahead of" if seconds_ahead > 0 else "behind"
-    return (
-        f"the clock of {node} is {abs(seconds_ahead):.0f} s {way} that {of}: where nova's hosts differ by more than "
-        f"{SERVICE_DOWN_SECONDS:.0f} s, services that run are taken for down. Set the clock, and let ntp keep it."
-    )

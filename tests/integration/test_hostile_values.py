@@ -18,6 +18,7 @@ import pytest
 
 from nova_infra.access import Access
 from nova_infra.errors import DatabaseError, IdentityError, UnsupportedValue
+from nova_infra.identity import Identity
 from nova_infra.mysql import Schema, Server
 from nova_infra.remote.script import Call, call, decoded
 from tests.hostile import sample
@@ -194,17 +195,26 @@ def test_names_reach_mariadb_as_they_are_or_are_refused(lab: Lab, server: OneCon
 # ------------------------------------------------------------ Keystone
 
 
+def gives_a_token(keystone: Identity, name: str, password: str) -> bool:
+    """Whether Keystone lets the user in; a tenant is not asked for."""
+    body = {"auth": {"passwordCredentials": {"username": name, "password": password}}}
+    done = keystone.session.post(f"{keystone.url}/tokens", json=body, authenticated=False, raise_exc=False)
+    return bool(done.status_code == 200)
+
+
 def test_texts_reach_keystone_as_they_are_or_are_refused(access: Access, values: list[str]) -> None:
     keystone = access.identity
     refused: list[str] = []
     users: dict[str, tuple[str, str]] = {}
+    passwords: dict[str, str] = {}
     services: dict[str, tuple[str, str, str]] = {}
     endpoints: dict[str, tuple[str, ...]] = {}
     try:
         # A record carries several: 200 of them each alone would take minutes.
         for value, email in zip(values[0::8], values[1::8], strict=True):
             try:
-                users[keystone.create_user(MARK + value, value or "x", email, True).id] = (MARK + value, email)
+                made = keystone.create_user(MARK + value, value or "x", email, True).id
+                users[made], passwords[made] = (MARK + value, email), value or "x"
             except IdentityError as error:
                 refused.append(str(error))
         for name, kind, description in zip(values[2::8], values[3::8], values[4::8], strict=True):
@@ -228,6 +238,8 @@ def test_texts_reach_keystone_as_they_are_or_are_refused(access: Access, values:
 
         there = listed("/users", "users")
         assert {id_: (there[id_]["name"], there[id_].get("email") or "") for id_ in users} == users
+        lets_in = {id_ for id_, (name, _) in users.items() if gives_a_token(keystone, name, passwords[id_])}
+        assert lets_in == users.keys()
         there = listed("/OS-KSADM/services", "OS-KSADM:services")
         seen = {id_: (there[id_]["name"], there[id_]["type"], there[id_]["description"] or "") for id_ in services}
         assert seen == services

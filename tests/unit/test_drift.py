@@ -22,7 +22,7 @@ from nova_infra.drift.comparison import Difference, differences
 from nova_infra.drift.page import as_page
 from nova_infra.drift.report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Report, as_json, summary
 from nova_infra.drift.text import as_text
-from nova_infra.errors import ComputeError, ConnectionFailed, IdentityError, ReportUnwritable
+from nova_infra.errors import ComputeError, ConnectionFailed, DatabaseError, IdentityError, ReportUnwritable
 from nova_infra.resources.lifecycle import Lifecycle
 from nova_infra.wording import counted
 from tests import reports
@@ -306,6 +306,29 @@ def test_what_a_lifecycle_prints_does_not_get_into_the_report(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "a line for the engine's screen" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("database", "more", "status"),
+    [
+        (DatabaseError("MariaDB does not answer"), {}, IN_ORDER),
+        (DatabaseError("MariaDB does not answer"), {"absent": []}, DRIFTED),
+        ({}, {}, DRIFTED),
+    ],
+)
+def test_a_schema_of_which_nobody_could_say_the_version_is_no_drift_while_mariadb_is_not_reachable(
+    answers: dict[str, Any], database: Any, more: dict[str, Any], status: str
+) -> None:
+    access = Reached(controller=Machine())
+    answers.update(database=database, controller={"schema": "not known", **more})
+    report = asked(
+        managed("Database", "database", access),
+        node("controller", access, "ControllerNode", schema="current", absent=["/var/lib/nova/nova.sqlite"]),
+    )
+    controller = report.resources[1]
+    assert controller.status == status
+    assert ("schema" in [each.path for each in controller.differences]) == (not controller.remarks)
+    assert all("MariaDB could not be asked" in each for each in controller.remarks)
 
 
 def test_remarks_are_no_drift(answers: dict[str, Any]) -> None:

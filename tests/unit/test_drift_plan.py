@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
+
+from tests.lab.drift.groups import GROUPS, SLOW_GROUPS
+from tests.lab.drift.kinds import Kind
+from tests.lab.drift.matrix import areas
 from tests.lab.drift.plan import Plan
 
 PLAN = """\
@@ -77,3 +84,19 @@ def test_what_up_would_do_is_read_apart_from_what_was_found() -> None:
 
 def test_a_remark_is_a_sentence_of_its_resource() -> None:
     assert Plan.of(PLAN, failed=True).remarks("nova-database") == ['"Somebody: is there."']
+
+
+# ------------------------------------------------------------ groups of kinds
+
+EVERY_GROUP = {**GROUPS, **SLOW_GROUPS}
+
+
+@pytest.mark.parametrize("kinds", EVERY_GROUP.values(), ids=list(EVERY_GROUP))
+def test_no_two_kinds_of_a_group_show_the_same_property(kinds: list[Kind]) -> None:
+    shown = Counter((resource, path) for kind in kinds for resource, paths in kind.shows.items() for path in paths)
+    assert [where for where, times in shown.items() if times > 1] == []
+
+
+def test_every_kind_is_in_a_group() -> None:
+    grouped = {kind.name for kinds in EVERY_GROUP.values() for kind in kinds}
+    assert {kind.name for _, kinds in areas() for kind in kinds} - grouped == set()

@@ -306,6 +306,49 @@ def test_a_text_of_the_stack_arrives_as_it_is_or_is_refused_by_its_key(values: l
             assert (getattr(part, name) if name else part) == value
 
 
+# Where the name or place of a machine is to arrive: what is configured with it, where it stands then, and the key that a refusal names.
+MACHINES: list[tuple[Callable[[str], dict[str, Any]], Callable[[Settings], Any], str]] = [
+    *(
+        (
+            lambda value, part=part: {"controllers": [{**CONTROLLER, part: value}]},
+            lambda settings, part=part: getattr(settings.controllers[0], part),
+            f"nova:controllers[0].{part}",
+        )
+        for part in ("name", "address", "host")
+    ),
+    *(
+        (
+            lambda value, part=part: {"computes": [{**COMPUTE, part: value}]},
+            lambda settings, part=part: getattr(settings.computes[0], part),
+            f"nova:computes[0].{part}",
+        )
+        for part in ("name", "address", "host")
+    ),
+    (
+        lambda value: {"messageQueue": {"hosts": [value]}},
+        lambda settings: settings.message_queue.hosts[0],
+        "nova:messageQueue.hosts",
+    ),
+    (
+        lambda value: {"jumpHost": {"host": value, "user": "ops"}},
+        lambda settings: settings.jump_host.host,
+        "nova:jumpHost.host",
+    ),
+]
+
+
+@repeatable(40)
+@given(values=batch(len(MACHINES)))
+def test_the_name_or_place_of_a_machine_arrives_as_it_is_or_is_refused_by_its_key(values: list[str]) -> None:
+    for (configured, there, key), text in zip(MACHINES, values, strict=True):
+        for value in (text, f"a{text}", f"a.{text}.org", f"10.0.0.{text}"):
+            settings, refusal = taken(lambda configured=configured, value=value: stack(configured(value), {}))
+            if refusal:
+                assert {problem.key.startswith(key) for problem in refusal.problems} == {True}, refusal
+            elif there(settings) != "" or value.strip():
+                assert there(settings) == value
+
+
 # SQLAlchemy 0.9, the release of Juno (sqlalchemy/engine/url.py, _parse_rfc1738_args).
 ADDRESS = re.compile(
     r"(?P<name>[\w\+]+)://(?:(?P<username>[^:/]*)(?::(?P<password>.*))?@)?"

@@ -26,6 +26,26 @@ def nobody_answers(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
+def the_way_to_the_servers_is_cut(lab: Lab) -> Iterator[None]:
+    """Nothing listens on the first controller, behind which the servers are."""
+    lab.inside("controller", "kill $(cat /run/sshd.pid)")
+    try:
+        yield
+    finally:
+        lab.inside("controller", "/usr/sbin/sshd")
+
+
+@contextmanager
+def mariadb_is_stopped(lab: Lab) -> Iterator[None]:
+    lab.inside("controller", "service mariadb stop")
+    try:
+        yield
+    finally:
+        lab.inside("controller", "service mariadb start")
+        assert eventually(lambda: "service" in lab.openstack("keystone tenant-list", check=False))
+
+
+@contextmanager
 def another_host_key(lab: Lab) -> Iterator[None]:
     """As another machine at the address has it."""
     again = "kill -HUP $(cat /run/sshd.pid)"
@@ -68,10 +88,14 @@ CAUSES = {
     "another host key": (another_host_key, "host key"),
     "Keystone is stopped": (keystone_is_stopped, "Keystone"),
     "another host name": (another_host_name, "the machine at this address calls itself renamed"),
+    "the way to the servers is cut": (the_way_to_the_servers_is_cut, "controller (ubuntu@"),
+    "MariaDB is stopped": (mariadb_is_stopped, "MariaDB"),
 }
+# nova-manage asks a MariaDB that is not there for 60 s, each time.
+SLOW = {"MariaDB is stopped"}
 
 
-@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("cause", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in CAUSES])
 def test_whoever_is_not_there_is_named_and_its_state_stays(lab: Lab, deployed: Stack, cause: str) -> None:
     happens, words = CAUSES[cause]
     state, before = known(deployed), processes(lab)

@@ -90,7 +90,7 @@ SECOND_ENDPOINT = Kind(
     "a second endpoint of the same region and service",
     cause=caused_by(SERVICE_ID, create(ELSEWHERE)),
     after=the_second_endpoint_is_left,
-    said={ENDPOINT: "Keystone has another endpoint of compute in regionOne"},
+    said={ENDPOINT: "it is left as it is. Clients get that one (http://192.0.2.7"},
     undo=caused_by(
         SERVICE_ID, f"keystone endpoint-delete $(keystone endpoint-list | grep $service | grep -F '{ELSEWHERE}' | id .)"
     ),

@@ -142,6 +142,14 @@ OWNER_AND_MODE = Kind(
         }
     },
 )
+NOVA_CONF_GONE = Kind(
+    "nova.conf is gone",
+    cause=lambda lab: lab.run("controller", f"rm {NOVA_CONF}"),
+    after=is_file_of_nova("controller", NOVA_CONF, len(CONTROLLER_CONF)),
+    shows={
+        "nova-controller": {**without(CONTROLLER_CONF, NOVA_CONF), f"files.{NOVA_CONF}.mode": ('"640"', '"missing"')}
+    },
+)
 GONE = Kind(
     "a file is gone",
     cause=lambda lab: lab.run("compute1", f"rm {COMPUTE_CONF}"),
@@ -202,7 +210,7 @@ MOVED_THERE = Kind(
     shows={
         "nova-compute1": {
             option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, ""),
-            option("libvirt", "compute_driver", COMPUTE_CONF): ("", LIBVIRT),
+            option("libvirt", "compute_driver", COMPUTE_CONF): ("", ANY),
         }
     },
 )
@@ -268,6 +276,7 @@ KINDS = [
     *OPTIONS,
     COMMENTED,
     OWNER_AND_MODE,
+    NOVA_CONF_GONE,
     GONE,
     EMPTIED,
     LINK,

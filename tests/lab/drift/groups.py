@@ -27,6 +27,7 @@ GROUPS: dict[str, list[Kind]] = {
         files.ADDED_THERE,
         files.DOUBLED_THERE,
         files.OWNER_AND_MODE_THERE,
+        files.CRLF_THERE,
     ],
     "a password and records that are gone": [
         database.COLLATION,
@@ -37,8 +38,7 @@ GROUPS: dict[str, list[Kind]] = {
     "what hangs together is gone": [
         identity.GONE,
         catalog.SERVICE_GONE,
-        files.TAKEN_OUT_THERE,
-        files.CRLF_THERE,
+        files.LINK_THERE,
     ],
     "what is left as it is": [
         database.OTHER_USER,

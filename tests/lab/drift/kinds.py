@@ -6,6 +6,7 @@ a list of them is a group of test_drift.py, and matrix.py takes them one by one.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
     try:
         for kind in kinds:
             kind.cause(lab)
-        before = processes(lab)
+        before, servers_before = processes(lab), servers(lab)
         plan = preview(stack, *settings)
         assert_named(plan, kinds)
         drifted = {name for kind in kinds for name in (*kind.shows, *kind.gone, *kind.updates)}
@@ -98,6 +99,7 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
             assert (plan.steps("update") | plan.steps("create")) - {CHECK} == drifted - {CHECK}, plan.text
         else:
             assert not plan.failed, plan.text + plan.error
+            assert_in_the_report(stack, kinds)
         done = stack.up(*REFRESHED[:1], *settings)
         did = changed(done.stdout)
         assert {name for name, _ in did} == drifted, done.stdout
@@ -107,6 +109,7 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
         assert restarted == {
             (node, service) for kind in kinds for node, services in kind.restarts.items() for service in services
         }
+        assert servers(lab) == servers_before
     finally:
         for kind in kinds:
             if kind.undo:
@@ -143,6 +146,16 @@ def assert_named(plan: Plan, kinds: Sequence[Kind]) -> None:
             assert any(words in remark for remark in plan.remarks(resource)), f"{words!r} is not said:\n{plan.text}"
 
 
+def assert_in_the_report(stack: Stack, kinds: Sequence[Kind]) -> None:
+    """`python -m nova_infra drift` ends with 0, and has the same remarks as notes."""
+    done = stack.command("drift", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    notes = {each["name"]: each["remarks"] for each in json.loads(done.stdout)["resources"]}
+    for kind in kinds:
+        for resource, words in kind.said.items():
+            assert any(words in note for note in notes[resource]), f"{words!r} is not in the report: {notes}"
+
+
 def same(seen: Difference, expected: Difference) -> bool:
     """Whether both values are the expected ones."""
     return all(right in (ANY, left) for left, right in zip(seen, expected, strict=True))
@@ -151,6 +164,12 @@ def same(seen: Difference, expected: Difference) -> bool:
 def changed(printed: str) -> frozenset[tuple[str, str]]:
     """The resources that an `up` has made, changed or deleted, each with the word for it."""
     return frozenset(re.findall(r"^ [~+-]+ +\S+ (\S+) (updated|created|deleted) ", printed, re.MULTILINE))
+
+
+def servers(lab: Lab) -> dict[str, str]:
+    """Node -> the processes of what nova needs and the stack does not own: MariaDB, RabbitMQ, Keystone, libvirt."""
+    names = "/mysqld|mariadbd|beam[.]smp|keystone-serve|libvirtd/ && !/awk/"
+    return {node: lab.run(node, f"ps -ww -e -o pid= -o args= | awk '{names} {{ print $1 }}' | sort") for node in NODES}
 
 
 def processes(lab: Lab) -> dict[str, dict[str, str]]:

@@ -31,7 +31,7 @@ GROUPS: dict[str, list[Kind]] = {
         files.OF_NOVA_COMPUTE_CONF,
         packages.HALF_CONFIGURED,
     ],
-    "whole files": [files.LINK, files.EMPTIED, files.LINK_THERE, machine.GAINED],
+    "whole files": [files.LINK, files.EMPTIED, files.TAKEN_OUT_THERE, machine.GAINED],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
     "another version, the schema, the record": [
         packages.ANOTHER_VERSION,

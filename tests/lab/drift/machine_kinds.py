@@ -21,6 +21,7 @@ def gain_virtualization(lab: Lab) -> None:
 
 
 def lose_virtualization(lab: Lab) -> None:
+    """It has been gained before: its own machine's flags are there again."""
     lab.enter("compute1", "umount", "--lazy", "/proc/cpuinfo")
     lab.inside("compute1", "rm /srv/cpuinfo")
 

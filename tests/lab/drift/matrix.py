@@ -10,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -123,7 +124,7 @@ def main() -> int:
                 began = time.monotonic()
                 try:
                     line = row(lab, kind, assert_found_and_repaired(lab, stack, [kind], *settings))
-                except AssertionError as error:
+                except (AssertionError, subprocess.SubprocessError) as error:
                     failed.append(f"{area}: {kind.name}")
                     print(f"{area}: {kind.name}: not as expected\n{error}", file=sys.stderr, flush=True)
                     deployed(lab, stack, settings)
