@@ -34,15 +34,11 @@ def test_drift_is_shown_by_name_and_repaired_and_nothing_else_is_touched(
     assert_found_and_repaired(lab, deployed, {**GROUPS, **SLOW_GROUPS}[group], *settings)
 
 
-@pytest.mark.parametrize(
-    ("scheduling", "kind"),
-    [("disabled", ENABLED_AGAINST_THE_STACK), ("enabled", DISABLED_AGAINST_THE_STACK)],
-    ids=["disabled", "enabled"],
-)
+@pytest.mark.parametrize("kind", [ENABLED_AGAINST_THE_STACK, DISABLED_AGAINST_THE_STACK], ids=["disabled", "enabled"])
 def test_what_the_stack_says_of_scheduling_is_no_operators_word(
-    lab: Lab, deployed: Stack, tmp_path: Path, scheduling: str, kind: Kind
+    lab: Lab, deployed: Stack, tmp_path: Path, kind: Kind
 ) -> None:
-    settings = "--config-file", deployed.configured(tmp_path, computeDefaults={"scheduling": scheduling})
+    settings = "--config-file", deployed.configured(tmp_path, **kind.settings)
     before = lab.processes("compute1")
     deployed.up(*settings)
     kind.after(lab)

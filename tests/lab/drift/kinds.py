@@ -61,6 +61,8 @@ class Kind:
     """Resources that `up` changes besides those in `shows` and `gone`."""
     restarts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Node -> services that the repair starts anew."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that a stack needs for it besides MANAGED. Such a kind is in no group."""
     undo: Callable[[Lab], object] | None = None
     """Takes back what `up` leaves."""
 

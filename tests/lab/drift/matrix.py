@@ -106,6 +106,19 @@ def deployed(lab: Lab, stack: Stack, settings: tuple[str, str]) -> None:
     stack.up(*settings)
 
 
+def found_and_repaired(lab: Lab, stack: Stack, kind: Kind, settings: tuple[str, str], folder: Path) -> Seen:
+    """One kind, with its own settings where it has some."""
+    if not kind.settings:
+        return assert_found_and_repaired(lab, stack, [kind], *settings)
+    own = folder / "own"
+    own.mkdir(exist_ok=True)
+    path = stack.configured(own, **{**MANAGED, **kind.settings})
+    stack.up("--config-file", path)
+    seen = assert_found_and_repaired(lab, stack, [kind], "--config-file", path)
+    stack.up(*settings)
+    return seen
+
+
 def main() -> int:
     """Runs the kinds; 1 when one of them was not found or not repaired."""
     if reason := why_not():
@@ -123,7 +136,7 @@ def main() -> int:
                     continue
                 began = time.monotonic()
                 try:
-                    line = row(lab, kind, assert_found_and_repaired(lab, stack, [kind], *settings))
+                    line = row(lab, kind, found_and_repaired(lab, stack, kind, settings, Path(folder)))
                 except (AssertionError, subprocess.SubprocessError) as error:
                     failed.append(f"{area}: {kind.name}")
                     print(f"{area}: {kind.name}: not as expected\n{error}", file=sys.stderr, flush=True)

@@ -223,12 +223,14 @@ ENABLED_AGAINST_THE_STACK = Kind(
     cause=lambda lab: lab.openstack("nova service-enable compute1 nova-compute >/dev/null"),
     after=is_scheduled("disabled"),
     shows={"nova-compute1": {"scheduling": ('"disabled"', '"enabled"')}},
+    settings={"computeDefaults": {"scheduling": "disabled"}},
 )
 DISABLED_AGAINST_THE_STACK = Kind(
     "an operator has disabled a service that the stack enables",
     cause=lambda lab: lab.openstack("nova service-disable --reason 'new disk' compute1 nova-compute >/dev/null"),
     after=is_scheduled("enabled"),
     shows={"nova-compute1": {"scheduling": ('"enabled"', '"disabled"')}},
+    settings={"computeDefaults": {"scheduling": "enabled"}},
 )
 RECORD_DOUBLED = Kind(
     "nova has a second record of a machine that was renamed",
@@ -252,6 +254,12 @@ SQLITE_BACK = Kind(
     shows={"nova-controller": {"absent[0]": (f'"{SQLITE}"', "")}},
 )
 SERVICES = [STOPPED, DISABLED_AT_BOOT, HAS_READ_SOMETHING_ELSE, ANOTHER_CONFIGURATION, CRASHING, PUT_BACK, BY_HAND]
-RECORDS = [RECORD_GONE, RECORD_DISABLED, RECORD_DOUBLED]
+RECORDS = [
+    RECORD_GONE,
+    RECORD_DISABLED,
+    ENABLED_AGAINST_THE_STACK,
+    DISABLED_AGAINST_THE_STACK,
+    RECORD_DOUBLED,
+]
 SCHEMA = [SCHEMA_BEHIND, SQLITE_BACK]
 KINDS = [*SERVICES, *RECORDS, *SCHEMA]
