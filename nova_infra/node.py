@@ -276,11 +276,24 @@ def _schema(state: State, facts: Facts) -> str:
     if state["schema"] == UNMANAGED:
         return UNMANAGED
     version, newest = facts.schema
-    if version is None:
+    if version is None or _is_of_another_database(state, facts):
         return SCHEMA_NOT_KNOWN
     if version == 0:
         return "empty"
     return CURRENT if version >= newest else f"version {version} of {newest}"
+
+
+def _is_of_another_database(state: State, facts: Facts) -> bool:
+    """Whether nova-manage has spoken of another database than the stack's: it asks the one that the files name now, or nova's default."""
+    wanted = _connections(state["options"])
+    there = _connections({path: options_in(state, path, facts) for path in state["options"]})
+    # Where a refresh that was stored has found none, none is wanted.
+    return wanted != there if wanted else not there and state["schema"] == SCHEMA_NOT_KNOWN
+
+
+def _connections(files: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    named = {path: sections.get("database", {}).get("connection") for path, sections in files.items()}
+    return {path: connection for path, connection in named.items() if connection is not None}
 
 
 # ---------------------------------------------------------------- what is to be done
@@ -298,7 +311,7 @@ def decide(state: State, facts: Facts, restart: Collection[str] = ()) -> list[Ca
     absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
     # A service makes its record when it starts, and never again: what ran before has none in an empty schema. It stops before that is
     # filled, so that the next run starts it where this one is cut off in between.
-    anew = schema and facts.schema[0] == 0
+    anew = schema and facts.schema[0] == 0 and not _is_of_another_database(state, facts)
     services = list(_service_calls(state, facts, state["services"] if anew else restart))
     stops = [each for each in services if anew and each.function == "stop_services"]
     if not (files or schema or services or absent):

@@ -231,6 +231,17 @@ def test_a_refresh_behind_one_that_was_stored_finds_another_file_and_an_older_sc
     assert_the_same_is_found_again(machine.state, machine)
 
 
+def test_without_nova_conf_the_version_of_the_schema_is_not_known_also_behind_a_refresh_that_was_stored() -> None:
+    conf = {NOVA_CONF: {"database": {"connection": "mysql://nova:pass@controller/nova"}}}
+    machine = Machine(state_of({"options": conf, "services": {"nova-api": {}}, "schema": "current"}), "qemu")
+    apply(machine)
+    machine.files[NOVA_CONF] = File("missing")
+    # That of nova's default, an sqlite of its own.
+    machine.schema = (0, 20)
+    assert_the_same_is_found_again(machine.state, machine)
+    assert node.observed(machine.state, machine.facts(), KEY)["schema"] == "not known"
+
+
 def test_the_value_of_an_option_that_the_stack_does_not_name_stays_unknown_when_a_refresh_was_stored() -> None:
     machine = Machine(state_of({"options": {NOVA_CONF: {"DEFAULT": {"a": "b"}}}, "services": {"nova-api": {}}}), "qemu")
     apply(machine)

@@ -146,8 +146,14 @@ NOVA_CONF_GONE = Kind(
     "nova.conf is gone",
     cause=lambda lab: lab.run("controller", f"rm {NOVA_CONF}"),
     after=is_file_of_nova("controller", NOVA_CONF, len(CONTROLLER_CONF)),
+    # nova-manage asks another database then, nova's default.
     shows={
-        "nova-controller": {**without(CONTROLLER_CONF, NOVA_CONF), f"files.{NOVA_CONF}.mode": ('"640"', '"missing"')}
+        "nova-controller": {
+            **without(CONTROLLER_CONF, NOVA_CONF),
+            f"files.{NOVA_CONF}.mode": ('"640"', '"missing"'),
+            "schema": ('"current"', '"not known"'),
+            "schema_version": (ANY, ANY),
+        }
     },
 )
 GONE = Kind(

@@ -10,7 +10,7 @@ from tests.lab.drift import machine_groups
 from tests.lab.drift.kinds import Kind
 
 GROUPS: dict[str, list[Kind]] = {
-    "servers' records": [
+    "servers' records, and nova.conf": [
         database.CHARACTER_SET,
         database.USER_MISSING,
         database.REVOKED,
@@ -28,6 +28,7 @@ GROUPS: dict[str, list[Kind]] = {
         files.DOUBLED_THERE,
         files.OWNER_AND_MODE_THERE,
         files.CRLF_THERE,
+        files.NOVA_CONF_GONE,
     ],
     "a password and records that are gone": [
         database.COLLATION,
