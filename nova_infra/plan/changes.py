@@ -168,7 +168,9 @@ def with_kind(step: Step) -> str:
 
 
 def _together(found: Sequence[Row]) -> list[Row]:
-    same = _merged(found, lambda row: (row.what, row.property, row.among, _key(row.old), _key(row.new), row.drift))
+    same = _merged(
+        found, lambda row: (row.what, row.property, row.among, identity(row.old), identity(row.new), row.drift)
+    )
     per_property: dict[tuple[str, str], int] = {}
     for row in same:
         per_property[row.what, row.property] = per_property.get((row.what, row.property), 0) + 1
@@ -188,7 +190,7 @@ def _ends(same: Sequence[Row], row: Row) -> dict[str, Any]:
 
 def summary(values: Sequence[Any]) -> Any:
     """The only value, or how many there are."""
-    different = {_key(each): each for each in values}
+    different = {identity(each): each for each in values}
     return next(iter(different.values())) if len(different) == 1 else Word(f"{len(different)} different values")
 
 
@@ -202,7 +204,8 @@ def _merged(found: Sequence[Row], key: Any) -> list[Row]:
     ]
 
 
-def _key(value: Any) -> str:
+def identity(value: Any) -> str:
+    """A text that only equal values of the same type share: a text that is empty is not NOTHING."""
     return f"{type(value).__name__}{value!r}"
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..masking import mask
-from ..wording import counted, escaped
-from .changes import CHANGED, MADE, Row, changes, is_fingerprint, leaves, ranges, rows, summary, with_kind
+from ..wording import abridged, counted, escaped
+from .changes import (
+    CHANGED,
+    CHECK,
+    MADE,
+    MOST_VALUES,
+    Row,
+    changes,
+    identity,
+    is_fingerprint,
+    leaves,
+    ranges,
+    rows,
+    summary,
+    with_kind,
+)
 from .dangers import dangers
 from .markdown import code, fenced, folded, shown, size
 from .reading import CREATE, DELETE, NOTHING, UPDATE, Path, Plan, Step, Word
@@ -225,18 +240,47 @@ Values = dict[Path, tuple[object, object]]
 
 def _values(step: Step) -> Values:
     if step.op == UPDATE:
-        return {path: (each.old, each.new) for each in changes(step) for path in (each.among or (each.path,))}
-    if step.op == DELETE:
-        return {path: (value, NOTHING) for path, value in leaves(step.old)}
-    return {path: (NOTHING, value) for path, value in leaves(step.new)}
+        found = {path: (each.old, each.new) for each in changes(step) for path in (each.among or (each.path,))}
+    elif step.op == DELETE:
+        found = {path: (value, NOTHING) for path, value in leaves(step.old)}
+    else:
+        found = {path: (NOTHING, value) for path, value in leaves(step.new)}
+    return _nodes_together(found) if step.kind == CHECK else found
+
+
+def _nodes_together(values: Values) -> Values:
+    """What the last check says of each node (`restarts / NODE`, `awaits / NODE / changes`), the same of several nodes once."""
+    same: dict[tuple[Path, tuple[str, ...]], list[Path]] = {}
+    for path, both in values.items():
+        same.setdefault((_without_node(path), tuple(map(identity, both))), []).append(path)
+    different = Counter(of_all for of_all, _ in same)
+    groups: dict[object, list[Path]] = {}
+    for (of_all, identities), paths in same.items():
+        # Hundreds of nodes with a value each are one line.
+        groups.setdefault(of_all if different[of_all] > MOST_VALUES else (of_all, identities), []).extend(paths)
+    return {
+        _of_nodes(paths): (summary([values[path][0] for path in paths]), summary([values[path][1] for path in paths]))
+        for paths in groups.values()
+    }
+
+
+def _without_node(path: Path) -> Path:
+    return path[:1] + path[2:]
+
+
+def _of_nodes(paths: Sequence[Path]) -> Path:
+    """One path for all of these, which differ in their second part, the node."""
+    first = paths[0]
+    return (first[0], abridged(ranges(path[1] for path in paths), MOST_VALUES), *first[2:]) if first[1:] else first
 
 
 def _alike(steps: Sequence[tuple[Step, Values]]) -> Iterable[list[tuple[Step, Values]]]:
     """Steps that touch the same properties. Of an update the values count too, but for fingerprints; of many they do not."""
     exact: dict[object, list[tuple[Step, Values]]] = {}
     for step, values in steps:
-        said = [item for item in values.items() if not is_fingerprint(item[0])] if step.op == UPDATE else []
-        exact.setdefault((step.op, step.kind, tuple(values), repr(said)), []).append((step, values))
+        said = [(path, *map(identity, both)) for path, both in values.items() if not is_fingerprint(path)]
+        same = (step.op, step.kind, tuple(values), tuple(said) if step.op == UPDATE else ())
+        exact.setdefault(same, []).append((step, values))
     if len(exact) <= _MOST_GROUPS:
         return exact.values()
     rough: dict[object, list[tuple[Step, Values]]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -375,18 +376,29 @@ def test_the_comment_on_the_page_is_the_real_one() -> None:
 
 
 def fleet(case: str, number: int) -> str:
-    """A plan in which every step of compute2 is there for so many nodes."""
+    """A plan in which every step of compute2 is there for so many nodes, and all that the last check says of it."""
     printed = json.loads(text_of(case))
     mine = [step for step in printed["steps"] if re.search(r"compute[245](-packages)?$", step["urn"])]
     others = [step for step in printed["steps"] if not re.search(r"compute\d(-packages)?$", step["urn"])]
-    text = json.dumps(mine[:2])
     name = re.search(r"compute\d", mine[0]["urn"])
     assert name
-    for index in range(1, number + 1):
-        others += json.loads(
-            text.replace(name[0], f"node{index:03d}").replace("192.0.2.3", f"198.51.{index // 250}.{index % 250}9")
-        )
-    return json.dumps({**printed, "steps": others})
+
+    def each(something: Any) -> Iterator[tuple[str, Any]]:
+        """It for every node, with the node's name and addresses."""
+        text = json.dumps(something)
+        for index in range(1, number + 1):
+            node = f"node{index:03d}"
+            address = f"198.51.{index // 250}.{index % 250}9"
+            yield node, json.loads(text.replace(name[0], node).replace("192.0.2.3", address))
+
+    for check in others:
+        for state in ("oldState", "newState") if check["urn"].endswith("-check") else ():
+            for of_nodes in check.get(state, {}).get("inputs", {}).values():
+                more = dict(each(of_nodes[name[0]])) if isinstance(of_nodes, dict) and name[0] in of_nodes else {}
+                for one in [key for key in of_nodes if re.fullmatch(r"compute\d", key)]:
+                    del of_nodes[one]
+                of_nodes.update(more)
+    return json.dumps({**printed, "steps": [*others, *(step for _, steps in each(mine[:2]) for step in steps)]})
 
 
 @pytest.mark.parametrize("case", ["one-option-for-all", "guards", "nodes", "packages", "destroy"])
@@ -394,8 +406,16 @@ def test_five_hundred_nodes_stay_below_githubs_limit_and_are_one_range(case: str
     text = comment(read_plan(fleet(case, 500), case), "production")
     assert len(text) < len(text.encode()) + 1 <= LIMIT
     assert "node[001-500]" in text
-    # As short as with three.
-    assert len(text) < 3 * len(comment(plan_of(case), "production"))
+    # As short as with three, and nothing is cut.
+    assert len(text) < 1.5 * len(comment(plan_of(case), "production"))
+    assert "prints all of it" not in text
+
+
+def test_of_the_last_check_the_same_of_several_nodes_is_one_line_also_in_the_full_text() -> None:
+    lines = [line for line in comment(plan_of("one-option-for-all"), "staging").splitlines() if "restarts /" in line]
+    assert [line.partition(":")[0].split() for line in lines] == [
+        [sign, "restarts", "/", "compute[1-3],", "controller"] for sign in "-+"
+    ]
 
 
 def test_five_hundred_nodes_with_a_value_each_are_counted() -> None:
