@@ -3,15 +3,17 @@
     - { name: "compute[001-120]", address: 10.0.0.31 }
     - { name: compute007, virt_type: qemu }
 
-They are expanded in the configuration as it was written, before anything else looks at it.
+They are expanded in the configuration as it was written, before anything else looks at it. What is shown to people names many nodes as ranges again.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from .hosts import parsed_address
@@ -189,3 +191,59 @@ def addresses(text: str, number: int) -> list[str]:
             f"Write the length of a larger network behind the address, as in {first}/{max(1, int(length) - 8)}, or make two ranges"
         )
     return [str(first + offset) for offset in range(number)]
+
+
+# ---------------------------------------------------------------- back again
+
+
+@dataclass(frozen=True, order=True)
+class _Numbered:
+    """A name with a number somewhere in it, or at its end an empty one."""
+
+    before: str
+    after: str
+    digits: str
+
+    @property
+    def around(self) -> tuple[str, str]:
+        return self.before, self.after
+
+
+def ranges(names: Iterable[str]) -> list[str]:
+    """Names in the order of their numbers, three or more neighbours as a range: `compute[001-120].example.org`, as a stack file writes it."""
+    readings = [_readings(name) for name in dict.fromkeys(names)]
+    shared = Counter(each.around for of_name in readings for each in of_name)
+    # Of several numbers in a name the one that most others differ in, else the last.
+    numbered = [max(reversed(of_name), key=lambda each: shared[each.around]) for of_name in readings]
+    # Where one number begins with a zero, all of its length are padded.
+    padded = {(each.around, len(each.digits)) for each in numbered if re.match("0.", each.digits)}
+    parsed = sorted(
+        (
+            each.around,
+            len(each.digits) if (each.around, len(each.digits)) in padded else 0,
+            int(each.digits or -1),
+            each,
+        )
+        for each in numbered
+    )
+    found: list[str] = []
+    # Among neighbours the number grows as the position does.
+    for _, group in groupby(enumerate(parsed), key=lambda item: (*item[1][:2], item[1][2] - item[0])):
+        neighbours = [each for _, (*_, each) in group]
+        first, last = neighbours[0], neighbours[-1]
+        short = len(neighbours) < 3
+        found += (
+            [f"{each.before}{each.digits}{each.after}" for each in neighbours]
+            if short
+            else [f"{first.before}[{first.digits}-{last.digits}]{first.after}"]
+        )
+    return found
+
+
+def _readings(name: str) -> list[_Numbered]:
+    """A name by each of its numbers, from the first to the last."""
+    found = [
+        _Numbered(name[: match.start()], name[match.end() :], match[0])
+        for match in re.finditer(r"[0-9]{1,9}(?![0-9])", name)
+    ]
+    return found or [_Numbered(name, "", "")]

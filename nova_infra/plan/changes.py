@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -207,31 +205,3 @@ def _merged(found: Sequence[Row], key: Any) -> list[Row]:
 def identity(value: Any) -> str:
     """A text that only equal values of the same type share: a text that is empty is not NOTHING."""
     return f"{type(value).__name__}{value!r}"
-
-
-# ---------------------------------------------------------------- names
-
-
-def ranges(names: Iterable[str]) -> list[str]:
-    """Names in the order of their numbers, three or more neighbours as a range: `compute[001-120]`, as a stack file writes it."""
-    numbered = [_numbered(name) for name in dict.fromkeys(names)]
-    # Where one number begins with a zero, all of its length are padded.
-    padded = {(stem, len(digits)) for stem, digits in numbered if len(digits) > 1 and digits.startswith("0")}
-    parsed = sorted(
-        (stem, len(digits) if (stem, len(digits)) in padded else 0, int(digits or -1), digits)
-        for stem, digits in numbered
-    )
-    found: list[str] = []
-    # Among neighbours the number grows as the position does.
-    for _, group in groupby(enumerate(parsed), key=lambda item: (*item[1][:2], item[1][2] - item[0])):
-        members = [each for _, each in group]
-        stem, _, _, first = members[0]
-        last = members[-1][3]
-        short = len(members) < 3
-        found += [f"{stem}{digits}" for stem, _, _, digits in members] if short else [f"{stem}[{first}-{last}]"]
-    return found
-
-
-def _numbered(name: str) -> tuple[str, str]:
-    match = re.fullmatch(r"(.*?)([0-9]{0,9})", name, re.ASCII | re.DOTALL)
-    return (match[1], match[2]) if match else (name, "")

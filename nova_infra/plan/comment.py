@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..masking import mask
+from ..ranges import ranges
 from ..wording import abridged, counted, escaped
 from .changes import (
     CHANGED,
@@ -18,7 +19,6 @@ from .changes import (
     identity,
     is_fingerprint,
     leaves,
-    ranges,
     rows,
     summary,
     with_kind,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nova_infra.__main__ import REFUSED, main
 from nova_infra.errors import PlanUnreadable
 from nova_infra.masking import MASK
-from nova_infra.plan.changes import CHANGED, MADE, OTHER_VALUE, REMOVED, ranges, rows
+from nova_infra.plan.changes import CHANGED, MADE, OTHER_VALUE, REMOVED, rows
 from nova_infra.plan.comment import LIMIT, Circumstances, comment, marker
 from nova_infra.plan.dangers import dangers
 from nova_infra.plan.markdown import code
@@ -438,22 +438,6 @@ def test_a_plan_that_does_not_fit_is_cut_with_a_sentence_and_stays_markdown() ->
     assert len(re.findall(r"more; `pulumi preview --diff` prints all of it", text)) == 3
     assert text.count("<details>") == text.count("</details>") == 2
     assert len(re.findall(r"^```", text, re.MULTILINE)) == 4
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["compute1", "compute2", "compute3"], ["compute[1-3]"]),
-        (["compute1", "compute2"], ["compute1", "compute2"]),
-        (["node08", "node09", "node10", "node12"], ["node[08-10]", "node12"]),
-        (["c099", "c100", "c101"], ["c[099-101]"]),
-        (["b", "a", ""], ["", "a", "b"]),
-        (["a1", "b2", "a3", "a2"], ["a[1-3]", "b2"]),
-        (["n9", "n10", "n11"], ["n[9-11]"]),
-    ],
-)
-def test_neighbours_are_a_range(names: list[str], expected: list[str]) -> None:
-    assert ranges(names) == expected
 
 
 # ------------------------------------------------------------ never a secret, and nothing but text

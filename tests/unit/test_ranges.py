@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nova_infra.ranges import addresses, members
+from nova_infra.ranges import addresses, is_range, members, ranges
 from nova_infra.settings import Compute
 
 from .test_deployment import registered
@@ -197,3 +199,38 @@ def test_all_problems_of_ranges_and_of_what_stands_beside_them_are_said_at_once(
 def test_no_range_is_made_of_controllers() -> None:
     found = problems({"controllers": [{"name": "controller[1-3]", "address": "10.0.0.11"}]})
     assert "is no host name" in found["nova:controllers[0].name"]
+
+
+# ------------------------------------------------------------ back again
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["compute1", "compute2", "compute3"], ["compute[1-3]"]),
+        (["compute1", "compute2"], ["compute1", "compute2"]),
+        (["node08", "node09", "node10", "node12"], ["node[08-10]", "node12"]),
+        (["c099", "c100", "c101"], ["c[099-101]"]),
+        (["b", "a", ""], ["", "a", "b"]),
+        (["a1", "b2", "a3", "a2"], ["a[1-3]", "b2"]),
+        (["n9", "n10", "n11"], ["n[9-11]"]),
+        ([f"compute{n:03}.example.org" for n in range(1, 501)], ["compute[001-500].example.org"]),
+        (["c1.dc2", "c2.dc2", "c3.dc2", "c1.dc1"], ["c[1-3].dc2", "c1.dc1"]),
+        (["c1.dc1", "c1.dc2", "c1.dc3"], ["c1.dc[1-3]"]),
+        (["10.0.0.9", "10.0.0.10", "10.0.0.11"], ["10.0.0.[9-11]"]),
+        ([f"r{rack}c{node}" for rack in (1, 2) for node in (1, 2, 3)], ["r1c[1-3]", "r2c[1-3]"]),
+        (["nova-compute1-packages", "nova-compute2-packages"], ["nova-compute1-packages", "nova-compute2-packages"]),
+    ],
+)
+def test_neighbours_are_a_range(names: list[str], expected: list[str]) -> None:
+    assert ranges(names) == expected
+
+
+NAMES = st.from_regex(r"[a-c]{0,2}[0-9]{0,3}([.-][a-c]{0,1}[0-9]{0,2})?", fullmatch=True)
+
+
+@settings(max_examples=500, deadline=None)
+@given(names=st.lists(NAMES, max_size=40, unique=True))
+def test_of_any_names_the_ranges_have_all_and_no_other(names: list[str]) -> None:
+    back = [each for name in ranges(names) for each in (members(name) if is_range(name) else [name])]
+    assert sorted(back) == sorted(names)
