@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..commands.terminal import table
+from ..ranges import ranges
 from ..wording import abridged
 from .report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Report, same, summary
 
@@ -22,7 +23,7 @@ def as_text(report: Report) -> str:
 
 
 def _names(group: list[Observed]) -> str:
-    names = [each.name for each in group]
+    names = ranges(each.name for each in group)
     # Whoever has something to do about them must know all.
     return abridged(names, most=6) if group[0].in_order else ", ".join(names)
 

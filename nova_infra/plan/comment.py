@@ -33,8 +33,10 @@ LIMIT = 65_000
 _ERRORS, _DANGERS, _ROWS, _SERVICES, _DRIFT = 5_000, 8_000, 18_000, 5_000, 10_000
 _NAMES = 600
 # What the sentence about what is left out takes of a share; and the end of a line that is longer than one.
-_FOR_THE_REST = 120
+_FOR_THE_REST = 200
 _CUT = " ..."
+# What prints the whole of a part that is cut.
+_PLAN, _DRIFT_OF = "pulumi preview --diff", "python -m nova_infra drift --stack"
 # Of the secrets that may have become others, so many are named above.
 _SECRETS = 10
 _SIGNS = {CREATE: "+", DELETE: "-", UPDATE: "~"}
@@ -65,38 +67,39 @@ def marker(environment: str) -> str:
 def comment(plan: Plan, environment: str, how: Circumstances | None = None) -> str:
     """The whole comment, in GitHub's Markdown, shorter than GitHub's limit."""
     how = how or Circumstances()
-    parts = [marker(environment), f"### Preview of {code(environment)}", _headline(plan), *_failed(plan, how)]
+    failed = _failed(plan, how, environment)
+    parts = [marker(environment), f"### Preview of {code(environment)}", _headline(plan), *failed]
     parts += filter(None, [_danger(plan), _table(plan), _restarts(plan)])
     if how.drift.strip():
-        text = _plain_within(mask(how.drift).strip().splitlines(), _DRIFT)
+        text = _plain_within(mask(how.drift).strip().splitlines(), _DRIFT, f"{_DRIFT_OF} {environment}")
         parts.append(folded("What differs on the machines that could be asked", fenced(text)))
     foot = _foot(plan, how)
     if plan.steps:
         # What fences, the summary and empty lines take.
         room = LIMIT - size("".join([*parts, foot])) - 300
-        full = _plain_within(list(_full_text(plan)), room)
+        full = _plain_within(list(_full_text(plan)), room, _PLAN)
         parts.append(folded("All of it", fenced(full, "diff")))
     return "\n\n".join([*parts, foot]) + "\n"
 
 
-def _within(lines: Sequence[str], most: int, what: str) -> Iterable[str]:
-    """The first lines, as many as fit into so many bytes, and how many are left out."""
+def _within(lines: Sequence[str], most: int, what: str, command: str = _PLAN) -> Iterable[str]:
+    """The first lines, as many as fit into so many bytes, how many are left out, and what prints them."""
     left = most - _FOR_THE_REST
     for number, line in enumerate(lines):
         left -= size(line) + 1
         if left < 0:
-            yield f"... {counted(len(lines) - number, what)} more; `pulumi preview --diff` prints all of it."
+            yield f"... {counted(len(lines) - number, what)} more; `{command}` prints all of it."
             return
         yield line
 
 
-def _plain_within(lines: Sequence[str], most: int) -> str:
+def _plain_within(lines: Sequence[str], most: int, command: str) -> str:
     """The same of a text that is no Markdown. Of a line that takes all of it, there is the beginning."""
     longest = most - _FOR_THE_REST - size(_CUT) - 1
     fit = [
         line if size(line) <= longest else f"{line.encode()[:longest].decode(errors='ignore')}{_CUT}" for line in lines
     ]
-    return "\n".join(_within(fit, most, "line"))
+    return "\n".join(_within(fit, most, "line", command))
 
 
 # ---------------------------------------------------------------- above
@@ -119,21 +122,24 @@ def _headline(plan: Plan) -> str:
     return f"{', '.join(f'{number} {what}' for number, what in counts if number)}."
 
 
-def _failed(plan: Plan, how: Circumstances) -> list[str]:
+def _failed(plan: Plan, how: Circumstances, stack: str) -> list[str]:
     if plan.errors:
         # Without refresh it fails too: this is no matter of machines.
         said = tuple(dict.fromkeys((*plan.errors, *how.refresh_failed)))
-        return [f"**The preview failed**, and may be incomplete.\n\n{_said(said)}"]
+        refresh = " --refresh" if plan.refreshed or how.refresh_failed else ""
+        return [
+            f"**The preview failed**, and may be incomplete.\n\n{_said(said, f'pulumi preview{refresh} --stack {stack}')}"
+        ]
     if how.refresh_failed:
         return [
-            f"**Not all machines could be asked.** This plan compares with what the last `pulumi up` has stored.\n\n{_said(how.refresh_failed)}"
+            f"**Not all machines could be asked.** This plan compares with what the last `pulumi up` has stored.\n\n{_said(how.refresh_failed, f'{_DRIFT_OF} {stack}')}"
         ]
     return []
 
 
-def _said(errors: Sequence[str]) -> str:
+def _said(errors: Sequence[str], command: str) -> str:
     lines = [escaped(line) for each in errors for line in mask(each).splitlines()]
-    return fenced(_plain_within(lines, _ERRORS))
+    return fenced(_plain_within(lines, _ERRORS, command))
 
 
 def _danger(plan: Plan) -> str:

@@ -311,8 +311,14 @@ def test_a_preview_that_fails_with_and_without_refresh_is_not_about_machines() -
 def test_an_error_that_is_one_very_long_line_is_cut_and_not_left_out() -> None:
     text = comment(Plan((), 0, False, errors=("the ä beginning " + "ä" * 30_000, "another one")), "staging")
     assert "the ä beginning ää" in text
-    assert "1 line more" in text
+    assert "1 line more; `pulumi preview --stack staging` prints all of it." in text
     assert len(text.encode()) < 6_000
+
+
+def test_of_many_machines_that_could_not_be_asked_the_rest_is_in_the_drift_report() -> None:
+    failed = tuple(f"compute{number}: nobody answers there" for number in range(900))
+    text = comment(plan_of("nothing"), "staging", Circumstances(refresh_failed=failed))
+    assert "lines more; `python -m nova_infra drift --stack staging` prints all of it." in text
 
 
 # ------------------------------------------------------------ two plans without a state
@@ -435,7 +441,8 @@ def test_a_plan_that_does_not_fit_is_cut_with_a_sentence_and_stays_markdown() ->
     options["many"] = {f"option_{number}": "x" * 200 for number in range(3000)}
     text = comment(read_plan(json.dumps(printed), ""), "production", Circumstances(drift="line\n" * 9000))
     assert len(text.encode()) <= LIMIT
-    assert len(re.findall(r"more; `pulumi preview --diff` prints all of it", text)) == 3
+    assert len(re.findall(r"more; `pulumi preview --diff` prints all of it", text)) == 2
+    assert len(re.findall(r"more; `python -m nova_infra drift --stack production` prints all of it", text)) == 1
     assert text.count("<details>") == text.count("</details>") == 2
     assert len(re.findall(r"^```", text, re.MULTILINE)) == 4
 
