@@ -79,7 +79,7 @@ def comment(plan: Plan, environment: str, how: Circumstances | None = None) -> s
         room = LIMIT - size("".join([*parts, foot])) - 300
         full = _plain_within(list(_full_text(plan)), room, _PLAN)
         parts.append(folded("All of it", fenced(full, "diff")))
-    return "\n\n".join([*parts, foot]) + "\n"
+    return "\n\n".join(filter(None, [*parts, foot])) + "\n"
 
 
 def _within(lines: Sequence[str], most: int, what: str, command: str = _PLAN) -> Iterable[str]:
@@ -205,6 +205,9 @@ def _foot(plan: Plan, how: Circumstances) -> str:
             "Made without secrets and without state: the plans of the base branch and of this change merged into it, each as if nothing "
             "were there, and what differs between them. Another secret is not seen; nor is what somebody has changed on the machines."
         )
+    elif plan.errors:
+        # What could not be made says nothing of the machines.
+        pass
     elif plan.refreshed:
         said.append("The machines have been asked (`--refresh`): what somebody has changed there is part of it.")
     elif not how.refresh_failed:
@@ -215,7 +218,7 @@ def _foot(plan: Plan, how: Circumstances) -> str:
         said.append(f"Commit {how.commit}.")
     if how.link:
         said.append(f"[The run]({how.link})")
-    return f"<sub>{' '.join(said)}</sub>"
+    return f"<sub>{' '.join(said)}</sub>" if said else ""
 
 
 # ---------------------------------------------------------------- all of it

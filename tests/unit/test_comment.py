@@ -281,6 +281,13 @@ def test_a_preview_says_whether_the_machines_have_been_asked() -> None:
     assert "The machines have been asked" in comment(plan_of("drift"), "staging")
 
 
+@pytest.mark.parametrize("case", ["unreachable", "bad-settings"])
+def test_a_plan_that_could_not_be_made_does_not_say_what_has_been_asked(case: str) -> None:
+    text = comment(plan_of(case), "staging", Circumstances(commit="0123abc"))
+    assert "been asked" not in text
+    assert "Commit 0123abc." in text
+
+
 def test_a_machine_that_does_not_answer_is_named_in_a_plan_without_refresh() -> None:
     failed = plan_of("unreachable").errors
     text = comment(
