@@ -379,6 +379,22 @@ def test_actions_are_pinned_to_a_major_version_and_come_from_their_makers() -> N
                 assert re.fullmatch(r"(actions/[a-z-]+|pulumi/actions)@v\d+", step["uses"])
 
 
+# The first major versions that run on Node 24; GitHub's runners have no Node 20 any more.
+LOWEST = {
+    "actions/checkout": 5,
+    "actions/setup-python": 6,
+    "actions/upload-artifact": 6,
+    "actions/download-artifact": 7,
+    "pulumi/actions": 7,
+}
+
+
+def test_actions_run_on_a_node_that_github_still_has() -> None:
+    used = {step["uses"] for _, _, job, _ in jobs() for step in job["steps"] if "uses" in step}
+    for name, _, major in (each.partition("@v") for each in used):
+        assert int(major) >= LOWEST[name], name
+
+
 def test_a_token_may_read_and_a_job_that_writes_says_what() -> None:
     writes = {}
     for workflow, name, job, whole in jobs():
