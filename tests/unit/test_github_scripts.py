@@ -511,3 +511,9 @@ def test_production_waits_for_staging_and_no_deployment_is_cut_off() -> None:
     for name, job in deployments.items():
         assert job["environment"] == name
         assert job["concurrency"] == {"group": f"up-{name}", "cancel-in-progress": False}
+
+
+def test_every_push_is_tested_with_the_lowest_and_the_newest_versions() -> None:
+    (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "versions")]
+    assert job["strategy"]["matrix"] == {"kind": ["lowest", "newest"]}
+    assert job["steps"][-1]["run"] == 'toolchain/dependency-versions "$KIND"'
