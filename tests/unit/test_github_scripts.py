@@ -470,7 +470,7 @@ def test_the_engine_is_the_one_that_the_tests_run_with() -> None:
     pin = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (ROOT / "toolchain/engine-cli/go.mod").read_text())
     assert pin
     of_pulumi = [step for _, _, job, _ in jobs() for step in job["steps"] if "pulumi/" in step.get("uses", "")]
-    assert len(of_pulumi) == 5
+    assert len(of_pulumi) == 6
     assert {step["with"]["pulumi-version"] for step in of_pulumi} == {pin[1]}
 
 
@@ -517,3 +517,13 @@ def test_every_push_is_tested_with_the_lowest_and_the_newest_versions() -> None:
     (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "versions")]
     assert job["strategy"]["matrix"] == {"kind": ["lowest", "newest"]}
     assert job["steps"][-1]["run"] == 'toolchain/dependency-versions "$KIND"'
+
+
+def test_the_tests_that_are_run_without_a_lab_are_there_and_need_none() -> None:
+    (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "engine")]
+    line = job["steps"][-1]["run"].splitlines()[-1]
+    files = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
+    for name in [each for each in files.split() if each.startswith("tests/")]:
+        text = (ROOT / name).read_text()
+        assert not re.search(r"mark\.lab|lab: Lab|usefixtures", text), name
+    assert files.count("tests/integration/") == 6
