@@ -288,6 +288,26 @@ def test_a_report_that_is_too_long_for_an_issue_is_cut(github: GitHub, report: P
     assert "does not fit here" in body
 
 
+@pytest.mark.parametrize(("code", "title"), [("", "could not be made"), ("2", "differ from the stack")])
+def test_a_night_that_broke_before_its_report_opens_an_issue_too(
+    github: GitHub, tmp_path: Path, code: str, title: str
+) -> None:
+    (job,) = [job for workflow, _, job, _ in jobs() if workflow == "drift"]
+    step = job["steps"][-1]
+    assert step["if"] == "${{ !cancelled() }}"
+    (tmp_path / ".github").symlink_to(ROOT / ".github")
+    if code:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "code").write_text(f"{code}\n")
+        (tmp_path / "out" / "report.txt").write_text("verbose: True => False\n")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **github.environment, "PATH": path, "STACK": "staging"}
+    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, timeout=60, check=True)
+    ((_, _, fields),) = github.sent
+    assert title in fields["title"]
+    assert ("broke before there was a report" in fields["body"]) == (not code)
+
+
 # ------------------------------------------------------------ which stacks a change touches
 
 
