@@ -490,7 +490,7 @@ def test_the_engine_is_the_one_that_the_tests_run_with() -> None:
     pin = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (ROOT / "toolchain/engine-cli/go.mod").read_text())
     assert pin
     of_pulumi = [step for _, _, job, _ in jobs() for step in job["steps"] if "pulumi/" in step.get("uses", "")]
-    assert len(of_pulumi) == 6
+    assert len(of_pulumi) == 7
     assert {step["with"]["pulumi-version"] for step in of_pulumi} == {pin[1]}
 
 
@@ -526,8 +526,10 @@ def test_a_change_is_compared_with_the_commit_that_it_was_merged_into() -> None:
 
 def test_production_waits_for_staging_and_no_deployment_is_cut_off() -> None:
     deployments = {name: job for workflow, name, job, _ in jobs() if workflow == "up"}
+    plan = deployments.pop("plan")
     assert list(deployments) == ["staging", "production"]
-    assert deployments["production"]["needs"] == "staging"
+    assert plan["needs"] == "staging"
+    assert deployments["production"]["needs"] == ["staging", "plan"]
     for name, job in deployments.items():
         assert job["environment"] == name
         assert job["concurrency"] == {"group": f"up-{name}", "cancel-in-progress": False}
@@ -547,3 +549,13 @@ def test_the_tests_that_are_run_without_a_lab_are_there_and_need_none() -> None:
         text = (ROOT / name).read_text()
         assert not re.search(r"mark\.lab|lab: Lab|usefixtures", text), name
     assert files.count("tests/integration/") == 6
+
+
+def test_whoever_approves_production_sees_its_plan_made_with_the_secrets_of_previews() -> None:
+    (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("up", "plan")]
+    assert job["environment"] == "preview-production"
+    *_, preview, summary = job["steps"]
+    assert preview["run"].startswith(".github/scripts/preview production out")
+    # Also of a plan that failed.
+    assert summary["if"] == "${{ !cancelled() }}"
+    assert "GITHUB_STEP_SUMMARY" in summary["run"]
