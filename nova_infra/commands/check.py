@@ -16,8 +16,9 @@ from ..checks import database, fleet, identity, machine, queue
 from ..checks.finding import Finding, from_sentence, in_order
 from ..checks.needs import needs_of_nodes
 from ..defaults import ASKING_SECONDS
-from ..errors import ConnectionFailed, DeadlineExceeded, RemoteError, StepFailed
+from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, RemoteError, StepFailed
 from ..masking import mask
+from ..resources.unreachable import LEAVE
 from ..settings import Settings
 from ..wording import abridged, counted
 from .at_once import at_once, say_aside
@@ -52,6 +53,8 @@ class Result:
 
     findings: tuple[Finding, ...]
     machines: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    """Machines at which nobody answers and which the stack leaves."""
 
     @property
     def problems(self) -> list[Finding]:
@@ -68,7 +71,7 @@ class Result:
 
 
 def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
-    """Asks all machines and servers at once. What cannot be asked is a problem of its own, and holds up nobody."""
+    """Asks all machines and servers at once. What cannot be asked holds up nobody, and is a problem of its own unless the stack leaves it."""
     access = intent.access(settings)
     needs = needs_of_nodes(settings)
     names = tuple(each.node for each in needs)
@@ -91,9 +94,17 @@ def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
     asked = at_once(questions, say)
     answers: dict[str, Any] = {}
     found: list[Finding] = []
+    leaves = {node.name for node in settings.nodes() if node.on_unreachable == LEAVE}
+    left: list[str] = []
     for name, future in asked.items():
         try:
             answers[name] = future.result()
+        except NoConnection as error:
+            if name in leaves:
+                left.append(name)
+                found.append(_left(name, error))
+            else:
+                found += _refused(name, error, names[0])
         except RemoteError as error:
             found += _refused(name, error, names[0])
     machines = {name: answers[name] for name in names if name in answers}
@@ -109,13 +120,22 @@ def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
         found += database.findings(settings, answers[database.WHERE], managed["database"])
     secrets = [secret for secret in settings.secrets.values() if secret]
     masked = [replace(each, what=mask(each.what, secrets), do=mask(each.do, secrets)) for each in found]
-    return Result(tuple(in_order(masked, [*names, *SERVERS])), names)
+    return Result(tuple(in_order(masked, [*names, *SERVERS])), names, tuple(left))
 
 
 def _through(access: Access, question: Callable[[], Any]) -> Any:
     if access.controller is not None:
         access.controller.open(ASKING_SECONDS)
     return question()
+
+
+def _left(name: str, error: NoConnection) -> Finding:
+    """A machine that the stack says is gone: its removal passes over it, and an `up` with nothing to change there opens no connection to it."""
+    way = (
+        f"The stack leaves it (`on_unreachable: {LEAVE}`): an `up` with nothing to change there does without it. If it is gone for good, run `pulumi up`, "
+        "then take it out of the stack"
+    )
+    return replace(from_sentence(name, "login", str(error)), do=way, note=True)
 
 
 def _refused(name: str, error: RemoteError, gateway: str) -> list[Finding]:
@@ -162,10 +182,11 @@ def counts(result: Result) -> str:
     notes = f"; {counted(len(result.notes), 'note')}" if result.notes else ""
     total = counted(len(result.machines), "machine")
     if not bad:
-        return f"No problems: {total} and {len(SERVERS)} servers are in order{notes}."
+        some = f"{len(result.machines) - len(result.left)} of {total}" if result.left else total
+        return f"No problems: {some} and {len(SERVERS)} servers are in order{notes}."
     where = [f"{len(machines)} of {total}"] if machines else []
     where += [f"{len(servers)} of {len(SERVERS)} servers"] if servers else []
-    left = counted(len(result.machines) - len(machines), "machine")
+    left = counted(len(result.machines) - len(machines) - len(result.left), "machine")
     return f"{counted(len(result.problems), 'problem')} on {' and '.join(where)}; {left} in order{notes}."
 
 

@@ -19,7 +19,7 @@ from nova_infra.checks.finding import Finding, from_sentence
 from nova_infra.checks.identity import Catalog
 from nova_infra.checks.machine import Installable, Listener, Machine
 from nova_infra.checks.needs import Needs, Place, needs_of_nodes
-from nova_infra.commands.check import Result, as_json, as_table, counts
+from nova_infra.commands.check import Result, as_json, as_table, ask_all, counts
 from nova_infra.defaults import EVERYWHERE
 from nova_infra.errors import ConnectionFailed
 from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema
@@ -373,6 +373,28 @@ def test_a_schema_that_is_there_is_adopted_and_another_character_set_is_told() -
     assert database.findings(SETTINGS, there, managed=True) == []
 
 
+# ------------------------------------------------------------ machines that do not answer
+
+
+def test_a_machine_that_is_gone_is_a_note_where_the_stack_leaves_it_and_else_a_problem() -> None:
+    said: list[str] = []
+    with socket.socket() as held:
+        # Bound, and nobody listens: connections are refused, and no other process gets the port.
+        held.bind((EVERYWHERE, 0))
+        first, second, third = ({"host": f"127.0.0.{n}", "port": held.getsockname()[1]} for n in (1, 2, 3))
+        computes = [
+            COMPUTE | second | {"on_unreachable": "leave"},
+            {"name": "compute2", "address": "10.0.0.32"} | third,
+        ]
+        answer = ask_all(parsed({"controllers": [CONTROLLER | first], "computes": computes}), said.append)
+    (left,) = answer.notes
+    assert (left.where, left.subject) == ("compute1", "login")
+    assert "no SSH connection" in left.what
+    assert "`on_unreachable: leave`" in left.do
+    assert {each.where for each in answer.problems} == {"controller", "compute2", "Keystone", "MariaDB"}
+    assert counts(answer).endswith("; 0 machines in order; 1 note.")
+
+
 # ------------------------------------------------------------ what is shown
 
 
@@ -396,6 +418,8 @@ def test_the_last_line_counts_problems_machines_and_servers() -> None:
         counts(result(BAD, dataclasses.replace(BAD, what="broken")))
         == "2 problems on 1 of 3 machines; 2 machines in order."
     )
+    left = dataclasses.replace(result(dataclasses.replace(BAD, note=True)), left=("n0",))
+    assert counts(left) == "No problems: 2 of 3 machines and 2 servers are in order; 1 note."
     on_both = result(BAD, dataclasses.replace(BAD, where="MariaDB"), dataclasses.replace(BAD, note=True))
     assert counts(on_both) == "2 problems on 1 of 3 machines and 1 of 2 servers; 2 machines in order; 1 note."
 
