@@ -194,7 +194,17 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What pulumi is told by variables."""
-        return {**os.environ, "PULUMI_BACKEND_URL": f"file://{self.backend}", "PULUMI_STACK": "lab", "NO_COLOR": "1"}
+        # What ./activate sets for the lab's own backend only.
+        made = ROOT / ".lab" / "Pulumi.lab.yaml"
+        settings = {"PULUMI_OPTION_CONFIG_FILE": str(made)} if made.exists() else {}
+        return {
+            **os.environ,
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
+            "PULUMI_STACK": "lab",
+            "NO_COLOR": "1",
+            **settings,
+        }
 
     def create(self) -> None:
         """Makes the stack."""

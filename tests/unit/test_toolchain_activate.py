@@ -74,6 +74,7 @@ def test_a_login_elsewhere_stays(checkout: Path, current: str, expected: str | N
     credentials.write_text(f'{{\n    "current": "{lab if current == "lab" else current}"\n}}')
     found, _ = sourced(checkout)
     assert found.get("PULUMI_BACKEND_URL") == (lab if expected else None)
+    assert found.get("PULUMI_CONFIG_PASSPHRASE") == ("nova-lab" if expected else None)
 
 
 def test_a_lab_with_other_addresses_brings_its_own_settings(checkout: Path) -> None:
@@ -85,6 +86,29 @@ def test_a_lab_with_other_addresses_brings_its_own_settings(checkout: Path) -> N
     (checkout / ".lab" / "Pulumi.lab.yaml").unlink()
     found, _ = sourced(checkout, PULUMI_OPTION_CONFIG_FILE=settings)
     assert "PULUMI_OPTION_CONFIG_FILE" not in found
+
+
+@pytest.mark.parametrize("own", [{"PULUMI_STACK": "production"}, {"PULUMI_BACKEND_URL": "file:///elsewhere"}])
+def test_no_other_stack_is_planned_with_the_labs_settings(checkout: Path, own: dict[str, str]) -> None:
+    (checkout / ".lab").mkdir()
+    (checkout / ".lab" / "Pulumi.lab.yaml").touch()
+    found, _ = sourced(checkout, **own)
+    assert "PULUMI_OPTION_CONFIG_FILE" not in found
+
+
+def test_the_labs_settings_go_when_the_stack_is_another_one(checkout: Path) -> None:
+    (checkout / ".lab").mkdir()
+    settings = checkout / ".lab" / "Pulumi.lab.yaml"
+    settings.touch()
+    found, _ = sourced(checkout, PULUMI_OPTION_CONFIG_FILE=str(settings), PULUMI_STACK="production")
+    assert "PULUMI_OPTION_CONFIG_FILE" not in found
+    found, _ = sourced(checkout, PULUMI_OPTION_CONFIG_FILE="/mine.yaml", PULUMI_STACK="production")
+    assert found["PULUMI_OPTION_CONFIG_FILE"] == "/mine.yaml"
+
+
+def test_the_public_passphrase_is_for_the_labs_own_backend(checkout: Path) -> None:
+    found, _ = sourced(checkout, PULUMI_BACKEND_URL="file:///elsewhere")
+    assert "PULUMI_CONFIG_PASSPHRASE" not in found
 
 
 @pytest.mark.parametrize("missing", [".venv/made-from", "toolchain/.engine-path", "engine/pulumi"])
