@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     if given:
         settings, passwords = answered(_document(given))
     elif sys.stdin.isatty():
+        # Before somebody has answered everything for nothing.
+        _pulumi(["whoami"], arguments.stack)
         settings, passwords = asked(input, getpass.getpass)
     else:
         raise NotWritten(

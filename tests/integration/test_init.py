@@ -153,6 +153,21 @@ def test_questions_are_asked_on_a_terminal_and_no_password_is_shown(project: Pat
     assert values["nova:ssh"]["objectValue"] == {"user": "ubuntu"}
 
 
+def test_a_backend_that_is_not_there_is_said_before_the_first_question(
+    project: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(project)
+        without = {**environment, "PULUMI_BACKEND_URL": f"file://{tmp_path}/nowhere"}
+        os.execve(sys.executable, [sys.executable, "-m", "nova_infra", "init", "tryout"], without)  # noqa: S606
+    shown = heard(terminal, "")
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 1, shown
+    assert_printed("no backend for a new stack", shown)
+    assert "Controller 1" not in shown
+    assert not (project / "stacks").exists()
+
+
 def heard(terminal: int, question: str) -> str:
     """What a terminal shows up to the colon of a question, or to the end."""
     shown = ""

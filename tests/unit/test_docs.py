@@ -87,6 +87,7 @@ NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
     "pulumi stack ls": (f"{DEPLOYMENT}/test_teardown.py", '"stack", "ls"'),
     "pulumi state unprotect 'URN'": (f"{DEPLOYMENT}/test_teardown.py", "state unprotect"),
     "pulumi up --parallel 16": (f"{LAB}/test_many_nodes.py", '"--parallel", "16"'),
+    "pulumi whoami": (f"{INTEGRATION}/test_init.py", '"no backend for a new stack"'),
     "pulumi whoami -v": (f"{INTEGRATION}/test_init.py", '"whoami", "-v"'),
     # test_workflow_scripts.py runs the script.
     "python -m nova_infra comment": (".github/scripts/preview", "nova_infra comment"),
