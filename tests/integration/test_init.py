@@ -259,3 +259,31 @@ def test_the_state_is_where_pulumi_was_logged_in_to(project: Path, environment: 
     run("stack", "init", "staging")
     assert [each["name"] for each in json.loads(run("stack", "ls", "--json"))] == ["staging"]
     assert list(there.rglob("staging.json"))
+
+
+def test_what_stack_rm_leaves_of_a_stack_is_deleted_by_the_line_that_the_page_has(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """With a program of no resources: what is kept of the state is the same."""
+    program, state = tmp_path / "program", tmp_path / "nova-state"
+    program.mkdir()
+    state.mkdir()
+    (program / "Pulumi.yaml").write_text("name: nova\nruntime: python\n")
+    (program / "__main__.py").touch()
+    mine = {**environment, "PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_STACK": "mine", "HOME": str(tmp_path)}
+    del mine["PULUMI_OPTION_CONFIG_FILE"]
+    done: tuple[str, ...] = ("--yes", "--skip-preview")
+    for words in (("stack", "init", "mine"), ("up", *done), ("destroy", *done), ("stack", "rm", "--yes")):
+        command = ["pulumi", *words, "--non-interactive"]
+        subprocess.run(command, cwd=program, env=mine, capture_output=True, text=True, check=True)
+    kept = {path.relative_to(state).as_posix() for path in state.rglob("*") if path.is_file()}
+    saved = {each for each in kept if each.startswith(".pulumi/backups/nova/mine/mine.")}
+    bak = ".pulumi/stacks/nova/mine.json.bak"
+    assert saved
+    assert kept - saved == {".pulumi/meta.yaml", ".pulumi/meta.yaml.attrs", bak, f"{bak}.attrs"}
+
+    page = (ROOT / "docs" / "state.md").read_text().splitlines()
+    (line,) = [each.strip() for each in page if each.strip().startswith("rm -r ~/nova-state/")]
+    subprocess.run(["bash", "-euc", line], env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, check=True)
+    left = {path.name for path in state.rglob("*") if path.is_file()}
+    assert left == {"meta.yaml", "meta.yaml.attrs"}

@@ -32,6 +32,10 @@ RUN = {
     ". ./activate": (f"{UNIT}/test_toolchain_activate.py", '". ./activate; . ./activate; env"'),
     "lab/ssh": (f"{LAB}/test_the_lab_itself.py", 'lab_command("ssh", "compute1"'),
     'lab/ssh compute1 "sudo sed -i': (f"{LAB}/test_readme.py", "block_of("),
+    "rm -r ~/nova-state/.pulumi/backups/nova/mine": (
+        f"{INTEGRATION}/test_init.py",
+        'startswith("rm -r ~/nova-state/")',
+    ),
     "make bench-profile": (f"{LAB}/test_benchmarks.py", '"-m", "benchmarks.profiling"'),
     # Each benchmark takes its own lab down with the same script.
     "make lab-down": (f"{LAB}/test_benchmarks.py", "assert no_node_is_left()"),

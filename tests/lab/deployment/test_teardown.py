@@ -129,7 +129,13 @@ def test_stack_rm_removes_the_stack(deployed: Stack) -> None:
     # Without --preserve-config the stack's file in the repository would go too.
     deployed.pulumi("stack", "rm", "lab", "--yes", "--preserve-config", "--non-interactive")
     assert json.loads(deployed.pulumi("stack", "ls", "--json").stdout) == []
-    assert not [path for path in deployed.backend.rglob("stacks/**/*") if path.is_file() and path.suffix == ".json"]
+    # No state, no history, no lock. What is left is Pulumi's own: see The end in docs/state.md.
+    state = deployed.backend / ".pulumi"
+    kept = {path.relative_to(state).as_posix().removesuffix(".attrs") for path in state.rglob("*") if path.is_file()}
+    assert {each for each in kept if not each.startswith("backups/nova/lab/lab.")} <= {
+        "meta.yaml",
+        "stacks/nova/lab.json.bak",
+    }
 
 
 def test_git_sees_nothing_of_all_this() -> None:
