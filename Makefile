@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-versions test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
+.PHONY: help setup venv engine stack demo-stack lab-host lab demo browser test test-unit test-versions test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
@@ -28,7 +28,10 @@ lab-host:
 lab: setup ## start the lab's nodes
 	lab/up
 
-demo: setup ## the whole of it: start the lab, pulumi up, boot an instance, show both tables
+demo-stack: venv engine
+	toolchain/stack --needed
+
+demo: demo-stack setup ## the whole of it: start the lab, pulumi up, boot an instance, show both tables
 	lab/demo
 
 browser:
