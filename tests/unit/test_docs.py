@@ -19,8 +19,11 @@ from markdown_it.token import Token
 from tests.nodes import ROOT
 
 # Those that tell what to type, and all whose links are looked at.
-TAUGHT = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES = [*TAUGHT, ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md", ROOT / "lab" / "README.md"]
+TAUGHT = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md", "lab/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+PAGES = [*TAUGHT, ROOT / "CHANGELOG.md"]
 MARK = "<!-- needs real machines -->"
 SHELL = {"sh", "bash", "shell", "console"}
 # What every shell and system has. A test runs those lines that stand alone.
@@ -58,6 +61,16 @@ RUN = {
     "pulumi cancel --yes": (f"{LAB}/test_cut_off.py", '"cancel", "--yes"'),
     "pulumi refresh --yes --clear-pending-creates": (f"{LAB}/test_cut_off.py", '"--clear-pending-creates"'),
     "pulumi config set --secret": (f"{LAB}/test_values.py", '"config", "set", "--secret"'),
+    # The same keys and values, all of an example in one command.
+    **dict.fromkeys(
+        (
+            'pulumi config set hostKey "$(sed -n',
+            "pulumi config set node",
+            "pulumi config set address",
+            "pulumi config set --path",
+        ),
+        (f"{LAB}/test_examples.py", '"config", "set-all"'),
+    ),
     "pulumi stack init": (f"{LAB}/test_examples.py", '"stack", "init"'),
     "pulumi stack output service_list": (f"{LAB}/test_readme.py", '"stack", "output", "service_list"'),
     "pulumi stack rm --preserve-config": (f"{DEPLOYMENT}/test_teardown.py", '"--preserve-config"'),
@@ -71,6 +84,7 @@ RUN = {
 }
 # What sentences name besides: the file of a test that runs it and what stands there, or why no test does.
 NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
+    "PULUMI_SKIP_CHECKPOINTS=true pulumi up": "`make bench BENCH=option` runs it and measures it beside the others",
     "make docs": (f"{UNIT}/test_settings_page.py", '"settings-page"'),
     "make drift-matrix": "its kinds are run by test_drift.py in groups; it runs them one by one, for half an hour",
     "make help": (f"{UNIT}/test_docs.py", '["make", "help"]'),
@@ -207,7 +221,8 @@ def named_in_sentences(page: Path) -> list[Command]:
         for each in token.children or []
         if each.type == "code_inline" and " " in each.content
         for part in each.content.split(" | ")
-        if re.match(r"(pulumi|make|python -m|lab/|\. \./activate)[ \w]", part) and part not in ANY_COMMAND
+        if re.match(r"([A-Z_]+=\S+ )*(pulumi|make|python -m|lab/|\. \./activate)[ \w]", part)
+        and part not in ANY_COMMAND
     ]
 
 
