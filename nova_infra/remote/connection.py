@@ -209,18 +209,19 @@ class Connection:
         some machines lock an account after three that are wrong.
         """
         if self.address.user == "root" or not self.login.sudo_password:
-            process.stdin.write(script.source.decode())
+            _write(process, script.source.decode())
             return ""
-        process.stdin.write(f"{self.login.sudo_password}\n")
+        _write(process, f"{self.login.sudo_password}\n")
         heard = ""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SUDO_SECONDS):
                 while heard.count(_ASKED) < 2 and (said := await process.stderr.read(4096)):
                     heard += said
                     if f"{_LET_IN}\n" in heard:
-                        process.stdin.write("nova-infra\n" + script.source.decode())
+                        _write(process, "nova-infra\n" + script.source.decode())
                         return ""
-        process.stdin.write_eof()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write_eof()
         return heard.replace(_ASKED, "")
 
     def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
@@ -396,6 +397,12 @@ async def _copy(source: Any, target: Any) -> None:
 def complaint_of(said: str, mark: str) -> str:
     """What a script said on standard error: behind the mark with which it began there. What the login printed is before that."""
     return said.rpartition(f"{mark}\n")[2].strip()
+
+
+def _write(process: asyncssh.SSHClientProcess[Any], text: str) -> None:
+    # What has ended already has said why; nobody is there to read, and that is no broken connection.
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(text)
 
 
 _pool: dict[tuple[str, Address, Login, Connection | None], Connection] = {}

@@ -312,6 +312,23 @@ def test_sudo_that_refuses_is_a_sentence_with_what_to_do_and_without_the_passwor
     assert "wrong one" not in said
 
 
+def test_sudo_that_refuses_before_anything_was_sent_is_quoted_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine of ours its answer, and the end of the channel, are there before we write."""
+    machine.sudo = "asks"
+    began = Connection._session
+
+    async def ended(self: Connection, *arguments: Any, **options: Any) -> Any:
+        process = await began(self, *arguments, **options)
+        await process.channel.wait_closed()
+        return process
+
+    monkeypatch.setattr(Connection, "_session", ended)
+    with pytest.raises(ConnectionFailed, match="sudo refused: sudo: "):
+        run(Connection("compute1", machine.address("ubuntu"), LOGIN), ON)
+
+
 def test_a_wrong_password_is_tried_once_so_that_no_account_is_locked(machine: Machine) -> None:
     machine.sudo = "asks"
     login = dataclasses.replace(LOGIN, sudo_password="wrong one")
