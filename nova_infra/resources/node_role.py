@@ -219,9 +219,11 @@ class NodeRole(Lifecycle):
             self._wait_until_done(wanted, started)
         elif not all(process.running for process in processes.values()):
             refuse_ended(started)
+        before, latest = known.get("started_at", ""), _latest(processes.values(), seconds_ahead)
+        # A moment is a text in UTC, so the later one is the greater one. Without a start of ours these are not all that run here.
         return {
             **self._outputs(wanted, operated.facts),
-            "started_at": _latest(processes.values(), seconds_ahead) or known.get("started_at", ""),
+            "started_at": latest or before if restarted else max(before, latest),
         }
 
     def _wait_until_done(self, wanted: State, started: Started) -> None:

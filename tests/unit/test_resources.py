@@ -1648,6 +1648,25 @@ def test_where_the_stack_says_so_nova_schedules_on_the_node_or_not(
     assert reached.log.done == done
 
 
+@pytest.mark.usefixtures("applied")
+def test_a_change_that_starts_nothing_leaves_the_moment_of_the_last_start_so_that_the_last_check_has_nothing_to_do(
+    reached: Reached,
+) -> None:
+    running = RUNNING["services"]["nova-compute"]
+    # Of another service of the node, which was started later.
+    known = {
+        **RUNNING,
+        "services": {"nova-compute": {**running, "enabled": False}},
+        "started_at": "2099-01-01T00:00:00Z",
+    }
+    made = lifecycle(ComputeNodeLifecycle, reached).change(known, {**RUNNING, "wait": False})
+    assert made["started_at"] == known["started_at"]
+    # A run that failed while it waited has started it since.
+    known["started_at"] = "1970-01-01T00:00:01Z"
+    made = lifecycle(ComputeNodeLifecycle, reached).change(known, {**RUNNING, "wait": False})
+    assert made["started_at"] > known["started_at"]
+
+
 def test_without_nova_what_it_schedules_is_what_the_state_has(reached: Reached, machine: Machine) -> None:
     """A record that is gone says nothing of it: nova-compute is started anew for another one."""
     reached.compute.reports = []
