@@ -221,7 +221,8 @@ def ranges(names: Iterable[str]) -> list[str]:
         (
             each.around,
             len(each.digits) if (each.around, len(each.digits)) in padded else 0,
-            int(each.digits or -1),
+            # A name without a number is no neighbour of 0.
+            int(each.digits or -2),
             each,
         )
         for each in numbered

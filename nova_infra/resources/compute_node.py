@@ -61,6 +61,7 @@ class ComputeNodeLifecycle(NodeRole):
     """The compute node's state on its machine, and its record in nova."""
 
     kept_in_state = NodeRole.kept_in_state | {"drain"}
+    optional = frozenset({"scheduling"})
 
     def problems(self, wanted: State) -> list[Problem]:
         """Those of every node, and another word for `scheduling` than there are."""

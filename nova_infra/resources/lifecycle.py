@@ -50,6 +50,8 @@ class Lifecycle(dynamic.ResourceProvider):
     """The outputs besides the inputs."""
     kept_in_state: frozenset[str] = frozenset()
     """Inputs that only `remove` and `look` use: a change of them alone opens no connection."""
+    optional: frozenset[str] = frozenset()
+    """Inputs that are absent where nothing is said: to leave one out is a change, and opens no connection."""
     rename: str = "remove the resource, run `pulumi up`, add it with the new name, and run `pulumi up` again"
 
     # ------------------------------------------------------------ what a resource implements
@@ -114,7 +116,9 @@ class Lifecycle(dynamic.ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """A change of any input is an update; nothing is ever replaced unless the user forces it."""
-        return dynamic.DiffResult(changes=bool(_changed(olds, news)), replaces=[], delete_before_replace=True)
+        left_out = any(key in olds and key not in news for key in self.optional)
+        changes = left_out or bool(_changed(olds, news))
+        return dynamic.DiffResult(changes=changes, replaces=[], delete_before_replace=True)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Makes it."""

@@ -219,6 +219,8 @@ def test_no_range_is_made_of_controllers() -> None:
         (["c1.dc1", "c1.dc2", "c1.dc3"], ["c1.dc[1-3]"]),
         (["10.0.0.9", "10.0.0.10", "10.0.0.11"], ["10.0.0.[9-11]"]),
         ([f"r{rack}c{node}" for rack in (1, 2) for node in (1, 2, 3)], ["r1c[1-3]", "r2c[1-3]"]),
+        (["node", "node0", "node1"], ["node", "node0", "node1"]),
+        (["node", "node0", "node1", "node2"], ["node", "node[0-2]"]),
         (["nova-compute1-packages", "nova-compute2-packages"], ["nova-compute1-packages", "nova-compute2-packages"]),
     ],
 )

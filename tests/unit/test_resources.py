@@ -1648,6 +1648,17 @@ def test_where_the_stack_says_so_nova_schedules_on_the_node_or_not(
     assert reached.log.done == done
 
 
+def test_a_stack_that_leaves_scheduling_to_operators_again_is_a_change_that_opens_no_connection(
+    reached: Reached,
+) -> None:
+    role = lifecycle(ComputeNodeLifecycle, reached)
+    before = {**RUNNING, "scheduling": "disabled"}
+    assert role.diff("compute1", before, RUNNING).changes
+    assert "scheduling" not in role.update("compute1", before, RUNNING).outs
+    assert reached.log.done == []
+    assert not role.diff("compute1", RUNNING, RUNNING).changes
+
+
 @pytest.mark.usefixtures("applied")
 def test_a_change_that_starts_nothing_leaves_the_moment_of_the_last_start_so_that_the_last_check_has_nothing_to_do(
     reached: Reached,

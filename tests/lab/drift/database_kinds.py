@@ -135,7 +135,9 @@ ANONYMOUS_USER = Kind(
     "an anonymous user that shadows nova@'%'",
     cause=caused_by("CREATE USER ''@'192.0.2.9'"),
     after=the_anonymous_user_is_left,
-    said={DATABASE: "they are refused, or may do nothing. If nobody needs it: DROP USER ''@'192.0.2.9'."},
+    said={
+        DATABASE: "Logins of nova from 192.0.2.9 are taken for the anonymous user ''@'192.0.2.9', whose host is more exact"
+    },
     undo=caused_by("DROP USER ''@'192.0.2.9'"),
 )
 SCHEMA_GONE = Kind(
