@@ -54,7 +54,7 @@ def printed(kind: Kind, seen: Seen) -> list[str]:
             named.append(f"`{resource}` {path}: `{values}`")
     for resource in kind.said:
         named += [f"`{resource}` remarks: {remark.strip(chr(34))}" for remark in seen.plan.remarks(resource)]
-    return named
+    return named or ["nothing"]
 
 
 def repaired(seen: Seen) -> list[str]:
