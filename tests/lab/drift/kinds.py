@@ -149,10 +149,16 @@ def assert_named(plan: Plan, kinds: Sequence[Kind]) -> None:
 
 
 def assert_in_the_report(stack: Stack, kinds: Sequence[Kind]) -> None:
-    """`python -m nova_infra drift` ends with 0, and has the same remarks as notes."""
+    """`python -m nova_infra drift` finds no drift either, and has the same remarks as notes."""
     done = stack.command("drift", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    notes = {each["name"]: each["remarks"] for each in json.loads(done.stdout)["resources"]}
+    resources = json.loads(done.stdout)["resources"]
+    # Of two endpoints clients get the one that Keystone chooses, and so do we: behind another one nova does not answer.
+    elsewhere = any("another endpoint" in note for each in resources for note in each["remarks"])
+    silent = {each["name"] for each in resources if each["status"] == "not reachable"}
+    assert silent <= ({CHECK} if elsewhere else set()), done.stdout
+    assert {each["status"] for each in resources} <= {"in order", "not reachable"}, done.stdout
+    assert done.returncode == (3 if silent else 0), done.stdout + done.stderr
+    notes = {each["name"]: each["remarks"] for each in resources}
     for kind in kinds:
         for resource, words in kind.said.items():
             assert any(words in note for note in notes[resource]), f"{words!r} is not in the report: {notes}"
