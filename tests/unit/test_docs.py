@@ -84,6 +84,8 @@ RUN = {
 }
 # What sentences name besides: the file of a test that runs it and what stands there, or why no test does.
 NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
+    "lab/by-hand --at-once": "`make bench BENCH=fresh` runs it",
+    "pulumi up --profiling": "it is Go's profiler of the engine, for who looks into that",
     "PULUMI_SKIP_CHECKPOINTS=true pulumi up": "`make bench BENCH=option` runs it and measures it beside the others",
     "make docs": (f"{UNIT}/test_settings_page.py", '"settings-page"'),
     "make drift-matrix": "its kinds are run by test_drift.py in groups; it runs them one by one, for half an hour",
