@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from nova_infra.configuration import read_options
 from tests.lab.drift.kinds import Kind
@@ -75,6 +78,103 @@ def without(options: list[tuple[str, str]], path: str) -> dict[str, Difference]:
     return {option(section, name, path): (ANY, "") for section, name in options}
 
 
+# ------------------------------------------------------------ what becomes of a whole file
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of a node, and what the stack writes into it."""
+
+    node: str
+    path: str
+    options: list[tuple[str, str]]
+
+    @property
+    def resource(self) -> str:
+        return f"nova-{self.node}"
+
+    def is_right(self) -> Callable[[Lab], None]:
+        """A check of `after`."""
+        return is_file_of_nova(self.node, self.path, len(self.options))
+
+    def without_options(self) -> dict[str, Difference]:
+        return without(self.options, self.path)
+
+
+AT_CONTROLLER = Written("controller", NOVA_CONF, CONTROLLER_CONF)
+AT_COMPUTE = Written("compute1", NOVA_CONF, COMPUTE_NOVA_CONF)
+AT_NOVA_COMPUTE = Written("compute1", COMPUTE_CONF, NOVA_COMPUTE_CONF)
+NOT_KNOWN = ('"current"', '"not known"')
+
+
+def commented(name: str, node: str, path: str) -> Kind:
+    return Kind(
+        name,
+        cause=edit(node, path, "1i # by hand"),
+        after=lambda lab: lab.run(node, f"grep -qx '# by hand' {path}") and None,
+        undo=edit(node, path, "/^# by hand$/d"),
+    )
+
+
+def of_another_owner(name: str, file: Written, mode: str) -> Kind:
+    path = file.path
+    return Kind(
+        name,
+        cause=lambda lab: lab.run(file.node, f"chown nova:root {path}; chmod {mode} {path}"),
+        after=file.is_right(),
+        shows={
+            file.resource: {
+                f"files.{path}.owner": ('"root"', '"nova"'),
+                f"files.{path}.group": ('"nova"', '"root"'),
+                f"files.{path}.mode": ('"640"', f'"{mode}"'),
+            }
+        },
+    )
+
+
+def gone(name: str, file: Written, more: Mapping[str, Difference] = MappingProxyType({})) -> Kind:
+    missing = {f"files.{file.path}.mode": ('"640"', '"missing"')}
+    return Kind(
+        name,
+        cause=lambda lab: lab.run(file.node, f"rm {file.path}"),
+        after=file.is_right(),
+        shows={file.resource: {**file.without_options(), **missing, **more}},
+    )
+
+
+def emptied(name: str, file: Written) -> Kind:
+    return Kind(
+        name,
+        cause=lambda lab: lab.run(file.node, f": >{file.path}"),
+        after=file.is_right(),
+        shows={file.resource: file.without_options()},
+    )
+
+
+def linked(name: str, file: Written, more: Mapping[str, Difference] = MappingProxyType({})) -> Kind:
+    elsewhere = f"/srv/{PurePosixPath(file.path).name}"
+    link = {f"files.{file.path}.mode": ('"640"', '"link"')}
+    return Kind(
+        name,
+        cause=lambda lab: lab.run(file.node, f"mv {file.path} {elsewhere}; ln -s {elsewhere} {file.path}"),
+        after=file.is_right(),
+        shows={file.resource: {**file.without_options(), **link, **more}},
+        undo=lambda lab: lab.run(file.node, f"rm -f {elsewhere}"),
+    )
+
+
+def with_crlf(name: str, file: Written) -> Kind:
+    return Kind(
+        name,
+        cause=edit(file.node, file.path, "s/$/\\r/"),
+        after=file.is_right(),
+        shows={file.resource: {f"files.{file.path}.line_ends": ("", '"CRLF"')}},
+    )
+
+
+# ------------------------------------------------------------ the kinds
+
+
 CHANGED = Kind(
     "an option is changed",
     cause=edit("controller", NOVA_CONF, "s/^verbose = .*/verbose = False/"),
@@ -124,75 +224,15 @@ DOUBLED = Kind(
         }
     },
 )
-COMMENTED = Kind(
-    "a comment is added",
-    cause=edit("controller", NOVA_CONF, "1i # by hand"),
-    after=lambda lab: lab.run("controller", f"grep -qx '# by hand' {NOVA_CONF}") and None,
-    undo=edit("controller", NOVA_CONF, "/^# by hand$/d"),
-)
-OWNER_AND_MODE = Kind(
-    "owner and mode of a file are changed",
-    cause=lambda lab: lab.run("compute1", f"chown nova:root {NOVA_CONF}; chmod 644 {NOVA_CONF}"),
-    after=is_file_of_nova("compute1", NOVA_CONF, len(COMPUTE_NOVA_CONF)),
-    shows={
-        "nova-compute1": {
-            f"files.{NOVA_CONF}.owner": ('"root"', '"nova"'),
-            f"files.{NOVA_CONF}.group": ('"nova"', '"root"'),
-            f"files.{NOVA_CONF}.mode": ('"640"', '"644"'),
-        }
-    },
-)
-NOVA_CONF_GONE = Kind(
-    "nova.conf is gone",
-    cause=lambda lab: lab.run("controller", f"rm {NOVA_CONF}"),
-    after=is_file_of_nova("controller", NOVA_CONF, len(CONTROLLER_CONF)),
-    # nova-manage asks another database then, nova's default.
-    shows={
-        "nova-controller": {
-            **without(CONTROLLER_CONF, NOVA_CONF),
-            f"files.{NOVA_CONF}.mode": ('"640"', '"missing"'),
-            "schema": ('"current"', '"not known"'),
-            "schema_version": (ANY, ANY),
-        }
-    },
-)
-GONE = Kind(
-    "a file is gone",
-    cause=lambda lab: lab.run("compute1", f"rm {COMPUTE_CONF}"),
-    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
-    shows={
-        "nova-compute1": {
-            **without(NOVA_COMPUTE_CONF, COMPUTE_CONF),
-            f"files.{COMPUTE_CONF}.mode": ('"640"', '"missing"'),
-        }
-    },
-)
-EMPTIED = Kind(
-    "a file is emptied",
-    cause=lambda lab: lab.run("compute1", f": >{NOVA_CONF}"),
-    after=is_file_of_nova("compute1", NOVA_CONF, len(COMPUTE_NOVA_CONF)),
-    shows={"nova-compute1": without(COMPUTE_NOVA_CONF, NOVA_CONF)},
-)
-LINK = Kind(
-    "a file is replaced by a link",
-    cause=lambda lab: lab.run("controller", f"mv {NOVA_CONF} /srv/nova.conf; ln -s /srv/nova.conf {NOVA_CONF}"),
-    after=is_file_of_nova("controller", NOVA_CONF, len(CONTROLLER_CONF)),
-    # Nobody has looked where it leads.
-    shows={
-        "nova-controller": {
-            **without(CONTROLLER_CONF, NOVA_CONF),
-            f"files.{NOVA_CONF}.mode": ('"640"', '"link"'),
-            "schema": ('"current"', '"not known"'),
-        }
-    },
-    undo=lambda lab: lab.run("controller", "rm -f /srv/nova.conf"),
-)
-CRLF = Kind(
-    "the lines of a file end in CRLF",
-    cause=edit("compute1", NOVA_CONF, "s/$/\\r/"),
-    after=is_file_of_nova("compute1", NOVA_CONF, len(COMPUTE_NOVA_CONF)),
-    shows={"nova-compute1": {f"files.{NOVA_CONF}.line_ends": ("", '"CRLF"')}},
-)
+COMMENTED = commented("a comment is added", "controller", NOVA_CONF)
+OWNER_AND_MODE = of_another_owner("owner and mode of a file are changed", AT_COMPUTE, "644")
+# nova-manage asks another database then, nova's default.
+NOVA_CONF_GONE = gone("nova.conf is gone", AT_CONTROLLER, {"schema": NOT_KNOWN, "schema_version": (ANY, ANY)})
+GONE = gone("a file is gone", AT_NOVA_COMPUTE)
+EMPTIED = emptied("a file is emptied", AT_COMPUTE)
+# Nobody has looked where it leads.
+LINK = linked("a file is replaced by a link", AT_CONTROLLER, {"schema": NOT_KNOWN})
+CRLF = with_crlf("the lines of a file end in CRLF", AT_COMPUTE)
 OF_NOVA_COMPUTE_CONF = Kind(
     "an option of nova-compute.conf is changed",
     cause=edit("compute1", COMPUTE_CONF, "s/^compute_driver.*/compute_driver = fake.FakeDriver/"),
@@ -239,50 +279,11 @@ DOUBLED_THERE = Kind(
         }
     },
 )
-COMMENTED_THERE = Kind(
-    "a comment is added to nova-compute.conf",
-    cause=edit("compute1", COMPUTE_CONF, "1i # by hand"),
-    after=lambda lab: lab.run("compute1", f"grep -qx '# by hand' {COMPUTE_CONF}") and None,
-    undo=edit("compute1", COMPUTE_CONF, "/^# by hand$/d"),
-)
-OWNER_AND_MODE_THERE = Kind(
-    "owner and mode of nova-compute.conf are changed",
-    cause=lambda lab: lab.run("compute1", f"chown nova:root {COMPUTE_CONF}; chmod 600 {COMPUTE_CONF}"),
-    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
-    shows={
-        "nova-compute1": {
-            f"files.{COMPUTE_CONF}.owner": ('"root"', '"nova"'),
-            f"files.{COMPUTE_CONF}.group": ('"nova"', '"root"'),
-            f"files.{COMPUTE_CONF}.mode": ('"640"', '"600"'),
-        }
-    },
-)
-EMPTIED_THERE = Kind(
-    "nova-compute.conf is emptied",
-    cause=lambda lab: lab.run("compute1", f": >{COMPUTE_CONF}"),
-    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
-    shows={"nova-compute1": without(NOVA_COMPUTE_CONF, COMPUTE_CONF)},
-)
-LINK_THERE = Kind(
-    "nova-compute.conf is replaced by a link",
-    cause=lambda lab: lab.run(
-        "compute1", f"mv {COMPUTE_CONF} /srv/nova-compute.conf; ln -s /srv/nova-compute.conf {COMPUTE_CONF}"
-    ),
-    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
-    shows={
-        "nova-compute1": {
-            **without(NOVA_COMPUTE_CONF, COMPUTE_CONF),
-            f"files.{COMPUTE_CONF}.mode": ('"640"', '"link"'),
-        }
-    },
-    undo=lambda lab: lab.run("compute1", "rm -f /srv/nova-compute.conf"),
-)
-CRLF_THERE = Kind(
-    "the lines of nova-compute.conf end in CRLF",
-    cause=edit("compute1", COMPUTE_CONF, "s/$/\\r/"),
-    after=is_file_of_nova("compute1", COMPUTE_CONF, len(NOVA_COMPUTE_CONF)),
-    shows={"nova-compute1": {f"files.{COMPUTE_CONF}.line_ends": ("", '"CRLF"')}},
-)
+COMMENTED_THERE = commented("a comment is added to nova-compute.conf", "compute1", COMPUTE_CONF)
+OWNER_AND_MODE_THERE = of_another_owner("owner and mode of nova-compute.conf are changed", AT_NOVA_COMPUTE, "600")
+EMPTIED_THERE = emptied("nova-compute.conf is emptied", AT_NOVA_COMPUTE)
+LINK_THERE = linked("nova-compute.conf is replaced by a link", AT_NOVA_COMPUTE)
+CRLF_THERE = with_crlf("the lines of nova-compute.conf end in CRLF", AT_NOVA_COMPUTE)
 OPTIONS = [CHANGED, SECRET_CHANGED, ADDED, TAKEN_OUT, MOVED, DOUBLED]
 OPTIONS_THERE = [OF_NOVA_COMPUTE_CONF, ADDED_THERE, TAKEN_OUT_THERE, MOVED_THERE, DOUBLED_THERE]
 KINDS = [
