@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -16,32 +17,22 @@ KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 
 @contextmanager
-def nobody_answers(lab: Lab) -> Iterator[None]:
+def without_sshd(lab: Lab, node: str) -> Iterator[None]:
     """Nothing listens there."""
-    lab.inside("compute1", "kill $(cat /run/sshd.pid)")
+    lab.inside(node, "kill $(cat /run/sshd.pid)")
     try:
         yield
     finally:
-        lab.inside("compute1", "/usr/sbin/sshd")
+        lab.inside(node, "/usr/sbin/sshd")
 
 
 @contextmanager
-def the_way_to_the_servers_is_cut(lab: Lab) -> Iterator[None]:
-    """Nothing listens on the first controller, behind which the servers are."""
-    lab.inside("controller", "kill $(cat /run/sshd.pid)")
+def stopped(lab: Lab, server: str) -> Iterator[None]:
+    lab.inside("controller", f"service {server} stop")
     try:
         yield
     finally:
-        lab.inside("controller", "/usr/sbin/sshd")
-
-
-@contextmanager
-def mariadb_is_stopped(lab: Lab) -> Iterator[None]:
-    lab.inside("controller", "service mariadb stop")
-    try:
-        yield
-    finally:
-        lab.inside("controller", "service mariadb start")
+        lab.inside("controller", f"service {server} start")
         assert eventually(lambda: "service" in lab.openstack("keystone tenant-list", check=False))
 
 
@@ -68,28 +59,19 @@ def another_host_name(lab: Lab) -> Iterator[None]:
         lab.enter("compute1", "hostname", "compute1")
 
 
-@contextmanager
-def keystone_is_stopped(lab: Lab) -> Iterator[None]:
-    lab.inside("controller", "service keystone stop")
-    try:
-        yield
-    finally:
-        lab.inside("controller", "service keystone start")
-        assert eventually(lambda: "service" in lab.openstack("keystone tenant-list", check=False))
-
-
 def known(stack: Stack) -> dict[object, object]:
     """The resources in the state, by their ids; of nodes what is known of their services."""
     return {each["urn"]: (each.get("id"), each.get("inputs", {}).get("services")) for each in stack.resources()}  # type: ignore[attr-defined]
 
 
 CAUSES = {
-    "nobody answers": (nobody_answers, "compute1 (ubuntu@{address}):"),
+    "nobody answers": (partial(without_sshd, node="compute1"), "compute1 (ubuntu@{address}):"),
     "another host key": (another_host_key, "host key"),
-    "Keystone is stopped": (keystone_is_stopped, "Keystone"),
+    "Keystone is stopped": (partial(stopped, server="keystone"), "Keystone"),
     "another host name": (another_host_name, "the machine at this address calls itself renamed"),
-    "the way to the servers is cut": (the_way_to_the_servers_is_cut, "controller (ubuntu@"),
-    "MariaDB is stopped": (mariadb_is_stopped, "MariaDB"),
+    # The servers are behind the first controller.
+    "the way to the servers is cut": (partial(without_sshd, node="controller"), "controller (ubuntu@"),
+    "MariaDB is stopped": (partial(stopped, server="mariadb"), "MariaDB"),
 }
 # What is behind the first controller is waited for, and nova-manage asks a MariaDB that is not there for 60 s, each time.
 SLOW = {"the way to the servers is cut", "MariaDB is stopped"}
