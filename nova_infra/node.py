@@ -43,6 +43,7 @@ CRASHING = "crashing"
 NOT_IN_THE_STACK = "not in the stack"
 # In place of the schema's version where nova-manage could not say it.
 SCHEMA_NOT_KNOWN = "not known"
+_SCHEMA_EMPTY = "empty"
 # What stands behind the name of a secret option that has another value on the node.
 FOUND_THERE = "(found)"
 _CRLF = "\r\n"
@@ -279,7 +280,7 @@ def _schema(state: State, facts: Facts) -> str:
     if version is None or _is_of_another_database(state, facts):
         return SCHEMA_NOT_KNOWN
     if version == 0:
-        return "empty"
+        return _SCHEMA_EMPTY
     return CURRENT if version >= newest else f"version {version} of {newest}"
 
 
@@ -311,7 +312,7 @@ def decide(state: State, facts: Facts, restart: Collection[str] = ()) -> list[Ca
     absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
     # A service makes its record when it starts, and never again: what ran before has none in an empty schema. It stops before that is
     # filled, so that the next run starts it where this one is cut off in between.
-    anew = schema and facts.schema[0] == 0 and not _is_of_another_database(state, facts)
+    anew = schema and _schema(state, facts) == _SCHEMA_EMPTY
     services = list(_service_calls(state, facts, state["services"] if anew else restart))
     stops = [each for each in services if anew and each.function == "stop_services"]
     if not (files or schema or services or absent):
