@@ -63,7 +63,7 @@ class Stack:
         """What `. ./activate` sets, with this stack in place of the lab's."""
         return {
             **_activated(),
-            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
             "PULUMI_STACK": "bench",
             **self.more,

@@ -199,7 +199,7 @@ class Stack:
         settings = {"PULUMI_OPTION_CONFIG_FILE": str(made)} if made.exists() else {}
         return {
             **os.environ,
-            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
             "PULUMI_STACK": "lab",
             "NO_COLOR": "1",

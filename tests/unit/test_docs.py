@@ -35,9 +35,10 @@ RUN = {
     ". ./activate": (f"{UNIT}/test_toolchain_activate.py", '". ./activate; . ./activate; env"'),
     "lab/ssh": (f"{LAB}/test_the_lab_itself.py", 'lab_command("ssh", "compute1"'),
     'lab/ssh compute1 "sudo sed -i': (f"{LAB}/test_readme.py", "block_of("),
+    "find ~/nova-state/.pulumi -name '*.attrs' -empty -delete": (f"{INTEGRATION}/test_state.py", '"find ~/nova-state"'),
     "rm -r ~/nova-state/.pulumi/backups/nova/mine": (
-        f"{INTEGRATION}/test_init.py",
-        'startswith("rm -r ~/nova-state/")',
+        f"{INTEGRATION}/test_state.py",
+        '"rm -r ~/nova-state/"',
     ),
     "make bench-profile": (f"{LAB}/test_benchmarks.py", '"-m", "benchmarks.profiling"'),
     # Each benchmark takes its own lab down with the same script.
@@ -95,8 +96,8 @@ NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
     "pulumi cancel": (f"{LAB}/test_cut_off.py", '"cancel", "--yes"'),
     "pulumi config": (f"{INTEGRATION}/test_commands.py", '.command("check", "--stack", "lab"'),
     "pulumi config set": (f"{LAB}/test_values.py", '"config", "set", "--secret"'),
-    "pulumi login": (f"{INTEGRATION}/test_init.py", '"login", f"file://'),
-    "pulumi login file:///srv/pulumi": (f"{INTEGRATION}/test_init.py", '"login", f"file://'),
+    "pulumi login": (f"{INTEGRATION}/test_state.py", '"login", f"file://'),
+    "pulumi login 'file:///srv/pulumi?metadata=skip'": (f"{INTEGRATION}/test_state.py", '?metadata=skip"'),
     "pulumi login s3://BUCKET?region=REGION": "there is no such store here",
     "pulumi preview": (f"{INTEGRATION}/test_init.py", '"preview", "--json"'),
     "pulumi preview --json": (f"{INTEGRATION}/test_init.py", '"preview", "--json"'),
@@ -108,7 +109,7 @@ NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
     "pulumi state unprotect 'URN'": (f"{DEPLOYMENT}/test_teardown.py", "state unprotect"),
     "pulumi up --parallel 16": (f"{LAB}/test_many_nodes.py", '"--parallel", "16"'),
     "pulumi whoami": (f"{INTEGRATION}/test_init.py", '"no backend for a new stack"'),
-    "pulumi whoami -v": (f"{INTEGRATION}/test_init.py", '"whoami", "-v"'),
+    "pulumi whoami -v": (f"{INTEGRATION}/test_state.py", '"whoami", "-v"'),
     # test_workflow_scripts.py runs the script.
     "python -m nova_infra comment": (".github/scripts/preview", "nova_infra comment"),
     "python -m nova_infra init STACK --secrets-provider=...": "it needs the key of a cloud",
@@ -304,7 +305,7 @@ def test_the_ordinary_lines_of_getting_started_work_and_the_passphrase_is_for_it
     passphrase = Path(found["PULUMI_CONFIG_PASSPHRASE_FILE"])
     assert passphrase.stat().st_mode & 0o077 == 0
     assert len(passphrase.read_text(encoding="utf-8").strip()) == 32
-    assert Path(found["PULUMI_BACKEND_URL"].removeprefix("file://")).is_dir()
+    assert Path(found["PULUMI_BACKEND_URL"].removeprefix("file://").partition("?")[0]).is_dir()
 
 
 # ------------------------------------------------------------ links

@@ -41,7 +41,7 @@ def test_pulumi_python_and_the_labs_stack_are_at_hand(checkout: Path, shell: str
     found, said = sourced(checkout, shell)
     assert said == ""
     assert found["PATH"] == f"{checkout}/.venv/bin:{checkout}/engine:/usr/bin:/bin"
-    assert found["PULUMI_BACKEND_URL"] == f"file://{checkout}/.lab/pulumi"
+    assert found["PULUMI_BACKEND_URL"] == lab_of(checkout)
     assert (checkout / ".lab" / "pulumi").is_dir()
     assert (found["PULUMI_STACK"], found["PULUMI_CONFIG_PASSPHRASE"]) == ("lab", "nova-lab")
     assert "PULUMI_OPTION_CONFIG_FILE" not in found
@@ -66,15 +66,38 @@ def test_what_the_user_has_set_stays(checkout: Path) -> None:
     assert not (checkout / ".lab").exists()
 
 
-@pytest.mark.parametrize(("current", "expected"), [("https://elsewhere", None), ("", "lab"), ("lab", "lab")])
-def test_a_login_elsewhere_stays(checkout: Path, current: str, expected: str | None) -> None:
-    lab = f"file://{checkout}/.lab/pulumi"
+def lab_of(checkout: Path) -> str:
+    """The backend of the lab's stack: a folder in which Pulumi writes no attributes beside its files."""
+    return f"file://{checkout}/.lab/pulumi?metadata=skip"
+
+
+def logged_in(checkout: Path, backend: str) -> None:
     credentials = checkout.parent / ".pulumi" / "credentials.json"
-    credentials.parent.mkdir()
-    credentials.write_text(f'{{\n    "current": "{lab if current == "lab" else current}"\n}}')
+    credentials.parent.mkdir(exist_ok=True)
+    credentials.write_text(f'{{\n    "current": "{backend}"\n}}')
+
+
+def test_a_login_elsewhere_stays(checkout: Path) -> None:
+    logged_in(checkout, "https://elsewhere")
     found, _ = sourced(checkout)
-    assert found.get("PULUMI_BACKEND_URL") == (lab if expected else None)
-    assert found.get("PULUMI_CONFIG_PASSPHRASE") == ("nova-lab" if expected else None)
+    assert "PULUMI_BACKEND_URL" not in found
+    assert "PULUMI_CONFIG_PASSPHRASE" not in found
+
+
+@pytest.mark.parametrize("how", ["no longer", "to the folder", "to the folder without attributes"])
+def test_who_is_logged_in_to_the_labs_state_or_nowhere_has_the_lab(checkout: Path, how: str) -> None:
+    lab = lab_of(checkout)
+    backends = {"no longer": "", "to the folder": lab.partition("?")[0], "to the folder without attributes": lab}
+    logged_in(checkout, backends[how])
+    found, _ = sourced(checkout)
+    assert found["PULUMI_BACKEND_URL"] == lab
+    assert found["PULUMI_CONFIG_PASSPHRASE"] == "nova-lab"
+
+
+def test_the_folder_of_the_labs_state_is_the_labs_backend(checkout: Path) -> None:
+    found, _ = sourced(checkout, PULUMI_BACKEND_URL=f"file://{checkout}/.lab/pulumi")
+    assert found["PULUMI_BACKEND_URL"] == lab_of(checkout)
+    assert found["PULUMI_CONFIG_PASSPHRASE"] == "nova-lab"
 
 
 def test_a_lab_with_other_addresses_brings_its_own_settings(checkout: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_login_elsewhere_is_not_asked_for_the_labs_stack(checkout: Path, optio
     done = stack(checkout, *options)
     assert done.returncode == 0, done.stderr
     (call,) = calls(checkout)
-    assert call.startswith(f"file://{checkout}/.lab/pulumi ")
+    assert call.startswith(f"file://{checkout}/.lab/pulumi?metadata=skip ")
     assert "select --create --stack lab" in call
 
 

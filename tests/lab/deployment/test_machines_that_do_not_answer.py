@@ -91,3 +91,12 @@ def test_whoever_is_not_there_is_named_and_its_state_stays(lab: Lab, deployed: S
     assert not plan.steps("create") | plan.steps("delete") | plan.steps("update"), plan.text
     assert known(deployed) == state
     assert processes(lab) == before
+
+
+def test_once_all_answer_again_there_is_nothing_to_do(lab: Lab, deployed: Stack) -> None:
+    before = processes(lab)
+    deployed.up("--refresh", "--expect-no-changes")
+    assert processes(lab) == before
+    # A refresh that came to no end has recorded a newer table of those that answered than the stack put out.
+    recorded = {str(each["urn"]).split("::")[-1]: each.get("outputs") for each in deployed.resources()}
+    assert deployed.outputs()["service_list"] == recorded["nova-check"]["service_list"]  # type: ignore[index]

@@ -131,7 +131,7 @@ def test_stack_rm_removes_the_stack(deployed: Stack) -> None:
     assert json.loads(deployed.pulumi("stack", "ls", "--json").stdout) == []
     # No state, no history, no lock. What is left is Pulumi's own: see The end in docs/state.md.
     state = deployed.backend / ".pulumi"
-    kept = {path.relative_to(state).as_posix().removesuffix(".attrs") for path in state.rglob("*") if path.is_file()}
+    kept = {path.relative_to(state).as_posix() for path in state.rglob("*") if path.is_file()}
     assert {each for each in kept if not each.startswith("backups/nova/lab/lab.")} <= {
         "meta.yaml",
         "stacks/nova/lab.json.bak",
