@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from .compute import Compute, ServiceReport
@@ -69,6 +69,9 @@ class Access:
     """Reads the configuration of nova_infra.Provider: texts under `access:...`."""
 
     get: Callable[[str], str]
+
+    patient: ClassVar[bool] = True
+    """Whether a Keystone that cannot be connected to is tried again: one that is being started refuses for some seconds."""
 
     @cached_property
     def login(self) -> Login:
@@ -140,7 +143,7 @@ class Access:
             self.get("identity_username"),
             self.get("identity_password"),
             self.get("identity_tenant"),
-            session_through(self.controller, patient_with=self.get("identity_url")),
+            session_through(self.controller, patient_with=self.get("identity_url") if self.patient else ""),
         )
 
     @cached_property
@@ -271,7 +274,9 @@ class Access:
 
 
 class CommandAccess(Access):
-    """The access of a command, which only asks, once, and does not wait long for a controller that does not answer."""
+    """The access of a command, which only asks, once, and does not wait long for a controller or a Keystone that does not answer."""
+
+    patient = False
 
     @cached_property
     def records(self) -> Records:

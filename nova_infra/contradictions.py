@@ -33,6 +33,7 @@ def contradictions(raw: Raw, release: Release, written: Sequence[Written]) -> Fo
     yield from _first_controller(raw)
     yield from _options(raw, release)
     yield from _administrators(raw)
+    yield from _jump_host(raw)
 
 
 def layers_in(options: Any) -> Iterator[tuple[str, Any]]:
@@ -234,6 +235,16 @@ def _no_place(option: str, value: Any, release: Release) -> str:
 
 
 # ------------------------------------------------------------ administrators
+
+
+def _jump_host(raw: Raw) -> Found:
+    given = mapping(raw.get("jumpHost"))
+    said = [key for key, value in given.items() if value and key != "host"]
+    if said and not given.get("host"):
+        yield (
+            "jumpHost.host",
+            f"is missing, and {', '.join(said)} would say nothing: machines would be reached directly",
+        )
 
 
 def _administrators(raw: Raw) -> Found:

@@ -79,12 +79,12 @@ def _jump_host(settings: Settings) -> JumpHostArgs | None:
 
 
 def access(settings: Settings) -> Access:
-    """The connections and clients that a provider with these settings has, in this process."""
+    """The connections and clients that a provider with these settings has, in this process, for a command."""
     # A plan opens no connection, and the clients take longer to import than all else.
-    from .access import Access  # noqa: PLC0415
+    from .access import CommandAccess  # noqa: PLC0415
 
     texts = {key: str(value) for key, value in access_arguments(settings).flat().items()}
-    return Access(lambda key: texts.get(key, ""))
+    return CommandAccess(lambda key: texts.get(key, ""))
 
 
 def database_host(settings: Settings) -> str:

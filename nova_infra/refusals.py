@@ -19,7 +19,7 @@ class Refusal:
 
 
 _QUEUE_ACCOUNT = (
-    "Check rabbitPassword and message_queue (user, virtual_host) in the stack, and on the server `rabbitmqctl list_users` and "
+    "Check rabbitPassword and messageQueue (user, virtual_host) in the stack, and on the server `rabbitmqctl list_users` and "
     "`rabbitmqctl list_permissions`; RabbitMQ lets guest in from its own host only, unless loopback_users says otherwise."
 )
 _DATABASE_ACCOUNT = "Check novaDatabasePassword, database.user and the hosts from which it may log in (database.hosts)."
@@ -53,7 +53,7 @@ _PATTERNS = (
     (
         r"AMQP server on (?P<at>\S+) is unreachable: (?P<said>.*?)\.? Trying again",
         "RabbitMQ at {at} cannot be reached: {said}",
-        "Check message_queue.hosts, that RabbitMQ runs, and that firewalls let this node in.",
+        "Check messageQueue.hosts, that RabbitMQ runs, and that firewalls let this node in.",
         0,
     ),
     (

@@ -7,13 +7,15 @@ import dataclasses
 import itertools
 import socket
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import urllib3.util.connection
 
 from nova_infra import access as access_module
 from nova_infra import records
 from nova_infra.access import DEADLINES, KEYS, PREFIX, Access, CommandAccess, access_from, note_file
-from nova_infra.errors import ConnectionFailed, InvalidSettings
+from nova_infra.errors import ConnectionFailed, IdentityError, InvalidSettings
 from nova_infra.provider import AccessArgs, DeadlineArgs
 
 
@@ -49,6 +51,27 @@ def test_a_command_does_not_wait_long_for_a_controller_that_is_frozen_and_not_ag
         frozen.settimeout(0.5)
         with pytest.raises(TimeoutError):
             frozen.accept()
+
+
+@pytest.mark.parametrize(("kind", "tries"), [(Access, 5), (CommandAccess, 1)])
+def test_only_a_deployment_waits_for_a_keystone_that_is_being_started(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Access], tries: int
+) -> None:
+    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=lambda _seconds: None))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    asked = []
+    connect = urllib3.util.connection.create_connection
+
+    def counted(address: tuple[str, int], *arguments: Any, **more: Any) -> socket.socket:
+        asked.append(address)
+        return connect(address, *arguments, **more)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", counted)
+    keystone = access_from({PREFIX + "identity_url": f"http://127.0.0.1:{port}/v2.0"}.get, kind).identity
+    with pytest.raises(IdentityError):
+        keystone.find_user("nova")
+    assert asked == [("127.0.0.1", port)] * tries
 
 
 def test_a_command_has_an_access_of_its_own() -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from nova_infra import refusals
 from nova_infra.refusals import refusal_in
+from nova_infra.settings import Settings
+from tests.nodes import ROOT
 
 AMQP = "2014-12-01 10:00:00.123 1234 ERROR oslo.messaging._drivers.impl_rabbit [-] AMQP server on controller:5672 is unreachable: "
 
@@ -93,3 +99,11 @@ def test_an_ordinary_log_holds_none() -> None:
     assert (
         refusal_in("2014-12-01 10:00:00.123 1 INFO nova.service [-] Starting compute node (version 2014.2)\n") is None
     )
+
+
+@pytest.mark.parametrize("where", ["refusals", "errors.md"])
+def test_advice_names_settings_as_a_stack_spells_them(where: str) -> None:
+    text = Path(refusals.__file__).read_text() if where == "refusals" else (ROOT / "docs" / "errors.md").read_text()
+    spelled = {name: field.alias for name, field in Settings.model_fields.items() if field.alias not in {None, name}}
+    assert "message_queue" in spelled
+    assert [name for name in spelled if re.search(rf"\b{name}\b", text)] == []

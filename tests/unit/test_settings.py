@@ -240,6 +240,7 @@ BAD: list[Any] = [
     ({"ssh": {"user": ""}}, "nova:ssh.user", "is empty"),
     ({"ssh": {"verify_host_keys": "perhaps"}}, "nova:ssh.verify_host_keys", "boolean"),
     ({"ssh": "ubuntu"}, "nova:ssh", "dictionary"),
+    ({"jumpHost": {"user": "ops", "port": 22}}, "nova:jumpHost.host", "is missing, and user, port would say nothing"),
     ({"database": {"on_delete": "delete"}}, "nova:database.on_delete", "'refuse', 'keep', 'dump' or 'drop'"),
     ({"identity": {"admin_url": "controller:35357"}}, "nova:identity.admin_url", "no URL"),
     ({"endpoint": {"public_url": "ftp://x"}}, "nova:endpoint.public_url", "no URL"),
