@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
@@ -15,7 +15,7 @@ from ..errors import StepFailed
 from ..remote.connection import Connection, Unreachable, why
 from ..remote.inspection import Facts, facts_of
 from ..remote.script import Answer, call, decoded
-from ..wording import abridged
+from ..wording import abridged, counted
 from .finding import Finding, from_sentence
 from .needs import Listening, Needs, Place
 
@@ -122,7 +122,7 @@ def machine_of(answer: Answer, began: float, ended: float) -> Machine:
             for service, port, address, pid, name, user, own in answer.all("listener")
         ),
         # How long the script itself took is left out: `date` was asked at its beginning and at its end, in whole seconds.
-        clock=(int(answer.first("later")[0]) - ended, facts.now + 1 - began),
+        clock=(facts.later - ended, facts.now + 1 - began),
     )
 
 
@@ -285,12 +285,19 @@ def _reach(where: str, machine: Machine) -> Iterable[Finding]:
             )
 
 
+def _difference(lines: Sequence[str]) -> str:
+    if not lines[0].startswith("["):
+        # Of the file as a whole: it is a link, it does not parse.
+        return lines[0]
+    # The names say enough; `up` shows what differs.
+    names = abridged([line.partition(": ")[0] for line in lines], most=OPTIONS_SHOWN)
+    return f"differs from the stack in {counted(len(lines), 'place')}: {names}"
+
+
 def _adoption(needs: Needs, machine: Machine) -> Iterable[Finding]:
     state, facts = needs.state, machine.facts
     for path, lines in adoption.differing_files(state, facts).items():
-        # The names say enough; `up` shows what differs.
-        names = abridged([line.partition(": ")[0] for line in lines], most=OPTIONS_SHOWN)
-        what = f"somebody has written {path}, which differs from the stack in {len(lines)} places: {names}"
+        what = f"somebody has written {path}, which {_difference(lines)}"
         if state["adopt"]:
             kept = (
                 "`up` writes the stack's; the file as it is now is kept on the node, and `pulumi destroy` puts it back"

@@ -142,11 +142,16 @@ def _refused(name: str, error: RemoteError, gateway: str) -> list[Finding]:
     if name in SERVERS and isinstance(error, ConnectionFailed):
         # Said already of the machine.
         return [Finding(name, "login", f"not asked: it is reached through {gateway}", f"See {gateway}")]
+    return [from_sentence(name, _subject(error), str(error))]
+
+
+def _subject(error: RemoteError) -> str:
     if isinstance(error, (StepFailed, DeadlineExceeded)):
-        subject = "machine"
-    else:
-        subject = "sudo" if "sudo refused" in str(error) else "login"
-    return [from_sentence(name, subject, str(error))]
+        return "machine"
+    said = str(error)
+    if "sudo refused" in said or "sudo wants" in said:
+        return "sudo"
+    return "grants" if "lacks a privilege" in said else "login"
 
 
 # ---------------------------------------------------------------- showing

@@ -44,6 +44,7 @@ class Question:
             *([call("read_schema")] if self.schema else []),
             # Last: the time of the other answers counts, too.
             *([call("read_young")] if self.services else []),
+            call("read_clock"),
         ]
 
 
@@ -120,6 +121,7 @@ class Facts:
 
     hostname: str
     now: int
+    """Its clock at the first question, in seconds since 1970."""
     virt_type: str
     init: str
     files: dict[str, File] = field(default_factory=dict)
@@ -134,6 +136,8 @@ class Facts:
     schema: tuple[int | None, int] = (None, 0)
     """The version of the database schema (None: nova-manage could not tell) and the newest that the packages bring (0: not known)."""
     strays: Sequence[Stray] = ()
+    later: int = 0
+    """Its clock after the last answer."""
 
 
 def inspect(connection: Connection, question: Question, *, doing: str = "reading the node") -> Facts:
@@ -169,6 +173,8 @@ def facts_of(answer: Answer) -> Facts:
         names={name: addresses.split() for name, addresses in answer.all("name")},
         schema=(None if schema[0][0] == "unknown" else int(schema[0][0]), int(schema[0][1])) if schema else (None, 0),
         strays=[Stray(name, int(pid), tuple(files)) for name, whose, pid, *files in processes if whose == "other"],
+        # Who asks for more in the same script asks for the clock once more.
+        later=int(answer.all("later")[-1][0]),
     )
 
 

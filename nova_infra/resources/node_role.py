@@ -92,10 +92,6 @@ class NodeRole(Lifecycle):
         # Only our own starts change it. A state of an earlier version has none, and a refresh is no reason to make one.
         kept = {key: known[key] for key in ("started_at",) if key in known}
         said = remarks.of_machine(known, facts)
-        # Of the time between both nobody knows when the answer was given.
-        seconds_ahead = min(facts.now - began, 0) or max(facts.now - ended, 0)
-        if off := _off(known, seconds_ahead):
-            said.append(off[0].upper() + off[1:])
         observed = node.observed(known, facts, self.access.fingerprint_key)
         try:
             records = {each.binary: each for each in self.access.records.of(known["node"])}
@@ -105,6 +101,10 @@ class NodeRole(Lifecycle):
             recorded, left = self._recorded(known, records)
             observed |= recorded
             said += left
+        # How long the questions and the answers were on their way nobody knows.
+        seconds_ahead = min(facts.now - began, 0) or max(facts.later - ended, 0)
+        if off := self._off(known, seconds_ahead):
+            said.append(off[0].upper() + off[1:])
         return observed, {**self._outputs(known, facts), **kept, REMARKS: said}
 
     def _recorded(self, known: State, records: Mapping[str, ServiceReport]) -> tuple[dict[str, Any], list[str]]:
@@ -204,8 +204,8 @@ class NodeRole(Lifecycle):
             question=node.question(wanted, new_files, peers.names(wanted)),
             look_again=True,
         )
-        seconds_ahead = operated.facts.now - time.time()
-        if off := _off(wanted, seconds_ahead):
+        seconds_ahead = operated.facts.later - time.time()
+        if off := self._off(wanted, seconds_ahead):
             progress(wanted["node"])(off)
         restarted = node.restarted(operated.calls)
         names = [
@@ -225,6 +225,16 @@ class NodeRole(Lifecycle):
             **self._outputs(wanted, operated.facts),
             "started_at": latest or before if restarted else max(before, latest),
         }
+
+    def _off(self, state: State, seconds_ahead: float) -> str:
+        """What is said of a node whose clock is off by more than its own options bear; else empty. `seconds_ahead`: of ours."""
+        limit = clock.allowed(state["options"].get(NOVA_CONF, {}).get("DEFAULT", {}))
+        # Among each other nova's hosts must agree; this machine is none of them.
+        novas, of = self.access.compute.clock_ahead, "of nova-api"
+        if novas is None:
+            novas, of = 0.0, "of this machine (nova-api's is not known)"
+        ahead = seconds_ahead - novas
+        return clock.sentence(state["node"], ahead, of, limit) if abs(ahead) > limit else ""
 
     def _wait_until_done(self, wanted: State, started: Started) -> None:
         """Returns when every service does its work and its process is still the one that was started."""
@@ -246,12 +256,6 @@ class NodeRole(Lifecycle):
 
     def _outputs(self, wanted: State, facts: Facts) -> dict[str, Any]:  # noqa: ARG002 - a role may need what was wanted
         return {**node.found(facts), "worked_before": sorted(adoption.worked_before(facts))}
-
-
-def _off(state: State, seconds_ahead: float) -> str:
-    """What is said of a node whose clock is off by more than its own options bear; else empty."""
-    limit = clock.allowed(state["options"].get(NOVA_CONF, {}).get("DEFAULT", {}))
-    return clock.sentence(state["node"], seconds_ahead, "of this machine", limit) if abs(seconds_ahead) > limit else ""
 
 
 def _latest(processes: Iterable[Process], seconds_ahead: float) -> str:

@@ -194,7 +194,7 @@ class ServiceCheckLifecycle(Lifecycle):
             # Of very many nodes only those whose reports do not come are asked.
             return Started(connection, dict.fromkeys(names), hidden=awaited["hidden"], since=since)
         facts = inspect(connection, Question(services=names), doing="looking at the services")
-        return Started(connection, facts.services, facts.now - time.time(), hidden=awaited["hidden"])
+        return Started(connection, facts.services, facts.later - time.time(), hidden=awaited["hidden"])
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Both tables as they are now; when nova does not answer, they say so, and a remark does."""

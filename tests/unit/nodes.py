@@ -56,6 +56,7 @@ def facts_of_case(machine: dict[str, Any], state: dict[str, Any]) -> Facts:
     return Facts(
         hostname=machine.get("hostname", state["node"]),
         now=9000,
+        later=9000,
         virt_type=machine.get("virt_type", "qemu"),
         init="upstart",
         files={path: File(**{**usual, **said}) for path, said in machine["files"].items()},
@@ -88,6 +89,7 @@ class Machine:
             paths=dict(self.present),
             services=dict(self.processes),
             schema=self.schema,
+            later=self.clock,
         )
 
     def contents(self, name: str) -> dict[str, Any]:

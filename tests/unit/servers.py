@@ -289,7 +289,7 @@ class Node:
         answer = Answer()
         for each in calls:
             if each.function == "read_machine":
-                facts = {"hostname": self.name, "now": "1", "virt_type": "qemu", "init": "sysv"}
+                facts = {"hostname": self.name, "now": "1", "later": "1", "virt_type": "qemu", "init": "sysv"}
                 answer.facts += list(facts.items())
             elif each.function == "read_file":
                 answer.facts.append(("file", each.arguments[0], "missing", "-", "-", "-", "0", "-"))

@@ -250,7 +250,14 @@ def run_md5(path: Path) -> str:
 
 def test_the_answer_about_files_is_among_the_facts() -> None:
     answer = Answer(
-        [("hostname", "n"), ("now", "1"), ("virt_type", "kvm"), ("init", "sysv"), ("origin", NOVA_CONF, "foreign")]
+        [
+            ("hostname", "n"),
+            ("now", "1"),
+            ("later", "1"),
+            ("virt_type", "kvm"),
+            ("init", "sysv"),
+            ("origin", NOVA_CONF, "foreign"),
+        ]
     )
     assert facts_of(answer).origins == {NOVA_CONF: "foreign"}
-    assert Question(origins=[NOVA_CONF]).calls()[-1].function == "read_origins"
+    assert "read_origins" in [each.function for each in Question(origins=[NOVA_CONF]).calls()]

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
+import pymysql
 import pytest
 
 from nova_infra.catalog import EndpointRecord, ServiceRecord
@@ -19,13 +20,14 @@ from nova_infra.checks.finding import Finding, from_sentence
 from nova_infra.checks.identity import Catalog
 from nova_infra.checks.machine import Installable, Listener, Machine
 from nova_infra.checks.needs import Needs, Place, needs_of_nodes
-from nova_infra.commands.check import Result, as_json, as_table, ask_all, counts
+from nova_infra.commands.check import Result, _refused, as_json, as_table, ask_all, counts
 from nova_infra.defaults import EVERYWHERE
-from nova_infra.errors import ConnectionFailed
-from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema
+from nova_infra.errors import ConnectionFailed, DatabaseError, RemoteError, StepFailed
+from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema, Server
 from nova_infra.node import ADDED, FOUND
 from nova_infra.remote.inspection import Facts, File, Process
 from nova_infra.remote.script import call
+from nova_infra.remote.sudo import refusal_in
 
 from .test_script import facts
 from .test_settings import COMPUTE, CONTROLLER, parsed
@@ -33,6 +35,15 @@ from .test_settings import COMPUTE, CONTROLLER, parsed
 NOVA_CONF = "/etc/nova/nova.conf"
 SETTINGS = parsed()
 ROOT = frozenset(SCHEMA_PRIVILEGES - {"ALL"} | {"CREATE USER", GRANT_OPTION})
+
+
+def refused_by_mariadb(code: int, said: str) -> DatabaseError:
+    def dial() -> socket.socket:
+        raise pymysql.OperationalError(code, said)
+
+    with pytest.raises(DatabaseError) as raised:
+        Server("controller:3306", "lesser", "hunter2", dial).schema("nova")
+    return raised.value
 
 
 def needs(name: str = "compute1", **values: Any) -> Needs:
@@ -227,6 +238,12 @@ def test_a_file_that_somebody_wrote_is_a_problem_until_the_stack_says_adopt() ->
     assert adopted.note
 
 
+def test_of_a_file_that_does_not_parse_the_reason_and_the_line_are_said() -> None:
+    (refused,) = found(needs(), facts=written("[DEFAULT]\nmy_ip = 192.0.2.1\ngarbage line\n"))
+    assert "somebody has written /etc/nova/nova.conf, which cannot be read: " in refused.what
+    assert "line 3" in refused.what
+
+
 def test_a_service_that_somebody_configured_and_that_runs_is_a_note_until_it_is_ours() -> None:
     running = {"services": {"nova-compute": Process(7, "1", 1, enabled=True)}}
     adopting = needs(computeDefaults={"adopt": True})
@@ -403,6 +420,28 @@ def test_a_sentence_becomes_what_there_is_and_what_to_do() -> None:
     assert from_sentence("compute1", "sudo", str(error)) == Finding(
         "compute1", "sudo", "sudo refused: sudo: no", "Allow it. Then go on"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "subject"),
+    [
+        (ConnectionFailed(f"compute1 (ops@10.0.0.31): {refusal_in('sudo: no', 'ops')}"), "sudo"),
+        (
+            ConnectionFailed(
+                f"compute1 (ops@10.0.0.31): {refusal_in('sudo: sorry, you must have a tty to run sudo', 'ops')}"
+            ),
+            "sudo",
+        ),
+        (ConnectionFailed("compute1 (ops@10.0.0.31): the machine refused the login: no."), "login"),
+        (StepFailed("compute1 (ops@10.0.0.31): asking the machine failed."), "machine"),
+        (refused_by_mariadb(1045, "Access denied for user 'root'@'localhost' (using password: YES)"), "login"),
+        (refused_by_mariadb(1142, "SELECT command denied to user 'lesser'@'localhost' for table 'user'"), "grants"),
+    ],
+    ids=["sudo", "a terminal", "login", "a step", "the account", "the grant tables"],
+)
+def test_what_a_refusal_is_about_stands_in_its_column(error: RemoteError, subject: str) -> None:
+    (said,) = _refused("compute1", error, "controller")
+    assert said.subject == subject
 
 
 def result(*findings: Finding, machines: int = 3) -> Result:

@@ -37,6 +37,7 @@ class Node:
         facts: list[tuple[str, ...]] = [
             ("hostname", self.name),
             ("now", str(self.now)),
+            ("later", str(self.now)),
             ("virt_type", "qemu"),
             ("init", "sysv"),
         ]

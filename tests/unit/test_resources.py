@@ -1716,6 +1716,46 @@ def test_a_clock_that_is_off_is_said(reached: Reached, machine: Machine, seconds
     assert "more than 50 s" in said
 
 
+def test_clocks_of_nodes_are_compared_with_novas_and_not_with_ours(reached: Reached, machine: Machine) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    compute = lifecycle(ComputeNodeLifecycle, reached)
+    # Ours is ten minutes late, and they agree with each other.
+    machine.clock += 600
+    reached.compute.clock_ahead = 600.0
+    assert compute.read("compute1", RUNNING).outs["remarks"] == []
+    # Each is off by 40 s from ours, to another side.
+    machine.clock += 40 - 600
+    reached.compute.clock_ahead = -40.0
+    (said,) = compute.read("compute1", RUNNING).outs["remarks"]
+    assert re.match(r"The clock of compute1 is (79|80|81) s ahead of that of nova-api", said)
+
+
+def test_without_an_answer_of_nova_a_clock_is_compared_with_ours_and_that_is_said(
+    reached: Reached, machine: Machine
+) -> None:
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    reached.compute.clock_ahead = None
+    machine.clock += 600
+    (said,) = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING).outs["remarks"]
+    assert "ahead of that of this machine (nova-api's is not known)" in said
+
+
+@pytest.mark.parametrize("clock", [(-70, 0, "right"), (-70, -70, "off"), (600, 670, "off")])
+def test_a_question_that_takes_long_is_no_clock_that_is_off(
+    reached: Reached,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    clock: tuple[int, int, str],
+) -> None:
+    """nova-manage waits a minute for a MariaDB that is silent."""
+    now, later = (int(time.time()) + each for each in clock[:2])
+    facts = dataclasses.replace(machine.facts(), now=now, later=later)
+    monkeypatch.setattr(node_role, "operate", lambda *_, **__: Operated([], facts))
+    lifecycle(ComputeNodeLifecycle, reached).update("compute1", {**RUNNING, "absent": []}, {**RUNNING, "wait": False})
+    assert ("the clock of compute1" in capsys.readouterr().out) is (clock[2] == "off")
+
+
 def test_what_a_clock_may_be_off_is_what_the_nodes_own_options_bear(reached: Reached, machine: Machine) -> None:
     reached.compute.reports = [report("compute1", "nova-compute")]
     machine.clock += 56

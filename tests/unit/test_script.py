@@ -180,10 +180,11 @@ def test_a_file_that_was_moved_into_place_has_changed_then_and_not_at_its_own_da
 
 
 def test_a_machine_says_who_it_is() -> None:
-    answer = Answer(facts=[("hostname", "x"), *facts(call("read_machine"))][1:])
+    answer = Answer(facts=[("hostname", "x"), *facts(call("read_machine"), call("read_clock"))][1:])
     read = facts_of(answer)
     assert read.hostname == subprocess.run(["hostname"], capture_output=True, text=True, check=True).stdout.strip()
-    assert abs(read.now - time.time()) < 10
+    assert read.now <= read.later
+    assert all(abs(each - time.time()) < 10 for each in (read.now, read.later))
     cpu = Path("/proc/cpuinfo").read_text()
     assert read.virt_type == ("kvm" if "vmx" in cpu or "svm" in cpu else "qemu")
     assert read.init == "sysv"
@@ -374,15 +375,17 @@ class Answers:
     def run(self, calls: list[Call], **_more: object) -> Answer:
         self.asked.append([str(each) for each in calls])
         if calls[0].function == "read_machine":
-            return Answer([("hostname", "controller"), ("now", "1"), ("virt_type", "kvm"), ("init", "sysv")])
-        facts = [("hostname", "controller"), ("now", "2"), ("virt_type", "kvm"), ("init", "sysv")]
+            return Answer(
+                [("hostname", "controller"), ("now", "1"), ("later", "1"), ("virt_type", "kvm"), ("init", "sysv")]
+            )
+        facts = [("hostname", "controller"), ("now", "2"), ("later", "2"), ("virt_type", "kvm"), ("init", "sysv")]
         return Answer(facts, again=self.again.pop(0))
 
 
 def test_nothing_to_do_is_one_round_trip_and_takes_no_lock() -> None:
     node = Answers()
     operate(node, Question(), lambda _facts: [], doing="x", deadline=1)  # type: ignore[arg-type]
-    assert node.asked == [["read_machine"]]
+    assert node.asked == [["read_machine", "read_clock"]]
 
 
 def test_after_waiting_for_another_run_the_node_is_read_and_decided_anew() -> None:

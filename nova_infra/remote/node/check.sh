@@ -62,6 +62,3 @@ ancestors() {
         of=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$of/status" 2>/dev/null)
     done
 }
-
-# The clock at the end; read_machine has asked at the beginning.
-read_clock() { fact later "$(date +%s)"; }

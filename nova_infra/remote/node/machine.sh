@@ -7,6 +7,9 @@ read_machine() {
     fact init "$(init_system)"
 }
 
+# The clock at the end of the questions; read_machine has asked at their beginning.
+read_clock() { fact later "$(date +%s)"; }
+
 # Each name with the addresses that it has here, if any. What asks for an address by name asks the same sources (getent(1)). All at
 # once: a name server may be silent.
 read_names() {

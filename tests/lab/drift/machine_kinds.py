@@ -57,7 +57,7 @@ CLOCK = Kind(
     "a clock is off",
     cause=lambda lab: set_clock(lab, "compute1", "+600"),
     after=lambda lab: lab.run("compute1", f"ls {DATE}") and None,
-    said={"nova-compute1": "ahead of that of this machine"},
+    said={"nova-compute1": "ahead of that of nova-api"},
     undo=lambda lab: right_clock(lab, "compute1"),
 )
 KINDS = [GAINED, LOST, CLOCK]
