@@ -9,33 +9,39 @@ import pytest
 
 import tests.browser
 from tests.browser import Browser
-from tests.nodes import Lab, why_not
+from tests.nodes import ROOT, Lab, why_not
 from tests.wheel import Installed, install
+
+DEPLOYMENT = ROOT / "tests" / "lab" / "deployment"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the lab's nodes stay in one process, one after the other, while `make test` runs the others beside them."""
+    """Tests of one lab's nodes stay in one process, one after the other, while `make test` runs the others beside them."""
     for item in items:
         fixtures: list[str] = getattr(item, "fixturenames", [])
-        if item.get_closest_marker("lab") or "lab" in fixtures:
+        if DEPLOYMENT in item.path.parents:
+            # They have a lab of their own.
+            item.add_marker(pytest.mark.xdist_group("deployment"))
+        elif item.get_closest_marker("lab") or "lab" in fixtures:
             item.add_marker(pytest.mark.xdist_group("lab"))
 
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    _need(why_not())
+    need(why_not())
     return Lab()
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    _need(tests.browser.why_not())
+    need(tests.browser.why_not())
     with tests.browser.browser() as opened:
         yield opened
 
 
-def _need(reason: str) -> None:
+def need(reason: str) -> None:
+    """Ends the test where something that it needs cannot be used."""
     if reason:
         if os.environ.get("CI"):
             pytest.fail(reason)

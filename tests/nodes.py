@@ -19,6 +19,11 @@ import yaml  # type: ignore[import-untyped]
 ROOT = Path(__file__).parents[1]
 
 
+def lab_state() -> Path:
+    """The folder of the lab that LAB_STATE names: keys of its nodes, and settings of its own."""
+    return Path(os.environ.get("LAB_STATE", ROOT / ".lab"))
+
+
 def setting(name: str) -> str:
     """A password of lab/passwords.env."""
     for line in (ROOT / "lab" / "passwords.env").read_text().splitlines():
@@ -95,11 +100,22 @@ class Lab:
         """The name of a node's container."""
         return _settings_say("container", node)
 
+    def up(self) -> None:
+        """Starts its nodes."""
+        self._script("up")
+
     def reset(self) -> None:
         """Fresh nodes, where the guide's chapter begins."""
-        done = subprocess.run([ROOT / "lab" / "reset"], capture_output=True, text=True, check=False)
+        self._script("reset")
+
+    def down(self) -> None:
+        """Takes it away."""
+        self._script("down")
+
+    def _script(self, name: str) -> None:
+        done = subprocess.run([ROOT / "lab" / name], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise AssertionError(f"lab/reset ended with {done.returncode}: {done.stdout}{done.stderr}")
+            raise AssertionError(f"lab/{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
 
     def sql(self, statement: str) -> list[list[str]]:
         """The rows that MariaDB's own client prints for root."""
@@ -195,7 +211,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What pulumi is told by variables."""
         # What ./activate sets for the lab's own backend only.
-        made = ROOT / ".lab" / "Pulumi.lab.yaml"
+        made = lab_state() / "Pulumi.lab.yaml"
         settings = {"PULUMI_OPTION_CONFIG_FILE": str(made)} if made.exists() else {}
         return {
             **os.environ,
@@ -227,7 +243,7 @@ class Stack:
     def configured(self, directory: Path, **changes: Any) -> str:
         """The path of the stack's settings with these keys instead; a list or mapping is laid over the one that is there."""
         # A lab on another network has settings of its own.
-        made = ROOT / ".lab" / "Pulumi.lab.yaml"
+        made = lab_state() / "Pulumi.lab.yaml"
         settings = yaml.safe_load((made if made.exists() else ROOT / "stacks" / "Pulumi.lab.yaml").read_text())
         config = settings["config"]
         for key, value in changes.items():

@@ -1,14 +1,43 @@
-"""One deployment for the tests of this folder: made by the first, looked at from many sides, destroyed by the last ones."""
+"""One deployment for the tests of this folder: made by the first, looked at from many sides, destroyed by the last ones.
+
+It stands in a lab of its own beside the one of `make lab`, so that other tests use that one at the same time.
+"""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import need
 from tests.lab.snapshot import Snapshot, snapshot
-from tests.nodes import Lab, Stack
+from tests.nodes import Lab, Stack, lab_state, why_not
+
+SUBNET = "10.0.12.0/24"
+
+
+@pytest.fixture(scope="package")
+def lab() -> Iterator[Lab]:
+    """A second lab: other names, another network, another folder."""
+    need(why_not())
+    name, folder = os.environ.get("LAB_NAME", "nova-lab"), lab_state() / "second"
+    own = {
+        "LAB_STATE": str(folder),
+        "LAB_NAME": f"{name}-2",
+        "LAB_SUBNET": os.environ.get("LAB_SECOND_SUBNET", SUBNET),
+        "LAB_COMPUTES": "1",
+        "LAB_LIGHT": "0",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in own.items():
+            patch.setenv(variable, value)
+        made = Lab()
+        made.up()
+        yield made
+        made.down()
 
 
 @pytest.fixture(scope="package")

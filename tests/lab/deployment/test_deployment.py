@@ -32,10 +32,10 @@ CONTROLLER_PROCESSES = {
 
 
 def test_a_preview_before_the_first_up_opens_no_connection_and_shows_each_option(
-    stack: Stack, before: Snapshot
+    lab: Lab, stack: Stack, before: Snapshot
 ) -> None:
     plan = stack.pulumi("preview", "--diff", "--non-interactive").stdout
-    assert 'my_ip                        : "10.0.0.11"' in plan
+    assert f'my_ip                        : "{lab.address("controller")}"' in plan
     assert 'novncproxy_base_url          : "http://controller:6080/vnc_auto.html"' in plan
     assert "admin_password   : [secret]" in plan
 
