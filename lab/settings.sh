@@ -60,6 +60,21 @@ remembered() {
   [ ! -f "$STATE/env" ] || sed -n "s/^$1=//p" "$STATE/env"
 }
 
+# forget_stack: Pulumi's state of the stack `lab` goes. Whoever has another stack of this project in that folder keeps it.
+forget_stack() {
+  local file name kept=()
+  for file in "$STATE"/pulumi/.pulumi/stacks/nova/*.json "$STATE"/pulumi/.pulumi/stacks/nova/*.json.gz; do
+    name=$(basename "${file%.gz}" .json)
+    [ ! -f "$file" ] || [ "$name" = lab ] || kept+=("$name")
+  done
+  if [ ${#kept[@]} = 0 ]; then
+    rm -rf "$STATE/pulumi"
+    return
+  fi
+  say "==> lab: $STATE/pulumi stays, because it is also the state of ${kept[*]}; what is in it of the stack lab goes"
+  find "$STATE/pulumi/.pulumi" -depth \( -path '*/nova/lab' -o -path '*/nova/lab.json*' \) -exec rm -rf {} +
+}
+
 # What the containers' names begin with: labs of other names, on other networks, live side by side.
 NETWORK=${LAB_NAME:-$(remembered LAB_NAME)}
 NETWORK=${NETWORK:-nova-lab}

@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import secrets
+import shlex
 import stat
 import subprocess
 import sys
@@ -29,6 +30,8 @@ from .stack import enter_project, stacks_folder
 # Passwords of what `up` makes: nobody needs to choose them, or to know them.
 MADE = ("novaDatabasePassword", "novaPassword")
 SECRET_BYTES = 24
+# The stack that `. ./activate` points pulumi at, its state below the project's folder, and its passphrase.
+LAB, LABS_STATE, LABS_PASSPHRASE = "lab", Path(".lab", "pulumi"), "nova-lab"
 # Variables by which pulumi is told of another stack's file.
 _OF_ANOTHER_STACK = ("PULUMI_OPTION_CONFIG_FILE", "PULUMI_STACK")
 Ask = Callable[[str], str]
@@ -52,21 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the stack's file. Raises Refused where it has settings already, InvalidSettings, NotWritten."""
+    """Writes the stack's file. Raises Refused where it has settings already or would be among the lab's, InvalidSettings, NotWritten."""
     given = Path(arguments.answers).absolute() if arguments.answers not in ("", "-") else arguments.answers
     project = enter_project()
     file = Path(stacks_folder(), f"Pulumi.{arguments.stack.rpartition('/')[2]}.yaml")
     _refuse_to_overwrite(file)
-    if given:
-        settings, passwords = answered(_document(given))
-    elif sys.stdin.isatty():
-        # Before somebody has answered everything for nothing.
-        _pulumi(["whoami"], arguments.stack)
-        settings, passwords = asked(input, getpass.getpass)
-    else:
+    if not given and not sys.stdin.isatty():
         raise NotWritten(
             f"The stack {arguments.stack} was not made: there is no terminal to ask on. Run this on one, or give the answers with --answers FILE."
         )
+    document = _document(given) if given else None
+    # Before somebody has answered everything for nothing.
+    _refuse_the_labs(arguments.stack, arguments.secrets_provider)
+    settings, passwords = answered(document) if given else asked(input, getpass.getpass)
     made = {key: secrets.token_urlsafe(SECRET_BYTES) for key in MADE if key not in passwords}
     passwords = {**made, **passwords}
     _validate(settings, passwords, f"{project}:")
@@ -75,6 +76,50 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{file} is written.{random}")
     print(f"Next: python -m nova_infra check --stack {arguments.stack}; then pulumi preview --stack {arguments.stack}")
     return 0
+
+
+# ---------------------------------------------------------------- of the lab
+
+
+def _refuse_the_labs(stack: str, secrets_provider: str) -> None:
+    """Refuses the lab's state and its passphrase to every other stack: `lab/down` deletes the one, and everybody knows the other."""
+    if stack.rpartition("/")[2] == LAB:
+        return
+    backend = str(json.loads(_pulumi(["whoami", "--json"], stack))["url"])
+    # Pulumi's own default is the passphrase, but in Pulumi Cloud.
+    encrypted = secrets_provider if secrets_provider not in ("", "default") else _default_of(backend)
+    if _is_the_labs(backend):
+        why = f"Its state would be among the lab's in {LABS_STATE}, which `lab/down` deletes"
+    elif encrypted == "passphrase" and _passphrase() == LABS_PASSPHRASE:
+        why = "Its passwords would be encrypted with the lab's passphrase, which everybody knows"
+    else:
+        return
+    raise Refused(
+        f"The stack {stack} was not made. {why}, and which `. ./activate` chooses where nothing else is set. Set your own, then run this again:\n"
+        "  unset PULUMI_CONFIG_PASSPHRASE PULUMI_OPTION_CONFIG_FILE\n"
+        '  export PULUMI_BACKEND_URL="file://$HOME/nova-state?metadata=skip"\n'
+        '  export PULUMI_CONFIG_PASSPHRASE_FILE="$HOME/.nova-passphrase"\n'
+        f"  export PULUMI_STACK={shlex.quote(stack)}\n"
+        "docs/getting-started.md says how that folder and that file are made, docs/state.md what else can hold a state."
+    )
+
+
+def _default_of(backend: str) -> str:
+    return "service" if backend.startswith(("https://", "http://")) else "passphrase"
+
+
+def _is_the_labs(backend: str) -> bool:
+    scheme, _, path = backend.partition("?")[0].partition("://")
+    return scheme == "file" and Path(path).expanduser().resolve() == LABS_STATE.resolve()
+
+
+def _passphrase() -> str:
+    """As pulumi finds it; empty where there is none, which pulumi itself says."""
+    file = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
+    try:
+        return os.environ.get("PULUMI_CONFIG_PASSPHRASE", "") or (Path(file).read_text("utf-8").strip() if file else "")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 # ---------------------------------------------------------------- answers
@@ -307,10 +352,11 @@ def write(stack: NewStack, settings: Mapping[str, Any], passwords: Mapping[str, 
         made.replace(stack.file)
 
 
-def _pulumi(words: list[str], stack: str, *, answer: str = "", passing: str = "") -> None:
+def _pulumi(words: list[str], stack: str, *, answer: str = "", passing: str = "") -> str:
+    """What it prints."""
     command = [pulumi_on_path("settings"), *words, "--non-interactive"]
     environment = {key: value for key, value in os.environ.items() if key not in _OF_ANOTHER_STACK}
-    asked_for = f"pulumi {' '.join(words[:2])}"
+    asked_for = f"pulumi {' '.join(each for each in words[:2] if not each.startswith('-'))}"
     try:
         done = subprocess.run(
             command, input=answer, env=environment, capture_output=True, text=True, timeout=PULUMI_SECONDS, check=False
@@ -326,3 +372,4 @@ def _pulumi(words: list[str], stack: str, *, answer: str = "", passing: str = ""
             f"The settings of the stack {stack} are not written: `{asked_for}` ended with {done.returncode}: {said}. Check the backend (pulumi login) and the "
             "passphrase (PULUMI_CONFIG_PASSPHRASE), then run this again."
         )
+    return done.stdout

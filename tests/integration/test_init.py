@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nova_infra.commands.init import LABS_PASSPHRASE
 from tests.error_rows import assert_printed
 from tests.nodes import ROOT, Stack
 
@@ -52,7 +53,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     )
     variables = dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
     # Of the lab's own stack: a user may have them set.
-    return {**variables, "PYTHONPATH": str(ROOT), "PULUMI_OPTION_CONFIG_FILE": "/nowhere/Pulumi.lab.yaml"}
+    of_the_lab = {"PULUMI_OPTION_CONFIG_FILE": "/nowhere/Pulumi.lab.yaml"}
+    return {**variables, **of_the_lab, "PYTHONPATH": str(ROOT), "PULUMI_CONFIG_PASSPHRASE": "of my own"}
 
 
 def init(
@@ -166,6 +168,59 @@ def test_a_backend_that_is_not_there_is_said_before_the_first_question(
     assert_printed("no backend for a new stack", shown)
     assert "Controller 1" not in shown
     assert not (project / "stacks").exists()
+
+
+@pytest.mark.parametrize("how", ["by the variable", "by a login"])
+def test_nothing_real_is_made_in_the_labs_state_and_the_lines_that_are_printed_lead_out_of_it(
+    project: Path, environment: dict[str, str], tmp_path: Path, how: str
+) -> None:
+    state = project / ".lab" / "pulumi"
+    state.mkdir(parents=True)
+    labs = {**environment, "PULUMI_CONFIG_PASSPHRASE": LABS_PASSPHRASE, "PULUMI_STACK": "lab", "HOME": str(tmp_path)}
+    labs["PULUMI_BACKEND_URL"] = f"file://{state}" + ("?metadata=skip" if how == "by the variable" else "")
+    if how == "by a login":
+        labs["PULUMI_HOME"] = str(tmp_path / "home")
+        subprocess.run(["pulumi", "login", labs.pop("PULUMI_BACKEND_URL")], env=labs, capture_output=True, check=True)
+    done = init(project, labs)
+    assert done.returncode == 1
+    assert_printed("a new stack in the lab's state", done.stderr)
+    assert not list(state.rglob("tryout*"))
+    assert not (project / "stacks").exists()
+
+    (tmp_path / "nova-state").mkdir()
+    (tmp_path / ".nova-passphrase").write_text("of my own\n")
+    lines = "\n".join(each for each in done.stderr.splitlines() if each.startswith("  "))
+    script = f'set -eu\n{lines}\n{sys.executable} -m nova_infra init "$PULUMI_STACK" --answers -'
+    again = subprocess.run(
+        ["bash", "-c", script],
+        cwd=project,
+        env=labs,
+        input=yaml.safe_dump(ANSWERS),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "nova-state" / ".pulumi" / "stacks" / "nova" / "tryout.json").exists()
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_nothing_real_is_encrypted_with_the_labs_passphrase(
+    project: Path, environment: dict[str, str], tmp_path: Path, in_a_file: bool
+) -> None:
+    file = tmp_path / "passphrase"
+    file.write_text(f"{LABS_PASSPHRASE}\n")
+    passphrase = {"": "", "_FILE": str(file)} if in_a_file else {"": LABS_PASSPHRASE}
+    environment |= {f"PULUMI_CONFIG_PASSPHRASE{each}": value for each, value in passphrase.items()}
+    done = init(project, environment)
+    assert done.returncode == 1
+    assert_printed("a new stack with the lab's passphrase", done.stderr)
+    assert not (project / "stacks").exists()
+
+
+def test_the_labs_own_stack_is_made_with_the_labs_passphrase(project: Path, environment: dict[str, str]) -> None:
+    environment["PULUMI_CONFIG_PASSPHRASE"] = LABS_PASSPHRASE
+    assert init(project, environment, "lab", "--answers", "-").returncode == 0
 
 
 def heard(terminal: int, question: str) -> str:

@@ -956,6 +956,16 @@ def the_settings_are_there_already(stage: Stage) -> None:
     init.run(answers(stage, WHOLE))
 
 
+# A backend of one's own.
+WHERE = """[ "$1" != whoami ] || exec echo '{"url": "s3://states"}'"""
+
+
+@case("The stack production", "in .lab/pulumi", do="export PULUMI_STACK=production")
+def a_stack_would_be_among_the_labs(stage: Stage) -> None:
+    project(stage, pulumi=f"""echo '{{"url": "file://{stage.folder}/.lab/pulumi?metadata=skip"}}'""")
+    init.run(answers(stage, WHOLE))
+
+
 @case("The stack production", "no terminal to ask on", do="--answers FILE")
 def nobody_can_be_asked(stage: Stage) -> None:
     project(stage)
@@ -997,7 +1007,9 @@ def a_password_is_a_number(_stage: Stage) -> None:
     "the stack production", "pulumi stack init", "ended with 1: no such backend", do="Check the backend (pulumi login)"
 )
 def pulumi_does_not_make_the_stack(stage: Stage) -> None:
-    project(stage, pulumi="echo error: no such backend >&2; exit 1")
+    # Also where the tests run in a shell of the lab's.
+    stage.patch.setenv("PULUMI_CONFIG_PASSPHRASE", SECRET)
+    project(stage, pulumi=f"{WHERE}; echo error: no such backend >&2; exit 1")
     init.run(answers(stage, WHOLE))
 
 

@@ -148,4 +148,5 @@ def test_the_lab_is_unknown_to_the_package() -> None:
     for file in [*package.rglob("*.py"), *package.rglob("*.sh"), *(package.parent / "templates").rglob("*.conf")]:
         words = file.read_text(encoding="utf-8").lower().replace("/", " ").split()
         assert "podman" not in words
-        assert "lab" not in words, file
+        # But for the one place that keeps other stacks out of it.
+        assert "lab" not in words or file == package / "commands" / "init.py", file
