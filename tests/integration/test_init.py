@@ -10,6 +10,8 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -126,28 +128,41 @@ def test_what_it_writes_previews_clean_and_has_each_secret_encrypted(
     assert not [each for each in planned.get("diagnostics", []) if each["severity"] in ("warning", "error")]
 
 
-def test_questions_are_asked_on_a_terminal_and_no_password_is_shown(project: Path, environment: dict[str, str]) -> None:
+CONVERSATION = [
+    ("Controller 1", "controller 192.0.2.11"),
+    ("Controller 2", ""),
+    ("Compute 1", "compute1"),
+    ("Compute 1", "compute[1-3] 192.0.2.31"),
+    ("Compute 2", ""),
+    ("The login", "ubuntu"),
+    ("private key", ""),
+    ("The host of", ""),
+    *((key, TYPED[key]) for key in ("rabbitPassword", "adminPassword", "databaseAdminPassword")),
+]
+
+
+def on_a_terminal(
+    project: Path, environment: dict[str, str], *command: str, conversation: Sequence[tuple[str, str]]
+) -> tuple[int, str]:
+    """The exit code of a command, and what its terminal shows, when each question gets its answer."""
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(project)
-        os.execve(sys.executable, [sys.executable, "-m", "nova_infra", "init", "tryout"], environment)  # noqa: S606
-    conversation = [
-        ("Controller 1", "controller 192.0.2.11"),
-        ("Controller 2", ""),
-        ("Compute 1", "compute1"),
-        ("Compute 1", "compute[1-3] 192.0.2.31"),
-        ("Compute 2", ""),
-        ("The login", "ubuntu"),
-        ("private key", ""),
-        ("The host of", ""),
-        *((key, TYPED[key]) for key in ("rabbitPassword", "adminPassword", "databaseAdminPassword")),
-    ]
+        os.execve(command[0], command, environment)  # noqa: S606
     shown = ""
     for question, answer in conversation:
         shown += heard(terminal, question)
         os.write(terminal, f"{answer}\n".encode())
     shown += heard(terminal, "")
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, shown
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), shown
+
+
+ON_A_TERMINAL = (sys.executable, "-m", "nova_infra", "init", "tryout")
+
+
+def test_questions_are_asked_on_a_terminal_and_no_password_is_shown(project: Path, environment: dict[str, str]) -> None:
+    code, shown = on_a_terminal(project, environment, *ON_A_TERMINAL, conversation=CONVERSATION)
+    assert code == 0, shown
     assert "A host name and an address, with a space between them." in shown
     assert not [value for value in TYPED.values() if value in shown]
     values = json.loads(pulumi(project, environment, "config", "--json", "--show-secrets"))
@@ -155,16 +170,33 @@ def test_questions_are_asked_on_a_terminal_and_no_password_is_shown(project: Pat
     assert values["nova:ssh"]["objectValue"] == {"user": "ubuntu"}
 
 
+def test_the_stacks_of_a_team_take_the_place_of_the_examples_by_the_lines_that_the_page_has(
+    project: Path, environment: dict[str, str]
+) -> None:
+    lines = (ROOT / "docs" / "pull-requests.md").read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if line.strip().startswith("git rm stacks/"))
+    block = list(takewhile(str.strip, lines[first:]))
+    (project / "stacks").mkdir()
+    for stack in ("lab", "staging", "production"):
+        # As the examples are: encrypted with the passphrase of the lab.
+        shutil.copy(ROOT / "stacks" / "Pulumi.lab.yaml", project / "stacks" / f"Pulumi.{stack}.yaml")
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=S", "-c", "user.email=s@x", "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    script = "\n".join(["set -eu", *block])
+    code, shown = on_a_terminal(project, environment, "/bin/bash", "-c", script, conversation=CONVERSATION * 2)
+    assert code == 0, shown
+    del environment["PULUMI_OPTION_CONFIG_FILE"]
+    assert all(f"stacks/Pulumi.{stack}.yaml is written" in shown for stack in ("staging", "production"))
+    command = ["pulumi", "preview", "--stack", "staging", "--non-interactive"]
+    subprocess.run(command, cwd=project, env=environment, capture_output=True, check=True)
+
+
 def test_a_backend_that_is_not_there_is_said_before_the_first_question(
     project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(project)
-        without = {**environment, "PULUMI_BACKEND_URL": f"file://{tmp_path}/nowhere"}
-        os.execve(sys.executable, [sys.executable, "-m", "nova_infra", "init", "tryout"], without)  # noqa: S606
-    shown = heard(terminal, "")
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 1, shown
+    without = {**environment, "PULUMI_BACKEND_URL": f"file://{tmp_path}/nowhere"}
+    code, shown = on_a_terminal(project, without, *ON_A_TERMINAL, conversation=[])
+    assert code == 1, shown
     assert_printed("no backend for a new stack", shown)
     assert "Controller 1" not in shown
     assert not (project / "stacks").exists()

@@ -40,6 +40,10 @@ RUN = {
         f"{INTEGRATION}/test_state.py",
         '"rm -r ~/nova-state/"',
     ),
+    "git rm stacks/Pulumi.staging.yaml stacks/Pulumi.production.yaml": (
+        f"{INTEGRATION}/test_init.py",
+        '"git rm stacks/"',
+    ),
     "make bench-profile": (f"{LAB}/test_benchmarks.py", '"-m", "benchmarks.profiling"'),
     # Each benchmark takes its own lab down with the same script.
     "make lab-down": (f"{LAB}/test_benchmarks.py", "assert no_node_is_left()"),
