@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -569,3 +569,30 @@ def test_whoever_approves_a_deployment_sees_its_plan_made_with_the_secrets_of_pr
         # Also of a plan that failed.
         assert summary["if"] == "${{ !cancelled() }}"
         assert "GITHUB_STEP_SUMMARY" in summary["run"]
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (3, 0), (1, 1), (130, 1)])
+def test_a_machine_that_could_not_be_asked_does_not_keep_its_own_removal_from_being_deployed(
+    tmp_path: Path, code: int, ends: int
+) -> None:
+    script = tmp_path / ".github" / "scripts" / "preview"
+    script.parent.mkdir(parents=True)
+    script.write_text(f'#!/bin/sh\necho "$@" >words\nexit {code}\n')
+    script.chmod(0o755)
+    steps = [step for _, job in of_up("preview").values() for step in job["steps"] if step.get("name") == "preview"]
+    for step, (refresh, option) in product(steps, (("--refresh", " --refresh"), ("", ""))):
+        environment = {"PATH": "/usr/bin:/bin", "REFRESH": refresh}
+        done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, check=False)
+        assert done.returncode == ends
+        assert (tmp_path / "words").read_text().endswith(f" out{option}\n")
+
+
+# Not any text: `false` is one too.
+REFRESH = "${{ vars.PREVIEW_REFRESH == 'true' && '--refresh' || '' }}"
+
+
+def test_machines_are_asked_only_where_the_variable_is_true() -> None:
+    given = [
+        step["env"]["REFRESH"] for _, _, job, _ in jobs() for step in job["steps"] if "REFRESH" in step.get("env", {})
+    ]
+    assert set(given) == {REFRESH}
