@@ -545,6 +545,16 @@ def test_a_deployment_waits_for_the_one_before_it_and_for_its_own_plan_and_is_no
         assert job["concurrency"] == {"group": f"up-{stack}", "cancel-in-progress": False}
 
 
+def test_every_commit_of_main_is_tested_and_of_a_pull_request_the_newest() -> None:
+    ((whole, job),) = [(whole, job) for workflow, name, job, whole in jobs() if (workflow, name) == ("test", "lab")]
+    # GitHub keeps one run waiting in a group, also where none is cancelled: only a group of its own keeps it.
+    assert whole["concurrency"] == {
+        "group": "test-${{ github.event_name == 'pull_request' && github.ref || github.run_id }}",
+        "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
+    }
+    assert "concurrency" not in job
+
+
 def test_every_push_is_tested_with_the_lowest_and_the_newest_versions() -> None:
     (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "versions")]
     assert job["strategy"]["matrix"] == {"kind": ["lowest", "newest"]}
