@@ -57,6 +57,11 @@ class Managed:
     """The machines and servers, as the inputs of its provider say. Resources of equal providers share it, and its connections."""
 
     @property
+    def stack(self) -> str:
+        """The stack's name, without the organization and the project."""
+        return self.urn.partition("::")[0].rpartition(":")[2]
+
+    @property
     def kind(self) -> str:
         """`ComputeNode`."""
         return self.type.rpartition(":")[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the table. Returns 0 or 2, as EPILOG says. Raises NovaInfraError when the state cannot be read."""
-    ends = ends_of(managed(arguments.stack), say_aside)
+    ends = ends_of(managed(arguments.stack), say_aside, arguments.stack)
     print(as_json(ends) if arguments.json else as_text(ends))
     return REFUSED if any(each.refuses for each in ends) else GOES_THROUGH
 
@@ -56,8 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
 # ---------------------------------------------------------------- asking
 
 
-def ends_of(resources: Sequence[Managed], say: Callable[[str], None]) -> list[End]:
-    """The end of each resource, in the order in which destroy takes them. Machines and servers are asked, all at once."""
+def ends_of(resources: Sequence[Managed], say: Callable[[str], None], stack: str = "") -> list[End]:
+    """The end of each resource, in the order in which destroy takes them. Machines and servers are asked, all at once.
+
+    `stack` is as somebody has named it, for the commands that they are told; empty: as the state does.
+    """
     if not resources:
         return []
     behind: dict[str, list[Managed]] = {}
@@ -66,22 +70,22 @@ def ends_of(resources: Sequence[Managed], say: Callable[[str], None]) -> list[En
     say(f"Asking {abridged(list(behind), most=6)} ...")
     # What a removal prints is meant for the engine's screen.
     with contextlib.redirect_stdout(sys.stderr):
-        asked = at_once({place: _question(those) for place, those in behind.items()}, say)
+        asked = at_once({place: _question(those, stack) for place, those in behind.items()}, say)
     found = {each.urn: each for future in asked.values() for each in future.result()}
     secrets = secrets_of(resources)
     return [_shown(found[each.urn], secrets) for each in reversed(resources)]
 
 
-def _question(resources: Sequence[Managed]) -> Callable[[], list[End]]:
-    return lambda: [end_of(each) for each in resources]
+def _question(resources: Sequence[Managed], stack: str) -> Callable[[], list[End]]:
+    return lambda: [end_of(each, stack) for each in resources]
 
 
-def end_of(resource: Managed) -> End:
-    """What destroying this resource would do: its own removal, rehearsed."""
+def end_of(resource: Managed, stack: str = "") -> End:
+    """What destroying this resource would do: its own removal, rehearsed. `stack`: see `ends_of`."""
     rehearsal = Rehearsal.of(resource.access)
     lifecycle = resource.lifecycle()
     lifecycle.access = rehearsal
-    refusals = [_protection(resource)] if resource.protect else []
+    refusals = [_protection(resource, shlex.quote(stack or resource.stack))] if resource.protect else []
     try:
         lifecycle.delete(resource.id, dict(resource.outputs))
     except NovaInfraError as error:
@@ -91,10 +95,10 @@ def end_of(resource: Managed) -> End:
     return end if refusals else replace(end, removes=tuple(rehearsal.deeds), keeps=tuple(rehearsal.kept))
 
 
-def _protection(resource: Managed) -> str:
+def _protection(resource: Managed, stack: str) -> str:
     return (
         "Pulumi protects it: the preview of destroy refuses all of the stack then. Lift what protects it in the stack (`protect: false`, or another on_delete than refuse) and run "
-        f"`pulumi up`; or run `pulumi state unprotect '{resource.urn}'`."
+        f"`pulumi up --stack {stack}`; or run `pulumi state unprotect --stack {stack} '{resource.urn}'`."
     )
 
 

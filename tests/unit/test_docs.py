@@ -110,7 +110,7 @@ NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
     "pulumi stack change-secrets-provider": "it asks on a terminal for the new passphrase, and is all Pulumi's own",
     "pulumi stack export": (f"{LAB}/../nodes.py", '"stack", "export"'),
     "pulumi stack ls": (f"{DEPLOYMENT}/test_teardown.py", '"stack", "ls"'),
-    "pulumi state unprotect 'URN'": (f"{DEPLOYMENT}/test_teardown.py", "state unprotect"),
+    "pulumi state unprotect --stack production 'URN'": (f"{DEPLOYMENT}/test_teardown.py", "state unprotect"),
     "pulumi up --parallel 16": (f"{LAB}/test_many_nodes.py", '"--parallel", "16"'),
     "pulumi whoami": (f"{INTEGRATION}/test_init.py", '"no backend for a new stack"'),
     "pulumi whoami -v": (f"{INTEGRATION}/test_state.py", '"whoami", "-v"'),

@@ -142,9 +142,16 @@ def test_what_is_refused_is_said_with_the_way_and_nothing_of_it_is_done(reached:
     state = made("Database", {**DATABASE, "on_delete": "refuse"}, reached)
     end = end_of(managed("Database", state, reached, protect=True))
     protection, refusal = end.refuses
-    assert "pulumi state unprotect 'urn:pulumi:lab::nova::nova:index:NovaDeployment$" in protection
+    assert "pulumi state unprotect --stack lab 'urn:pulumi:lab::nova::nova:index:NovaDeployment$" in protection
+    assert "`pulumi up --stack lab`" in protection
     assert "set on_delete to drop" in refusal
     assert (end.removes, end.keeps) == ((), ())
+
+
+def test_the_stack_is_named_as_somebody_has_named_it_whatever_else_is_selected(reached: Reached) -> None:
+    resource = managed("Database", made("Database", DATABASE, reached), reached, protect=True)
+    (end,) = ends_of([resource], lambda _: None, "acme/nova/lab")
+    assert "pulumi state unprotect --stack acme/nova/lab 'urn:" in end.refuses[0]
 
 
 def test_a_compute_node_with_an_instance_is_refused_or_waited_for(reached: Reached) -> None:

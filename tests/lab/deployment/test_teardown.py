@@ -62,9 +62,9 @@ def test_what_is_protected_is_told_with_the_way_to_lift_it(lab: Lab, deployed: S
     assert {node: lab.processes(node) for node in NODES} == processes
 
     # The command that is told lifts it, for one; the setting for all.
-    command = re.search(r"`pulumi (state unprotect '[^']*')`", ends["user"]["refuses"][0])
+    command = re.search(r"`pulumi (state unprotect --stack lab '[^']*')`", ends["user"]["refuses"][0])
     assert command
-    deployed.pulumi(*shlex.split(command[1]), "--yes", "--stack", "lab", "--non-interactive")
+    deployed.pulumi(*shlex.split(command[1]), "--yes", "--non-interactive")
     assert told(deployed)[1]["user"]["refuses"] == []
     deployed.up()
     assert told(deployed)[0] == 0
