@@ -6,6 +6,7 @@ import argparse
 import getpass
 import json
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -24,6 +25,7 @@ from ..errors import InvalidSettings, NotWritten, Problem, Refused
 from ..settings import SECRETS, Settings, is_structured, read, top_level_keys
 from ..stack import load_from
 from ..values import in_url
+from ..wording import quoted
 from .engine import PULUMI_SECONDS, pulumi_on_path
 from .stack import enter_project, stacks_folder
 
@@ -56,22 +58,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the stack's file. Raises Refused where it has settings already or would be among the lab's, InvalidSettings, NotWritten."""
+    _refuse_as_a_name(arguments.stack)
     given = Path(arguments.answers).absolute() if arguments.answers not in ("", "-") else arguments.answers
     project = enter_project()
     file = Path(stacks_folder(), f"Pulumi.{arguments.stack.rpartition('/')[2]}.yaml")
+    stack = NewStack(arguments.stack, file, project, arguments.secrets_provider)
     _refuse_to_overwrite(file)
     if not given and not sys.stdin.isatty():
         raise NotWritten(
             f"The stack {arguments.stack} was not made: there is no terminal to ask on. Run this on one, or give the answers with --answers FILE."
         )
     document = _document(given) if given else None
-    # Before somebody has answered everything for nothing.
     _refuse_the_labs(arguments.stack, arguments.secrets_provider)
-    settings, passwords = answered(document) if given else asked(input, getpass.getpass)
+    if given:
+        settings, passwords = answered(document)
+    else:
+        # Before somebody has answered everything for nothing. Whoever stops then runs it again: the stack may be there.
+        make(stack)
+        settings, passwords = asked(input, getpass.getpass)
     made = {key: secrets.token_urlsafe(SECRET_BYTES) for key in MADE if key not in passwords}
     passwords = {**made, **passwords}
     _validate(settings, passwords, f"{project}:")
-    write(NewStack(arguments.stack, file, project, arguments.secrets_provider), settings, passwords)
+    if given:
+        make(stack)
+    write(stack, settings, passwords)
     random = f" Made at random: {', '.join(made)}." if made else ""
     print(f"{file} is written.{random}")
     print(f"Next: python -m nova_infra check --stack {arguments.stack}; then pulumi preview --stack {arguments.stack}")
@@ -282,6 +292,14 @@ def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
 # ---------------------------------------------------------------- writing
 
 
+def _refuse_as_a_name(stack: str) -> None:
+    # As pulumi has them: the name, with the organization and the project before it or not.
+    if not re.fullmatch(r"([A-Za-z0-9_.-]{1,100}/){0,2}[A-Za-z0-9_.-]{1,100}", stack):
+        raise NotWritten(
+            f"The stack {quoted(stack)} was not made: that is no name for a stack. Use letters, digits, hyphens, underscores and periods, 100 at most, such as staging."
+        )
+
+
 def _refuse_to_overwrite(file: Path) -> None:
     if _left_by_pulumi(file) is None:
         raise Refused(
@@ -329,13 +347,17 @@ class NewStack:
     secrets_provider: str = ""
 
 
+def make(stack: NewStack) -> None:
+    """Makes the stack where there is none; pulumi may write a file without settings. Raises NotWritten with what pulumi said."""
+    provider = [f"--secrets-provider={stack.secrets_provider}"] if stack.secrets_provider else []
+    _pulumi(["stack", "init", "--stack", stack.name, "--no-select", *provider], stack.name, passing="already exists")
+
+
 def write(stack: NewStack, settings: Mapping[str, Any], passwords: Mapping[str, str]) -> None:
-    """Makes the stack where there is none, and its file: whole or not at all. Raises NotWritten with what pulumi said.
+    """Writes the file of a stack that there is: whole or not at all. Raises NotWritten with what pulumi said.
 
     The secrets reach pulumi on its standard input, and are encrypted before anything is written.
     """
-    provider = [f"--secrets-provider={stack.secrets_provider}"] if stack.secrets_provider else []
-    _pulumi(["stack", "init", "--stack", stack.name, "--no-select", *provider], stack.name, passing="already exists")
     before = _left_by_pulumi(stack.file) or ""
     config = {f"{stack.project}:{key}": value for key, value in settings.items()}
     stack.file.parent.mkdir(parents=True, exist_ok=True)

@@ -202,6 +202,25 @@ def test_a_backend_that_is_not_there_is_said_before_the_first_question(
     assert not (project / "stacks").exists()
 
 
+def test_a_passphrase_that_is_missing_is_said_before_the_first_question(
+    project: Path, environment: dict[str, str]
+) -> None:
+    del environment["PULUMI_CONFIG_PASSPHRASE"]
+    code, shown = on_a_terminal(project, environment, *ON_A_TERMINAL, conversation=[])
+    assert code == 1, shown
+    assert_printed("no passphrase for a new stack", shown)
+    assert "Controller 1" not in shown
+
+
+def test_who_stops_in_the_middle_of_the_questions_runs_it_again(project: Path, environment: dict[str, str]) -> None:
+    code, shown = on_a_terminal(
+        project, environment, *ON_A_TERMINAL, conversation=[*CONVERSATION[:2], ("Compute 1", "\x04")]
+    )
+    assert code == 1, shown
+    assert "nothing is written" in shown
+    assert init(project, environment).returncode == 0
+
+
 @pytest.mark.parametrize("how", ["by the variable", "by a login"])
 def test_nothing_real_is_made_in_the_labs_state_and_the_lines_that_are_printed_lead_out_of_it(
     project: Path, environment: dict[str, str], tmp_path: Path, how: str
@@ -219,6 +238,8 @@ def test_nothing_real_is_made_in_the_labs_state_and_the_lines_that_are_printed_l
     assert not list(state.rglob("tryout*"))
     assert not (project / "stacks").exists()
 
+    if how == "by a login":
+        return
     (tmp_path / "nova-state").mkdir()
     (tmp_path / ".nova-passphrase").write_text("of my own\n")
     lines = "\n".join(each for each in done.stderr.splitlines() if each.startswith("  "))

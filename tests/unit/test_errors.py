@@ -956,6 +956,11 @@ def the_settings_are_there_already(stage: Stage) -> None:
     init.run(answers(stage, WHOLE))
 
 
+@case("The stack 'a b'", do="Use letters, digits")
+def a_stack_has_no_name(_stage: Stage) -> None:
+    init.run(argparse.Namespace(stack="a b", answers="", secrets_provider=""))
+
+
 # A backend of one's own.
 WHERE = """[ "$1" != whoami ] || exec echo '{"url": "s3://states"}'"""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from nova_infra.commands import init
 from nova_infra.commands.init import Ask, NewStack, answered, asked, with_servers_at, write
 from nova_infra.errors import InvalidSettings, NotWritten, Refused
+from tests.error_rows import assert_printed
 
 from .test_settings import PASSWORDS, parsed
 
@@ -115,6 +117,13 @@ def test_an_empty_password_is_asked_for_again() -> None:
 def test_answers_that_end_early_write_nothing(kept: int) -> None:
     with pytest.raises(NotWritten, match="nothing is written"):
         after(SHORTEST[:kept])
+
+
+@pytest.mark.parametrize("name", ["a b", "", "a/", "a/b/c/d", "é", "a\nb", "x" * 101])
+def test_what_is_no_name_for_a_stack_is_said_first(name: str) -> None:
+    with pytest.raises(NotWritten) as refusal:
+        init.run(argparse.Namespace(stack=name, answers="", secrets_provider=""))
+    assert_printed("no name for a stack", str(refusal.value))
 
 
 # ------------------------------------------------------------ a file of answers
