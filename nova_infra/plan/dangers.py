@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..resources.types import LIFECYCLES
 from .changes import NODES, PACKAGES, subject
-from .markdown import code
-from .reading import CREATE, DELETE, PROVIDER, UPDATE, Plan, Step
+from .markdown import code, shown
+from .reading import CREATE, DELETE, PROVIDER, UPDATE, Plan, Step, Word
 
 # What `on_delete` of a database says, from what keeps most to what keeps least.
 _ON_DELETE = ["refuse", "keep", "dump", "drop"]
@@ -37,6 +38,7 @@ _INSTANCES = {
         "leave",
     ): "It waits until the last instance has left; a machine at whose address nobody answers is left as it is",
 }
+_BY_KIND = {type_.rpartition(":")[2]: lifecycle for type_, lifecycle in LIFECYCLES.items()}
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def dangers(plan: Plan) -> list[Danger]:
 
 
 def _of_step(step: Step) -> Iterable[tuple[int, str]]:
-    """Sentences, each with its rank: 0 data, 1 nodes, 2 records, 3 the guards of data, 4 other guards."""
+    """Sentences, each with its rank: -1 what will not be done, 0 data, 1 nodes, 2 records, 3 the guards of data, 4 other guards."""
     if step.op == DELETE:
         yield from _removed(step)
     elif "replace" in step.op:
@@ -65,9 +67,28 @@ def _of_step(step: Step) -> Iterable[tuple[int, str]]:
     elif step.gone:
         yield 0 if step.kind in _GONE else 2, _GONE.get(step.kind, "It is no longer there, and is made anew")
     elif step.op == UPDATE:
+        yield from ((-1, sentence) for sentence in _renamed(step))
         yield from ((3 if step.kind == "Database" else 4, sentence) for sentence in _lifted(step))
     if step.op == CREATE and step.kind in NODES and step.new.get("adopt") is True:
         yield 4, "`adopt`: files that somebody else has written may be overwritten"
+
+
+def _renamed(step: Step) -> Iterable[str]:
+    """What the resource refuses, which shows only where there is a state: two plans without one say nothing of it."""
+    lifecycle = _BY_KIND.get(step.kind)
+    for key in lifecycle.identity if lifecycle else ():
+        old, new = step.old.get(key), step.new.get(key)
+        if (
+            lifecycle
+            and None not in (old, new)
+            and old != new
+            and not isinstance(old, Word)
+            and not isinstance(new, Word)
+        ):
+            yield (
+                f"`pulumi up` refuses this: {code(key)} is {code(shown(old))} and cannot become {code(shown(new))}, because the "
+                f"{lifecycle.kind} is known by it. To rename, {lifecycle.rename}"
+            )
 
 
 def _removed(step: Step) -> Iterable[tuple[int, str]]:

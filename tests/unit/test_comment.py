@@ -331,12 +331,14 @@ def test_of_many_machines_that_could_not_be_asked_the_rest_is_in_the_drift_repor
 # ------------------------------------------------------------ two plans without a state
 
 
-def placeholder_plan(**options: str) -> Plan:
-    """As if nothing were there: what the guards case wants, made."""
-    printed = json.loads(text_of("guards"))
+def placeholder_plan(named: dict[str, dict[str, str]] | None = None, case: str = "guards", **options: str) -> Plan:
+    """As if nothing were there: what a case wants, made. `named` has other inputs by the kind of resource."""
+    printed = json.loads(text_of(case))
     for step in printed["steps"]:
         step["op"] = "create"
         step.pop("oldState")
+        if other := (named or {}).get(step["newState"]["type"].rpartition(":")[2]):
+            step["newState"]["inputs"].update(other)
         if step["urn"].endswith(("compute1", "compute2")):
             step["newState"]["inputs"]["options"]["/etc/nova/nova.conf"]["DEFAULT"].update(options)
     return read_plan(json.dumps(printed), "")
@@ -351,6 +353,28 @@ def test_two_plans_without_a_state_differ_in_what_the_change_changes() -> None:
     ]
     text = comment(between(base, head), "staging", Circumstances(placeholders=True))
     assert "without secrets and without state" in text
+
+
+RENAMED = {
+    "schema nova2": ({"Database": {"name": "nova2"}}, '`name` is `"nova"` and cannot become `"nova2"`'),
+    "Keystone user nova2": ({"KeystoneUser": {"name": "nova2"}}, '`name` is `"nova"` and cannot become `"nova2"`'),
+    "endpoint regionTwo/compute/nova": (
+        {"Endpoint": {"region": "regionTwo"}},
+        '`region` is `"regionOne"` and cannot become `"regionTwo"`',
+    ),
+}
+
+
+@pytest.mark.parametrize("subject", RENAMED)
+def test_what_the_engine_would_refuse_of_two_plans_without_a_state_is_said_before_all_else(subject: str) -> None:
+    named, words = RENAMED[subject]
+    base, head = placeholder_plan(case="protection"), placeholder_plan(named, "protection")
+    fewer = Plan(tuple(each for each in head.steps if each.name != "nova-controller"), 0, False)
+    first, second = dangers(between(base, fewer))
+    assert first.subjects == (subject,)
+    assert first.sentence.startswith(f"`pulumi up` refuses this: {words}, because ")
+    assert "To rename, " in first.sentence
+    assert "A controller is removed" in second.sentence
 
 
 def test_a_node_that_only_one_of_the_two_plans_has_is_made_or_removed() -> None:
