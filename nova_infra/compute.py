@@ -13,7 +13,7 @@ import keystoneauth1.adapter
 import keystoneauth1.exceptions
 import keystoneauth1.session
 
-from .errors import ComputeError
+from .errors import ComputeError, ComputeSilent
 from .masking import mask
 from .remote.connection import why
 
@@ -52,7 +52,7 @@ class Server:
 
 
 class Compute:
-    """The compute API, found in Keystone's catalog by type, name and region. Raises ComputeError."""
+    """The compute API, found in Keystone's catalog by type, name and region. Raises ComputeError, and ComputeSilent where nobody answers."""
 
     def __init__(
         self, session: keystoneauth1.session.Session, region: str, service_name: str, service_type: str
@@ -135,11 +135,14 @@ class Compute:
     def _asked(self, doing: str) -> Iterator[None]:
         try:
             yield
+        except keystoneauth1.exceptions.ConnectionError as error:
+            raise ComputeSilent(self._sentence(doing, error)) from None
         except (keystoneauth1.exceptions.ClientException, KeyError, ValueError) as error:
-            said = mask(_said(error))
-            raise ComputeError(
-                f"The compute API in region {self.region}: {doing} failed: {said.rstrip('.')}. {self._advice(error)}"
-            ) from None
+            raise ComputeError(self._sentence(doing, error)) from None
+
+    def _sentence(self, doing: str, error: Exception) -> str:
+        said = mask(_said(error)).rstrip(".")
+        return f"The compute API in region {self.region}: {doing} failed: {said}. {self._advice(error)}"
 
     def _advice(self, error: Exception) -> str:
         if isinstance(error, keystoneauth1.exceptions.EndpointNotFound):

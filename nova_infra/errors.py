@@ -99,5 +99,9 @@ class ComputeError(RemoteError):
     """The compute API refused or could not be reached."""
 
 
+class ComputeSilent(ComputeError):  # noqa: N818 - as NoConnection
+    """Nobody answers where Keystone's catalog says that the compute API is."""
+
+
 class Refused(NovaInfraError):  # noqa: N818 - we refuse
     """We refuse, because something would be lost. Says the way to do it on purpose."""

@@ -141,8 +141,6 @@ def rows(plan: Plan) -> list[Row]:
     nodes = {(each.op, subject(each)) for each in plan.steps if each.kind in NODES}
     packages = {(subject(step), each.path) for step in plan.steps if step.kind == PACKAGES for each in changes(step)}
     for step in plan.steps:
-        if step.kind == CHECK and step.op == UPDATE:
-            continue
         # The packages of a node come and go with it.
         if step.op in (CREATE, DELETE) and not (step.kind == PACKAGES and (step.op, subject(step)) in nodes):
             found.append(Row(MADE if step.op == CREATE else REMOVED, (with_kind(step),), "", drift=step.gone))
@@ -151,7 +149,9 @@ def rows(plan: Plan) -> list[Row]:
         for each in changes(step):
             # A pinned version is shown at the node too.
             twice = step.kind in NODES and (subject(step), each.path) in packages
-            if not twice and not is_fingerprint(each.path):
+            # What else the last check is told follows from the other rows.
+            follows = step.kind == CHECK and each.path != ("look_again",)
+            if not (twice or follows or is_fingerprint(each.path)):
                 among = tuple(map(label, each.among))
                 name = subject(step)
                 found.append(Row(CHANGED, (name,), label(each.path), each.old, each.new, each.drift, among))

@@ -11,7 +11,7 @@ import pulumi
 from prettytable import PrettyTable
 
 from .. import remarks
-from ..errors import ComputeError, DeadlineExceeded, IdentityError, Problem
+from ..errors import ComputeError, ComputeSilent, DeadlineExceeded, IdentityError, Problem
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Question, inspect
 from ..remote.operation import wait_until
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # What stands in place of a table that nova did not give; the reason follows.
 NOT_KNOWN = "not known: "
+# An input that is always false. A refresh that nova refused to answer makes it true, so that the next `up` asks again and a plan says so.
+LOOK_AGAIN = "look_again"
 # Of very many hosts that are waited for, a sentence names these.
 NAMED = 3
 
@@ -197,16 +199,24 @@ class ServiceCheckLifecycle(Lifecycle):
         return Started(connection, facts.services, facts.later - time.time(), hidden=awaited["hidden"])
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Both tables as they are now; when nova does not answer, they say so, and a remark does."""
+        """Both tables as they are now; when nova does not answer, they say so, and a remark does.
+
+        Then the next `up` looks again, because what was in nova's way may be what it repairs. Not where nobody answers at all: a service of
+        ours that is stopped is looked at when it is started, and a place that is not ours is nothing that `up` could change.
+        """
         try:
             reports = self.access.compute.services()
             images = self.access.compute.images()
         except (ComputeError, IdentityError, DeadlineExceeded) as error:
             reason = f"{NOT_KNOWN}{error}"
             said = [f"What nova lists is {reason}"]
-            return dict(known), {"service_list": reason, "image_list": reason, REMARKS: said}
+            return _to_look_again(known, not isinstance(error, ComputeSilent)), {
+                "service_list": reason,
+                "image_list": reason,
+                REMARKS: said,
+            }
         said = remarks.of_others(known["services"], reports)
-        return dict(known), {**_tables(reports, images), REMARKS: said}
+        return _to_look_again(known, False), {**_tables(reports, images), REMARKS: said}
 
     def remove(self, known: State) -> None:
         """There is nothing to remove."""
@@ -216,6 +226,11 @@ def unanswered(outputs: State) -> str:
     """Why nova did not answer the look that made these outputs; empty where it did."""
     table = str(outputs.get("service_list", ""))
     return table.removeprefix(NOT_KNOWN) if table.startswith(NOT_KNOWN) else ""
+
+
+def _to_look_again(known: State, again: bool) -> dict[str, Any]:
+    # A state of before this input has none, and is in order without it.
+    return {**known, LOOK_AGAIN: again} if again or LOOK_AGAIN in known else dict(known)
 
 
 def _missing(wanted: State, reports: Sequence[ServiceReport]) -> list[str]:
@@ -269,6 +284,8 @@ class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
     """The table of services."""
     image_list: pulumi.Output[str]
     """The table of images."""
+    look_again: pulumi.Output[bool]
+    """Whether nova refused to answer the last refresh. Then the next `up` asks again."""
 
     def __init__(self, name: str, args: ServiceCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {
@@ -283,6 +300,7 @@ class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
                 }
                 for host, each in args.awaits.items()
             },
+            LOOK_AGAIN: False,
             "service_list": None,
             "image_list": None,
         }

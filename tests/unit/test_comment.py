@@ -266,6 +266,16 @@ def test_a_replacement_that_somebody_forces_is_a_danger_and_one_row() -> None:
     assert [row.what for row in rows(plan)] == ["replaced"]
 
 
+def test_of_the_last_check_only_that_it_is_to_look_again_is_a_row() -> None:
+    printed = json.loads(text_of("drift"))
+    (step,) = [each for each in printed["steps"] if each["urn"].endswith("nova-check") and each["op"] == "update"]
+    for state, again in (("oldState", True), ("newState", False)):
+        step[state]["inputs"]["look_again"] = again
+    printed["steps"] = [step]
+    (row,) = rows(read_plan(json.dumps(printed), ""))
+    assert (row.subjects, row.property, row.old, row.new) == (("last check nova-check",), "look_again", True, False)
+
+
 # ------------------------------------------------------------ one line, and what could not be made
 
 
@@ -430,8 +440,9 @@ def fleet(case: str, number: int) -> str:
 
     for check in others:
         for state in ("oldState", "newState") if check["urn"].endswith("-check") else ():
-            for of_nodes in check.get(state, {}).get("inputs", {}).values():
-                more = dict(each(of_nodes[name[0]])) if isinstance(of_nodes, dict) and name[0] in of_nodes else {}
+            inputs = check.get(state, {}).get("inputs", {}).values()
+            for of_nodes in [value for value in inputs if isinstance(value, dict)]:
+                more = dict(each(of_nodes[name[0]])) if name[0] in of_nodes else {}
                 for one in [key for key in of_nodes if re.fullmatch(r"compute\d", key)]:
                     del of_nodes[one]
                 of_nodes.update(more)

@@ -16,6 +16,7 @@ from nova_infra import node
 from nova_infra.compute import Image, Server, ServiceReport
 from nova_infra.errors import (
     ComputeError,
+    ComputeSilent,
     ConnectionFailed,
     DeadlineExceeded,
     IdentityError,
@@ -79,7 +80,12 @@ PACKAGES = {
     "on_unreachable": "refuse",
 }
 NODE = state_of({"node": "compute1", "options": {NOVA_CONF: {}}, "services": {"nova-compute": {}}})
-CHECK = {"services": {"compute1": ["nova-compute"]}, "restarts": {"compute1": "1"}, "awaits": {}}
+CHECK: dict[str, Any] = {
+    "services": {"compute1": ["nova-compute"]},
+    "restarts": {"compute1": "1"},
+    "awaits": {},
+    "look_again": False,
+}
 
 ALL_KINDS: list[tuple[type[Lifecycle], dict[str, Any], str]] = [
     (ServiceLifecycle, SERVICE, "compute/nova"),
@@ -1852,6 +1858,45 @@ def test_a_refresh_while_nova_does_not_answer_says_so_and_goes_on(reached: Reach
 
     reached.compute.services = fail  # type: ignore[method-assign]
     read = lifecycle(ServiceCheckLifecycle, reached).read("services", CHECK)
-    assert read.inputs == CHECK
+    assert read.inputs == {**CHECK, "look_again": True}
     assert "does not answer" in read.outs["service_list"]
     assert "does not answer" in read.outs["remarks"][0]
+
+
+def test_after_a_refresh_that_nova_did_not_answer_up_looks_again_and_waits_for_no_restart(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awaited = {"connection": CONNECTION, "answers": {}, "changes": True, "hidden": []}
+    wanted = {**CHECK, "awaits": {"compute1": awaited}}
+    answers = reached.compute.services
+    monkeypatch.setattr(reached.compute, "services", refusing(ComputeError("HTTP 401")))
+    monkeypatch.setattr(reached.compute, "images", list, raising=False)
+    check = lifecycle(ServiceCheckLifecycle, reached)
+    known = check.read("services", wanted).outs
+    assert check.diff("services", known, wanted).changes is True
+    # What was in its way has been repaired.
+    monkeypatch.setattr(reached.compute, "services", answers)
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    monkeypatch.setattr(reached, "node", lambda *_where: pytest.fail("a node was asked"))
+    outs = check.update("services", known, wanted).outs
+    assert "nova-compute" in outs["service_list"]
+    assert check.diff("services", outs, wanted).changes is False
+    assert check.read("services", known).inputs == wanted
+
+
+def test_where_nobody_answers_up_has_nothing_to_look_at_again(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A service of ours that is stopped is looked at when it is started; behind somebody else's endpoint up can do nothing.
+    monkeypatch.setattr(reached.compute, "services", refusing(ComputeSilent("Connection refused")))
+    check = lifecycle(ServiceCheckLifecycle, reached)
+    read = check.read("services", CHECK)
+    assert "Connection refused" in read.outs["service_list"]
+    assert check.diff("services", read.outs, CHECK).changes is False
+
+
+def refusing(error: Exception) -> Any:
+    def refuse(_host: str = "") -> Any:
+        raise error
+
+    return refuse

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.lab.drift.kinds import Kind
+from tests.lab.drift.kinds import CHECK, Kind
 from tests.nodes import Lab
 
 AREA = "Service and Endpoint"
 SERVICE, ENDPOINT = "nova-service", "nova-endpoint"
 URL = "http://controller:8774/v2/%(tenant_id)s"
 ELSEWHERE = "http://192.0.2.7:8774/v2/%(tenant_id)s"
+# Nova was not to be found while the refresh asked for it.
+ASKED_AGAIN = {CHECK: {"look_again": ("false", "true")}}
 # Shell functions in the words of the guide.
 ID = "id() { awk -F '|' -v name=\"$1\" '$0 ~ name { gsub(/ /, \"\", $2); print $2; exit }'; }"
 SERVICE_ID = "service=$(keystone service-list | id ' compute ')"
@@ -59,12 +61,14 @@ SERVICE_GONE = Kind(
     cause=caused_by(SERVICE_ID, "keystone service-delete $service"),
     after=one_record_of_each_as_the_stack_says,
     gone=[SERVICE, ENDPOINT],
+    shows=ASKED_AGAIN,
 )
 ENDPOINT_GONE = Kind(
     "the endpoint is gone",
     cause=caused_by(SERVICE_ID, ENDPOINT_ID, "keystone endpoint-delete $endpoint"),
     after=one_record_of_each_as_the_stack_says,
     gone=[ENDPOINT],
+    shows=ASKED_AGAIN,
 )
 DESCRIPTION = Kind(
     "the description is changed",
