@@ -1,9 +1,15 @@
 # Nova's schema and its dumps.
 
 # The version of the database schema (or `unknown`; 0: empty), and the newest migration that the installed packages bring (0: not known).
-# nova-manage gives an empty schema the number before its first migration (INIT_VERSION, 215 in Juno).
+# nova-manage gives an empty schema the number before its first migration (INIT_VERSION, 215 in Juno). Where nova.conf names no server it takes
+# SQLite and makes the file by asking for its version: there it is not asked.
+nova_conf=/etc/nova/nova.conf
 read_schema() {
-    if ! version=$(su -s /bin/sh -c 'timeout --foreground -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null); then version=unknown; fi
+    if ! names_a_database_server "$nova_conf"; then
+        version=unknown
+    elif ! version=$(su -s /bin/sh -c 'timeout --foreground -k 5 60 nova-manage db version' nova 2>/dev/null </dev/null); then
+        version=unknown
+    fi
     version=$(printf '%s\n' "$version" | grep -Ex '[0-9]+|unknown' | tail -n 1)
     migrations=$(for package in python-nova nova-common; do dpkg -L "$package" 2>/dev/null; done |
         sed -n 's#^.*/nova/db/sqlalchemy/migrate_repo/versions/0*\([0-9][0-9]*\)_[^/]*\.py$#\1#p' | sort -n)
@@ -11,6 +17,16 @@ read_schema() {
     oldest=$(printf '%s\n' "$migrations" | head -n 1)
     case $version in *[!0-9]* | '') ;; *) [ "$version" -ge "${oldest:-0}" ] || version=0 ;; esac
     fact schema "${version:-unknown}" "${newest:-0}"
+}
+
+# Whether a file of options has a connection in [database], and not to a file of SQLite.
+names_a_database_server() {
+    awk '
+        /^\[/ { here = /^\[database\]/ }
+        here && /^connection[ \t]*[=:][ \t]*[^ \t\r]/ { named = 1 }
+        here && /^connection[ \t]*[=:][ \t"\047]*sqlite/ { named = 0; exit }
+        END { exit !named }
+    ' "$1" 2>/dev/null
 }
 
 sync_database() {
