@@ -107,7 +107,7 @@ def undo(state: State, facts: Facts) -> list[Call]:
     """The calls that take the role away: services and files as they were before us, notes removed."""
     # The engine hands out keys in any order; they stop together.
     names, paths = sorted(state["services"]), sorted(state["files"])
-    gone = [call("put_back_original", path) for path in state["absent"]]
+    gone = [call("put_back_original", path) for path in node.absent(state)]
     return [*leave(names, paths, facts), *gone, call("remove_notes", node.FOUND)]
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from .configuration import as_list, read_options, write_options
 from .errors import StepFailed, UnreadableFile, UnsupportedValue
+from .marks import marked, unmarked
 from .masking import Secret, fingerprint, key_from
 from .openrc import is_variables_file, read_variables, write_variables
 from .remote.inspection import Facts, File, Process, Question
@@ -41,6 +42,8 @@ UNREADABLE = "unreadable"
 CRASHING = "crashing"
 # What stands in place of the value of an option that the stack does not name.
 NOT_IN_THE_STACK = "not in the stack"
+# What follows a path at which something is, and nothing is to be.
+_THERE = "is there"
 # In place of the schema's version where nova-manage could not say it.
 SCHEMA_NOT_KNOWN = "not known"
 _SCHEMA_EMPTY = "empty"
@@ -63,13 +66,18 @@ def question(state: State, new_files: Iterable[str] = (), names: Iterable[str] =
     """What must be read on the node to compare it with `state`; of `new_files` also whose they are, and which `names` it knows."""
     return Question(
         files=sorted(state["files"]),
-        paths=sorted(state["absent"]),
+        paths=sorted(absent(state)),
         services=list(state["services"]),
         notes=(FOUND, ADDED),
         origins=sorted(new_files),
         names=sorted(names),
         schema=state["schema"] != UNMANAGED,
     )
+
+
+def absent(state: State) -> list[str]:
+    """The paths at which nothing is to be, also when a refresh has marked one at which something is."""
+    return unmarked(state["absent"], _THERE)
 
 
 def service_fingerprint(options: Mapping[str, Any], reads: Sequence[str]) -> str:
@@ -121,7 +129,7 @@ def observed(state: State, facts: Facts, key: str) -> dict[str, Any]:
         "options": {path: _shown(state, path, facts, key) for path in state["options"]},
         "files": {path: _ownership(state["files"][path], facts.files[path]) for path in state["files"]},
         "services": {name: _service(state, name, facts) for name in state["services"]},
-        "absent": [path for path in state["absent"] if not facts.paths[path]],
+        "absent": marked(absent(state), [path for path in absent(state) if facts.paths[path]], _THERE),
         "schema": _schema(state, facts),
     }
 
@@ -309,16 +317,16 @@ def decide(state: State, facts: Facts, restart: Collection[str] = ()) -> list[Ca
     same_machine(state, facts)
     files = list(_file_calls(state, facts))
     schema = [call("sync_database", title="nova-manage db sync")] if _schema_is_due(state, facts) else []
-    absent = [call("remove_file", path, title=f"removing {path}") for path in state["absent"] if facts.paths[path]]
+    gone = [call("remove_file", path, title=f"removing {path}") for path in absent(state) if facts.paths[path]]
     # A service makes its record when it starts, and never again: what ran before has none in an empty schema. It stops before that is
     # filled, so that the next run starts it where this one is cut off in between.
     anew = schema and _schema(state, facts) == _SCHEMA_EMPTY
     services = list(_service_calls(state, facts, state["services"] if anew else restart))
     stops = [each for each in services if anew and each.function == "stop_services"]
-    if not (files or schema or services or absent):
+    if not (files or schema or services or gone):
         return []
     starts = [each for each in services if each not in stops]
-    return [*files, *stops, *schema, *starts, *absent, *_notes(state, facts)]
+    return [*files, *stops, *schema, *starts, *gone, *_notes(state, facts)]
 
 
 def restarted(calls: Iterable[Call]) -> list[str]:

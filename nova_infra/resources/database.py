@@ -13,6 +13,7 @@ import pulumi
 from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
+from ..marks import bears, marked
 from ..mysql import (
     ALL,
     GRANT_OPTION,
@@ -41,6 +42,10 @@ from .lifecycle import (
 REFUSE, KEEP, DUMP, DROP = "refuse", "keep", "dump", "drop"
 # What follows a privilege that a refresh has not found: `ALL (not granted: DROP)`.
 _NOT_GRANTED = " (not granted"
+# What follows one that was granted besides.
+_TOO_MUCH = "not in the stack"
+# What stands in place of `password_works: true` at a host at which the user is missing.
+_NO_USER = "no such user"
 _NOT_THERE: Mapping[str, Any] = {"found": False, "privileges": []}
 
 
@@ -142,10 +147,9 @@ class DatabaseLifecycle(Lifecycle):
                 host: {
                     "privileges": self._privileges_as_written(known, host),
                     "password": wanted["password"],
-                    PASSWORD_WORKS: password_matches(hashes[host], wanted["password"]),
+                    PASSWORD_WORKS: password_matches(hashes[host], wanted["password"]) if host in hashes else _NO_USER,
                 }
                 for host, wanted in known["hosts"].items()
-                if host in hashes
             },
         }
         return observed, {**_outputs(_found(known)), REMARKS: self._remarks(known, list(hashes))}
@@ -286,7 +290,7 @@ class DatabaseLifecycle(Lifecycle):
         written = _as_asked(known, host)
         missing = server.without(normalized(written), granted)
         too_much = server.without(granted, normalized(written))
-        return [*(_marked(each, missing) for each in written), *too_much]
+        return [*(_marked(each, missing) for each in written), *marked(too_much, too_much, _TOO_MUCH)]
 
     def _remarks(self, known: State, hosts: Sequence[str]) -> list[str]:
         server, name, user = self.access.database, known["name"], known["user"]
@@ -336,8 +340,9 @@ def _asked(state: State, host: str) -> list[str]:
 
 
 def _as_asked(state: State, host: str) -> list[str]:
-    """The privileges as the stack writes them, also when a refresh has marked those that are missing."""
-    return [each.partition(_NOT_GRANTED)[0] for each in state["hosts"][host]["privileges"]]
+    """The privileges as the stack writes them, also when a refresh has marked those that are missing and those that are too many."""
+    privileges = state["hosts"][host]["privileges"]
+    return [each.partition(_NOT_GRANTED)[0] for each in privileges if not bears(each, _TOO_MUCH)]
 
 
 def _marked(privilege: str, missing: Sequence[str]) -> str:

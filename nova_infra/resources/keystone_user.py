@@ -11,6 +11,7 @@ import pulumi
 
 from ..catalog import User, no_name, no_text
 from ..errors import IdentityError, Problem
+from ..marks import bears, marked, unmarked
 from ..wording import shown
 from .lifecycle import (
     PASSWORD_WORKS,
@@ -26,6 +27,8 @@ from .lifecycle import (
 
 # What Keystone itself gives a user in its default tenant.
 MEMBER_ROLE = "_member_"
+# What follows a role that a refresh has not found.
+_MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,13 @@ class KeystoneUserLifecycle(Lifecycle):
         roles = known_list(wanted, "roles")
         if roles is not None and not [role for role in roles if role]:
             problems.append(Problem("roles", "is empty: the user could do nothing"))
+        problems += [
+            Problem(
+                "roles", f"has {shown(role)}, which ends as a refresh writes a role that is missing: name another one"
+            )
+            for role in roles or []
+            if bears(role, _MISSING)
+        ]
         return problems
 
     def make(self, wanted: State) -> dict[str, Any]:
@@ -99,6 +109,7 @@ class KeystoneUserLifecycle(Lifecycle):
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The user as Keystone has it; the password by trying it once."""
         identity = self.access.identity
+        known = {**known, "roles": _roles_of(known)}
         user = identity.find_user(known["name"])
         if user is None:
             return None
@@ -108,7 +119,7 @@ class KeystoneUserLifecycle(Lifecycle):
             "email": user.email if known["email"] else "",
             "enabled": user.enabled,
             "default_tenant": identity.tenant_name(user.default_tenant_id) if known["default_tenant"] else "",
-            "roles": [role for role in known["roles"] if role in roles],
+            "roles": marked(known["roles"], set(known["roles"]) - set(roles), _MISSING),
             # A user that is disabled or has no role gets no token with any password.
             PASSWORD_WORKS: not (user.enabled and roles) or self._password_works(known),
         }
@@ -244,7 +255,12 @@ class KeystoneUserLifecycle(Lifecycle):
 
 
 def _ours(state: State) -> set[tuple[str, str]]:
-    return {(state["tenant"], role) for role in state["roles"]}
+    return {(state["tenant"], role) for role in _roles_of(state)}
+
+
+def _roles_of(state: State) -> list[str]:
+    """The roles that the stack names, also when a refresh has marked those that are missing."""
+    return unmarked(state["roles"], _MISSING)
 
 
 def _roles_in(found: State) -> set[tuple[str, str]]:

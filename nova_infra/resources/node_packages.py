@@ -21,6 +21,8 @@ from .lifecycle import REMARKS, Lifecycle, Resource, State, required_text, usabl
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
 PRESENT = "present"
+# How what a package is instead of installed begins; no version holds it.
+_MARK = " ("
 NOTES = "/var/lib/nova-infra"
 # The note on the node of the packages that the stack names.
 NAMED = "packages.named"
@@ -135,14 +137,21 @@ def no_package_version(version: Any) -> str:
 
 
 def observed(state: State, facts: Facts) -> dict[str, str]:
-    """The packages as the node has them, in the shape of the wanted ones; equal to them when nothing is to be done."""
+    """The packages as the node has them, in the shape of the wanted ones; equal to them when nothing is to be done.
+
+    Behind the version of one that is not installed stands what it is instead: `present (not installed)`.
+    """
     packages = {}
     for name, version in state["packages"].items():
         package = facts.packages[name]
+        # A refresh that was stored may have marked it before.
+        wanted = version.partition(_MARK)[0]
         if package.installed:
-            packages[name] = PRESENT if version == PRESENT else package.version
+            packages[name] = PRESENT if wanted == PRESENT else package.version
         elif package.unfinished:
-            packages[name] = f"{package.status.split()[-1]} ({package.version})"
+            packages[name] = f"{wanted}{_MARK}{package.status.split()[-1]}: {package.version})"
+        else:
+            packages[name] = f"{wanted}{_MARK}not installed)"
     return packages
 
 

@@ -15,6 +15,7 @@ from .. import adoption, clock, node, peers, remarks
 from ..configuration import unsupported, unsupported_name
 from ..defaults import EVERYWHERE
 from ..errors import ComputeError, InvalidSettings, Problem, RemoteError
+from ..marks import marked, unmarked
 from ..openrc import is_variables_file
 from ..openrc import unsupported as no_shell_value
 from ..provider import AnyConnection, connection_state
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
 """Files of a node: path, section, option, value."""
+# What follows a service of which nova has no record.
+_NO_RECORD = "no record"
 
 
 class NodeRole(Lifecycle):
@@ -109,8 +112,10 @@ class NodeRole(Lifecycle):
 
     def _recorded(self, known: State, records: Mapping[str, ServiceReport]) -> tuple[dict[str, Any], list[str]]:
         """What nova's records (service -> record) say of the inputs, and remarks about what is left to operators."""
-        reporting = [name for name in known["reporting"] if name in records]
-        return {"reporting": reporting}, remarks.of_records(records[name] for name in reporting)
+        wanted = unmarked(known["reporting"], _NO_RECORD)
+        gone = [name for name in wanted if name not in records]
+        left = remarks.of_records(records[name] for name in wanted if name in records)
+        return {"reporting": marked(wanted, gone, _NO_RECORD)}, left
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Does what is different, and restarts what reads it.

@@ -1156,6 +1156,11 @@ def a_user_has_no_role(_stage: Stage) -> Any:
     return checked(KeystoneUserLifecycle, {**USER, "roles": []})
 
 
+@case("roles", "operator (missing)", do="name another one")
+def a_role_is_called_as_a_refresh_writes_one_that_is_missing(_stage: Stage) -> list[Problem]:
+    return checked(KeystoneUserLifecycle, {**USER, "roles": ["admin", "operator (missing)"]})
+
+
 @case("name", "email", do="which Keystone leaves out")
 def a_user_has_texts_that_keystone_would_not_keep(_stage: Stage) -> Any:
     return checked(KeystoneUserLifecycle, {**USER, "name": "nova ", "email": "😀"})

@@ -816,7 +816,7 @@ def test_the_grant_option_by_hand_is_drift_and_is_taken_away_without_taking_all(
     reached.database.grant("nova", "%", "nova", [GRANT_OPTION])
     read = lifecycle(DatabaseLifecycle, reached).read("nova", made)
     assert read.inputs is not None
-    assert read.inputs["hosts"]["%"]["privileges"] == [ALL, GRANT_OPTION]
+    assert read.inputs["hosts"]["%"]["privileges"] == [ALL, "GRANT OPTION (not in the stack)"]
     reached.log.done.clear()
     lifecycle(DatabaseLifecycle, reached).update("nova", read.outs, DATABASE)
     assert reached.log.done == ["revoke GRANT OPTION from nova@%"]
@@ -838,16 +838,24 @@ def privileges_seen(reached: Reached, written: list[str], granted: set[str]) -> 
     ("written", "granted", "seen"),
     [
         ([ALL], {"SELECT", "INSERT", "DELETE"}, ["ALL (not granted: DROP)"]),
-        ([ALL], {"SELECT", GRANT_OPTION}, ["ALL (not granted: DELETE, DROP, INSERT)", GRANT_OPTION]),
+        (
+            [ALL],
+            {"SELECT", GRANT_OPTION},
+            ["ALL (not granted: DELETE, DROP, INSERT)", "GRANT OPTION (not in the stack)"],
+        ),
         ([ALL], set(), ["ALL (not granted)"]),
         (
             [ALL, GRANT_OPTION],
             {"SELECT", "INSERT", "DELETE", "DROP"},
             [ALL, "GRANT OPTION (not granted)"],
         ),
-        (["DROP", "SELECT"], {"SELECT", "INSERT"}, ["DROP (not granted)", "SELECT", "INSERT"]),
-        (["DROP", "SELECT"], {"SELECT", "INSERT", "DELETE", "DROP"}, ["DROP", "SELECT", "DELETE", "INSERT"]),
-        (["SELECT"], {"SELECT", GRANT_OPTION}, ["SELECT", GRANT_OPTION]),
+        (["DROP", "SELECT"], {"SELECT", "INSERT"}, ["DROP (not granted)", "SELECT", "INSERT (not in the stack)"]),
+        (
+            ["DROP", "SELECT"],
+            {"SELECT", "INSERT", "DELETE", "DROP"},
+            ["DROP", "SELECT", "DELETE (not in the stack)", "INSERT (not in the stack)"],
+        ),
+        (["SELECT"], {"SELECT", GRANT_OPTION}, ["SELECT", "GRANT OPTION (not in the stack)"]),
     ],
 )
 def test_each_privilege_that_is_missing_or_too_much_is_named_in_its_place(
@@ -922,7 +930,8 @@ def test_drift_of_a_database_is_shown_host_by_host_and_no_hash_with_it(reached: 
     database.drop_user("nova", "localhost")
     seen = lifecycle(DatabaseLifecycle, reached).read("nova", made).inputs
     assert (seen["charset"], seen["collation"]) == ("latin1", "latin1_swedish_ci")
-    assert list(seen["hosts"]) == ["%"]
+    missing = {"privileges": ["ALL (not granted)"], "password": "NOVA_DBPASS", "password_works": "no such user"}
+    assert seen["hosts"]["localhost"] == missing
     assert seen["hosts"]["%"] == {"privileges": [ALL], "password": "NOVA_DBPASS", "password_works": False}
     assert native_hash("hunter2") not in repr(seen)
     lifecycle(DatabaseLifecycle, reached).update("nova", {**made, **seen}, DATABASE)
@@ -1055,7 +1064,7 @@ def test_privileges_that_somebody_else_granted_after_us_stay_also_after_a_refres
     made = lifecycle(DatabaseLifecycle, reached).create(privileges_at(["SELECT", "INSERT"])).outs
     reached.database.grant("nova", "%", "nova", ["DELETE"])
     seen = lifecycle(DatabaseLifecycle, reached).read("nova", made).outs
-    assert "DELETE" in seen["hosts"]["%"]["privileges"]
+    assert "DELETE (not in the stack)" in seen["hosts"]["%"]["privileges"]
     if operation == "delete":
         lifecycle(DatabaseLifecycle, reached).delete("nova", seen)
     else:
@@ -1591,7 +1600,7 @@ def test_a_record_that_is_gone_is_drift_and_its_service_is_started_anew(
     reached: Reached, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", RUNNING)
-    assert read.inputs["reporting"] == []
+    assert read.inputs["reporting"] == ["nova-compute (no record)"]
     done: list[str] = []
 
     def operate(_connection: Any, _question: Any, decide: Any, **_more: Any) -> Any:
@@ -1688,7 +1697,7 @@ def test_without_nova_what_it_schedules_is_what_the_state_has(reached: Reached, 
     """A record that is gone says nothing of it: nova-compute is started anew for another one."""
     reached.compute.reports = []
     read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", {**RUNNING, "scheduling": "disabled"})
-    assert (read.inputs["reporting"], read.inputs["scheduling"]) == ([], "disabled")
+    assert (read.inputs["reporting"], read.inputs["scheduling"]) == (["nova-compute (no record)"], "disabled")
 
 
 def test_another_word_for_scheduling_is_refused_by_name(reached: Reached) -> None:

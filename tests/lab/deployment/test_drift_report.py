@@ -135,7 +135,7 @@ def test_a_role_that_was_taken_away_is_drift_and_what_nova_then_refuses_to_say_i
     assert named(done.stdout).keys() == {*DRIFTED, "nova-user"}
     resources = {each["name"]: each for each in json.loads(done.stdout)["resources"]}
     (taken,) = resources["nova-user"]["differences"]
-    assert (taken["path"], taken["recorded"], taken["found"]) == ("roles", '["admin"]', "[]")
+    assert (taken["path"], taken["recorded"], taken["found"]) == ("roles", '["admin"]', '["admin (missing)"]')
     unreachable = {name for name, each in resources.items() if each["status"] == "not reachable"}
     assert unreachable == {"nova-check"}
     assert resources["nova-check"]["reason"].startswith(

@@ -82,7 +82,7 @@ ROLE_TAKEN = Kind(
     "a role is taken away",
     cause=caused_by("keystone user-role-remove --user nova --role admin --tenant service"),
     after=the_user_is_as_the_stack_says,
-    shows={USER: {"roles[0]": ('"admin"', "")}},
+    shows={USER: {"roles[0]": ('"admin"', '"admin (missing)"')}},
 )
 EXTRA_ROLE = Kind(
     "a role more",

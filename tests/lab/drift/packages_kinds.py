@@ -52,7 +52,10 @@ REMOVED = Kind(
     cause=lambda lab: lab.run("compute1", "apt-get -qy remove sysfsutils >/dev/null 2>&1"),
     after=is_installed("compute1", "sysfsutils"),
     shows={
-        "nova-compute1-packages": {"packages.sysfsutils": ('"present"', ""), "versions.sysfsutils": (ANY, "")},
+        "nova-compute1-packages": {
+            "packages.sysfsutils": ('"present"', '"present (not installed)"'),
+            "versions.sysfsutils": (ANY, ""),
+        },
     },
 )
 REMOVED_WITH_ITS_SERVICE = Kind(
@@ -61,7 +64,7 @@ REMOVED_WITH_ITS_SERVICE = Kind(
     after=is_installed("controller", "nova-consoleauth"),
     shows={
         "nova-controller-packages": {
-            "packages.nova-consoleauth": ('"present"', ""),
+            "packages.nova-consoleauth": ('"present"', '"present (not installed)"'),
             "versions.nova-consoleauth": (ANY, ""),
         },
         "nova-controller": {"services.nova-consoleauth.running": ("true", "false")},
@@ -88,7 +91,7 @@ HALF_CONFIGURED = Kind(
     after=is_installed("controller", NOT_FINISHED),
     shows={
         "nova-controller-packages": {
-            f"packages.{NOT_FINISHED}": ('"present"', '"half-configured (3:2.20.0-0lab1)"'),
+            f"packages.{NOT_FINISHED}": ('"present"', '"present (half-configured: 3:2.20.0-0lab1)"'),
             f"versions.{NOT_FINISHED}": (ANY, ""),
         }
     },

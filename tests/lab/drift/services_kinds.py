@@ -197,7 +197,7 @@ RECORD_GONE = Kind(
     "nova's record of a service is gone",
     cause=delete_the_record,
     after=is_registered,
-    shows={"nova-compute1": {"reporting[0]": ('"nova-compute"', "")}},
+    shows={"nova-compute1": {"reporting[0]": ('"nova-compute"', '"nova-compute (no record)"')}},
     restarts={"compute1": ["nova-compute"]},
     updates=["nova-check"],
 )
@@ -251,7 +251,7 @@ SQLITE_BACK = Kind(
     "nova.sqlite is there again",
     cause=lambda lab: lab.run("controller", f"touch {SQLITE}"),
     after=is_absent("controller", SQLITE),
-    shows={"nova-controller": {"absent[0]": (f'"{SQLITE}"', "")}},
+    shows={"nova-controller": {"absent[0]": (f'"{SQLITE}"', f'"{SQLITE} (is there)"')}},
 )
 SERVICES = [STOPPED, DISABLED_AT_BOOT, HAS_READ_SOMETHING_ELSE, ANOTHER_CONFIGURATION, CRASHING, PUT_BACK, BY_HAND]
 RECORDS = [
