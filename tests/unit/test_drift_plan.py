@@ -8,8 +8,9 @@ import pytest
 
 from tests.lab.drift.groups import GROUPS, SLOW_GROUPS
 from tests.lab.drift.kinds import Kind
-from tests.lab.drift.matrix import areas
+from tests.lab.drift.matrix import areas, names, with_rows, written
 from tests.lab.drift.plan import Plan
+from tests.lab.drift.refused import sentence
 
 PLAN = """\
 ~ pulumi:pulumi:Stack: (refresh)
@@ -100,3 +101,23 @@ def test_no_two_kinds_of_a_group_show_the_same_property(kinds: list[Kind]) -> No
 def test_every_kind_is_in_a_group() -> None:
     grouped = {kind.name for kinds in EVERY_GROUP.values() for kind in kinds}
     assert {kind.name for _, kinds in areas() for kind in kinds if not kind.settings} - grouped == set()
+
+
+# ------------------------------------------------------------ the page
+
+
+def test_whatever_happens_has_a_row_in_the_table_of_its_area() -> None:
+    rows = {area: {name: f"| {name} | seen | done |" for name in happens} for area, happens in names()}
+    assert sum(map(len, rows.values())) == sum(len(happens) for _, happens in names())
+    page = "<!-- written by make drift-matrix: begin -->\n<!-- end -->\n"
+    assert written(with_rows(page, rows)) == rows
+
+
+def test_a_sentence_is_the_error_and_not_what_is_printed_on_the_way_to_it() -> None:
+    way = "  node1 (a@b): no way in: trying again\n"
+    printed = f"{way}Diagnostics:\n    error: Preview failed: nova_infra.errors.NoConnection: node1 (a@b): no way in. Look there.\n"
+    assert sentence(printed, "node1 (a@b): ") == "node1 (a@b): no way in. Look there."
+    with pytest.raises(AssertionError, match="is not said"):
+        sentence(way, "node1")
+    with pytest.raises(AssertionError, match="is not said"):
+        sentence(printed, "node2")

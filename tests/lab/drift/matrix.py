@@ -14,16 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.lab import drift
+from tests.lab.drift import refused
 from tests.lab.drift.kinds import MANAGED, Kind, Seen, assert_found_and_repaired
+from tests.lab.drift.refused import Cause, assert_refused
 from tests.nodes import ROOT, Lab, Stack, why_not
 
 PAGE = ROOT / "docs" / "drift.md"
 BEGIN, END = "<!-- written by make drift-matrix: begin -->", "<!-- end -->"
 HEAD = "| what happens | what a preview with refresh prints | what `up --refresh` does |\n| --- | --- | --- |\n"
+SAME_SENTENCE = "fails with the same sentence, nothing is changed"
 LONGEST = 6
 Rows = dict[str, dict[str, str]]
 
@@ -36,9 +40,16 @@ def areas() -> Iterator[tuple[str, list[Kind]]]:
             yield getattr(kinds, "AREA", module.name.removesuffix("_kinds").capitalize()), kinds.KINDS
 
 
-def row(lab: Lab, kind: Kind, seen: Seen) -> str:
-    """What was seen of a kind, without what is another one each time."""
-    text = f"| {kind.name} | {_lines(printed(kind, seen))} | {_lines(repaired(seen))} |"
+def names() -> Iterator[tuple[str, list[str]]]:
+    """The heading of each table, and what happens in its rows."""
+    for area, kinds in areas():
+        yield area, [kind.name for kind in kinds]
+    yield refused.AREA, [cause.name for cause in refused.CAUSES]
+
+
+def row(lab: Lab, name: str, shown: list[str], done: list[str]) -> str:
+    """What was seen, without what is another one each time."""
+    text = f"| {name} | {_lines(shown)} | {_lines(done)} |"
     text = re.sub(r"\b[0-9a-f]{32}\b", "UUID", text)
     return text.replace(lab.address("controller").rpartition(".")[0], "10.0.0")
 
@@ -84,8 +95,8 @@ def written(page: str) -> Rows:
 def with_rows(page: str, rows: Rows) -> str:
     """The page with these rows, in the order of the kinds; a kind that is no more has no row."""
     tables = []
-    for area, kinds in areas():
-        lines = [rows[area][kind.name] for kind in kinds if kind.name in rows.get(area, {})]
+    for area, happens in names():
+        lines = [rows[area][name] for name in happens if name in rows.get(area, {})]
         if lines:
             tables.append(f"### {area}\n\n{HEAD}" + "\n".join(lines) + "\n")
     before, _, rest = page.partition(BEGIN)
@@ -119,6 +130,28 @@ def found_and_repaired(lab: Lab, stack: Stack, kind: Kind, settings: tuple[str, 
     return seen
 
 
+def runs(
+    lab: Lab, stack: Stack, settings: tuple[str, str], folder: Path
+) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Area, what happens, and what makes it happen and returns its row."""
+
+    def of_kind(kind: Kind) -> str:
+        seen = found_and_repaired(lab, stack, kind, settings, folder)
+        return row(lab, kind.name, printed(kind, seen), repaired(seen))
+
+    def of_cause(cause: Cause) -> str:
+        said = assert_refused(lab, stack, cause, *settings)
+        # What those that answered have said meanwhile is in the state.
+        stack.up("--refresh", "--expect-no-changes", *settings)
+        return row(lab, cause.name, [said], [SAME_SENTENCE])
+
+    for area, kinds in areas():
+        for kind in kinds:
+            yield area, kind.name, partial(of_kind, kind)
+    for cause in refused.CAUSES:
+        yield refused.AREA, cause.name, partial(of_cause, cause)
+
+
 def main() -> int:
     """Runs the kinds; 1 when one of them was not found or not repaired."""
     if reason := why_not():
@@ -130,23 +163,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = ("--config-file", stack.configured(Path(folder), **MANAGED))
         deployed(lab, stack, settings)
-        for area, kinds in areas():
-            for kind in kinds:
-                if words not in kind.name:
-                    continue
-                began = time.monotonic()
-                try:
-                    line = row(lab, kind, found_and_repaired(lab, stack, kind, settings, Path(folder)))
-                except (AssertionError, subprocess.SubprocessError) as error:
-                    failed.append(f"{area}: {kind.name}")
-                    print(f"{area}: {kind.name}: not as expected\n{error}", file=sys.stderr, flush=True)
-                    deployed(lab, stack, settings)
-                    continue
-                page = PAGE.read_text()
-                rows = written(page)
-                rows.setdefault(area, {})[kind.name] = line
-                PAGE.write_text(with_rows(page, rows))
-                print(f"{area}: {kind.name}: {time.monotonic() - began:.0f} s", flush=True)
+        for area, name, happens in runs(lab, stack, settings, Path(folder)):
+            if words not in name:
+                continue
+            began = time.monotonic()
+            try:
+                line = happens()
+            except (AssertionError, subprocess.SubprocessError) as error:
+                failed.append(f"{area}: {name}")
+                print(f"{area}: {name}: not as expected\n{error}", file=sys.stderr, flush=True)
+                deployed(lab, stack, settings)
+                continue
+            page = PAGE.read_text()
+            rows = written(page)
+            rows.setdefault(area, {})[name] = line
+            PAGE.write_text(with_rows(page, rows))
+            print(f"{area}: {name}: {time.monotonic() - began:.0f} s", flush=True)
     if failed:
         print("Not as expected: " + "; ".join(failed), file=sys.stderr)
     return 1 if failed else 0
