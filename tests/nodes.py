@@ -24,13 +24,15 @@ def lab_state() -> Path:
     return Path(os.environ.get("LAB_STATE", ROOT / ".lab"))
 
 
+def passwords() -> dict[str, str]:
+    """Name -> password, of lab/passwords.env."""
+    lines = (ROOT / "lab" / "passwords.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
 def setting(name: str) -> str:
     """A password of lab/passwords.env."""
-    for line in (ROOT / "lab" / "passwords.env").read_text().splitlines():
-        key, _, value = line.partition("=")
-        if key == name:
-            return value
-    raise LookupError(name)
+    return passwords()[name]
 
 
 def why_not() -> str:

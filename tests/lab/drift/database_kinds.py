@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.lab.drift.kinds import MANAGED, Kind
+from tests.lab.drift.masked import SOMEBODY_ELSES
 from tests.nodes import Lab, setting
 
 AREA = "Database"
@@ -118,13 +119,15 @@ GRANT_OPTION = Kind(
 )
 PASSWORD = Kind(
     "the password is changed at one host",
-    cause=caused_by("SET PASSWORD FOR 'nova'@'localhost' = PASSWORD('somebody-elses')"),
+    cause=caused_by(f"SET PASSWORD FOR 'nova'@'localhost' = PASSWORD('{SOMEBODY_ELSES}')"),
     after=our_password_lets_in_at_localhost,
     shows={DATABASE: {"hosts.localhost.password_works": ("true", "false")}},
 )
 OTHER_USER = Kind(
     "another user of our schema",
-    cause=caused_by("CREATE USER 'report'@'%' IDENTIFIED BY 'x'; GRANT SELECT ON nova.* TO 'report'@'%'"),
+    cause=caused_by(
+        f"CREATE USER 'report'@'%' IDENTIFIED BY '{SOMEBODY_ELSES}'; GRANT SELECT ON nova.* TO 'report'@'%'"
+    ),
     after=the_other_user_is_left,
     said={DATABASE: "'report'@'%' has privileges on the schema nova"},
     undo=caused_by("DROP USER 'report'@'%'"),

@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 from nova_infra.configuration import read_options
 from tests.lab.drift.kinds import Kind
-from tests.lab.drift.plan import ANY, Difference
-from tests.nodes import ROOT, Lab
+from tests.lab.drift.masked import SOMEBODY_ELSES
+from tests.lab.drift.plan import ANOTHER_VALUE, HIDDEN, NOT_IN_THE_STACK, NUMBER, TEXT, Value
+from tests.nodes import ROOT, Lab, setting
 
 NOVA_CONF = "/etc/nova/nova.conf"
 COMPUTE_CONF = "/etc/nova/nova-compute.conf"
@@ -50,14 +51,14 @@ def is_file_of_nova(node: str, path: str, options: int) -> Callable[[Lab], None]
     return check
 
 
-def all_of(role: str, name: str) -> list[tuple[str, str]]:
-    """(section, option) of what the stack writes into a file, as its template says."""
-    section, found = "", []
+def all_of(role: str, name: str) -> dict[tuple[str, str], Value]:
+    """(section, option) of what the stack writes into a file, as its template says, and how a plan shows its value."""
+    section, found = "", {}
     for line in (ROOT / "templates" / "juno" / role / name).read_text().splitlines():
         if heading := re.fullmatch(r"\[(\w+)\]", line):
             section = heading[1]
         elif (option := re.match(r"(\w+) = ", line)) and option[1] not in LEFT_OUT:
-            found.append((section, option[1]))
+            found[section, option[1]] = HIDDEN if "secret(" in line else TEXT
     return found
 
 
@@ -73,11 +74,6 @@ DRIVER = ("DEFAULT", "compute_driver", "libvirt.LibvirtDriver")
 LIBVIRT = '"libvirt.LibvirtDriver"'
 
 
-def without(options: list[tuple[str, str]], path: str) -> dict[str, Difference]:
-    """What a plan shows of a file in which nothing stands any more."""
-    return {option(section, name, path): (ANY, "") for section, name in options}
-
-
 # ------------------------------------------------------------ what becomes of a whole file
 
 
@@ -87,7 +83,8 @@ class Written:
 
     node: str
     path: str
-    options: list[tuple[str, str]]
+    options: Mapping[tuple[str, str], Value]
+    """As `all_of` has them."""
 
     @property
     def resource(self) -> str:
@@ -97,8 +94,9 @@ class Written:
         """A check of `after`."""
         return is_file_of_nova(self.node, self.path, len(self.options))
 
-    def without_options(self) -> dict[str, Difference]:
-        return without(self.options, self.path)
+    def without_options(self) -> dict[str, tuple[Value, Value]]:
+        """What a plan shows of it when nothing stands there any more."""
+        return {option(section, name, self.path): (shown, "") for (section, name), shown in self.options.items()}
 
 
 AT_CONTROLLER = Written("controller", NOVA_CONF, CONTROLLER_CONF)
@@ -132,7 +130,7 @@ def of_another_owner(name: str, file: Written, mode: str) -> Kind:
     )
 
 
-def gone(name: str, file: Written, more: Mapping[str, Difference] = MappingProxyType({})) -> Kind:
+def gone(name: str, file: Written, more: Mapping[str, tuple[Value, Value]] = MappingProxyType({})) -> Kind:
     missing = {f"files.{file.path}.mode": ('"640"', '"missing"')}
     return Kind(
         name,
@@ -151,7 +149,7 @@ def emptied(name: str, file: Written) -> Kind:
     )
 
 
-def linked(name: str, file: Written, more: Mapping[str, Difference] = MappingProxyType({})) -> Kind:
+def linked(name: str, file: Written, more: Mapping[str, tuple[Value, Value]] = MappingProxyType({})) -> Kind:
     elsewhere = f"/srv/{PurePosixPath(file.path).name}"
     link = {f"files.{file.path}.mode": ('"640"', '"link"')}
     return Kind(
@@ -183,15 +181,15 @@ CHANGED = Kind(
 )
 SECRET_CHANGED = Kind(
     "a password is changed",
-    cause=edit("controller", NOVA_CONF, "s/^admin_password = .*/admin_password = theirs/"),
-    after=says("controller", NOVA_CONF, "keystone_authtoken", "admin_password", "lab-nova-pass"),
-    shows={"nova-controller": {option("keystone_authtoken", "admin_password (found)"): ("", ANY)}},
+    cause=edit("controller", NOVA_CONF, f"s/^admin_password = .*/admin_password = {SOMEBODY_ELSES}/"),
+    after=says("controller", NOVA_CONF, "keystone_authtoken", "admin_password", setting("NOVA_PASS")),
+    shows={"nova-controller": {option("keystone_authtoken", "admin_password (found)"): ("", ANOTHER_VALUE)}},
 )
 ADDED = Kind(
     "an option is added",
     cause=edit("controller", NOVA_CONF, "s/^verbose/by_hand = 1\\nverbose/"),
     after=says("controller", NOVA_CONF, "DEFAULT", "by_hand", None),
-    shows={"nova-controller": {option("DEFAULT", "by_hand"): ("", ANY)}},
+    shows={"nova-controller": {option("DEFAULT", "by_hand"): ("", NOT_IN_THE_STACK)}},
 )
 TAKEN_OUT = Kind(
     "an option is removed",
@@ -202,13 +200,16 @@ TAKEN_OUT = Kind(
 MOVED = Kind(
     "an option is moved to another section",
     cause=edit(
-        "controller", NOVA_CONF, "/^rabbit_password/d", "s/^\\[glance\\]/[glance]\\nrabbit_password = lab-rabbit-pass/"
+        "controller",
+        NOVA_CONF,
+        "/^rabbit_password/d",
+        f"s/^\\[glance\\]/[glance]\\nrabbit_password = {setting('RABBIT_PASS')}/",
     ),
-    after=says("controller", NOVA_CONF, "DEFAULT", "rabbit_password", "lab-rabbit-pass"),
+    after=says("controller", NOVA_CONF, "DEFAULT", "rabbit_password", setting("RABBIT_PASS")),
     shows={
         "nova-controller": {
-            option("DEFAULT", "rabbit_password"): ("[secret]", ""),
-            option("glance", "rabbit_password"): ("", ANY),
+            option("DEFAULT", "rabbit_password"): (HIDDEN, ""),
+            option("glance", "rabbit_password"): ("", NOT_IN_THE_STACK),
         }
     },
 )
@@ -227,7 +228,7 @@ DOUBLED = Kind(
 COMMENTED = commented("a comment is added", "controller", NOVA_CONF)
 OWNER_AND_MODE = of_another_owner("owner and mode of a file are changed", AT_COMPUTE, "644")
 # nova-manage asks another database then, nova's default.
-NOVA_CONF_GONE = gone("nova.conf is gone", AT_CONTROLLER, {"schema": NOT_KNOWN, "schema_version": (ANY, ANY)})
+NOVA_CONF_GONE = gone("nova.conf is gone", AT_CONTROLLER, {"schema": NOT_KNOWN, "schema_version": (NUMBER, NUMBER)})
 GONE = gone("a file is gone", AT_NOVA_COMPUTE)
 EMPTIED = emptied("a file is emptied", AT_COMPUTE)
 # Nobody has looked where it leads.
@@ -243,7 +244,7 @@ ADDED_THERE = Kind(
     "an option is added to nova-compute.conf",
     cause=edit("compute1", COMPUTE_CONF, "s/^compute_driver/by_hand = 1\\ncompute_driver/"),
     after=says("compute1", COMPUTE_CONF, "DEFAULT", "by_hand", None),
-    shows={"nova-compute1": {option("DEFAULT", "by_hand", COMPUTE_CONF): ("", ANY)}},
+    shows={"nova-compute1": {option("DEFAULT", "by_hand", COMPUTE_CONF): ("", NOT_IN_THE_STACK)}},
 )
 TAKEN_OUT_THERE = Kind(
     "an option is removed from nova-compute.conf",
@@ -263,7 +264,7 @@ MOVED_THERE = Kind(
     shows={
         "nova-compute1": {
             option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, ""),
-            option("libvirt", "compute_driver", COMPUTE_CONF): ("", ANY),
+            option("libvirt", "compute_driver", COMPUTE_CONF): ("", NOT_IN_THE_STACK),
         }
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.lab.drift.kinds import MANAGED, Kind
+from tests.lab.drift.masked import SOMEBODY_ELSES
 from tests.nodes import Lab, setting
 
 AREA = "KeystoneUser"
@@ -21,7 +22,6 @@ keystone = client.Client(
 user = keystone.users.find(name="nova")
 keystone.users.update_tenant(user.id, keystone.tenants.find(name="admin").id)
 end"""
-# What follows the user's roles and UUID.
 
 
 def caused_by(command: str) -> Callable[[Lab], object]:
@@ -74,7 +74,7 @@ EMAIL_CHANGED = Kind(
 )
 PASSWORD = Kind(
     "the password is changed",
-    cause=caused_by("keystone user-password-update --pass somebody-elses nova"),
+    cause=caused_by(f"keystone user-password-update --pass {SOMEBODY_ELSES} nova"),
     after=the_user_gets_a_token,
     shows={USER: {"password_works": ("true", "false")}},
 )

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lab.drift.plan import ANY, Difference, Plan
+from tests.lab.drift.masked import assert_masked
+from tests.lab.drift.plan import Difference, Plan, Value
 from tests.nodes import Lab, Stack
 
 NODES = ("controller", "compute1")
@@ -43,7 +44,7 @@ class Kind:
     """One way in which a machine or server comes to differ from the stack.
 
     `shows`: resource -> path of the property -> (what the stack records, what was found), both as a plan prints them; an empty text
-    where there is nothing, ANY where the value is another one each time. Outputs that differ too are named in `shows`; remarks are not.
+    where there is nothing, a pattern where the value is another one each time. Outputs that differ too are named in `shows`; remarks are not.
     `gone`: resources that are not there at all. What is no drift has neither, and `said`: resource -> words of a remark.
     """
 
@@ -52,7 +53,7 @@ class Kind:
     cause: Callable[[Lab], object]
     after: Callable[[Lab], None]
     """Asserts through the server's or machine's own client that `up` put it right, or left it where it is no drift."""
-    shows: Mapping[str, Mapping[str, Difference]] = field(default_factory=dict)
+    shows: Mapping[str, Mapping[str, tuple[Value, Value]]] = field(default_factory=dict)
     gone: Sequence[str] = ()
     said: Mapping[str, str] = field(default_factory=dict)
     follows: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -106,6 +107,7 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
             assert not plan.failed, plan.text + plan.error
             assert_in_the_report(stack, kinds)
         done = stack.up(*REFRESHED[:1], *settings)
+        assert_masked(plan.text, plan.error, done.stdout, done.stderr)
         did = changed(done.stdout)
         assert {name for name, _ in did} == drifted, done.stdout
         for kind in kinds:
@@ -155,6 +157,7 @@ def assert_named(plan: Plan, kinds: Sequence[Kind]) -> None:
 def assert_in_the_report(stack: Stack, kinds: Sequence[Kind]) -> None:
     """`python -m nova_infra drift` finds no drift either, and has the same remarks as notes."""
     done = stack.command("drift", "--json")
+    assert_masked(done.stdout, done.stderr)
     resources = json.loads(done.stdout)["resources"]
     # Of two endpoints clients get the one that Keystone chooses, and so do we: behind another one nova does not answer.
     elsewhere = any("another endpoint" in note for each in resources for note in each["remarks"])
@@ -168,9 +171,12 @@ def assert_in_the_report(stack: Stack, kinds: Sequence[Kind]) -> None:
             assert any(words in note for note in notes[resource]), f"{words!r} is not in the report: {notes}"
 
 
-def same(seen: Difference, expected: Difference) -> bool:
+def same(seen: Difference, expected: tuple[Value, Value]) -> bool:
     """Whether both values are the expected ones."""
-    return all(right in (ANY, left) for left, right in zip(seen, expected, strict=True))
+    return all(
+        left == right if isinstance(right, str) else right.fullmatch(left)
+        for left, right in zip(seen, expected, strict=True)
+    )
 
 
 def changed(printed: str) -> frozenset[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.lab.clock import DATE, right_clock, set_clock
 from tests.lab.drift.files_kinds import COMPUTE_CONF, option
 from tests.lab.drift.kinds import Kind
-from tests.lab.drift.plan import ANY
+from tests.lab.drift.plan import FINGERPRINT
 from tests.nodes import Lab
 
 VIRT_TYPE = option("libvirt", "virt_type", COMPUTE_CONF)
@@ -39,7 +39,13 @@ GAINED = Kind(
     "the processor has virtualization now",
     cause=gain_virtualization,
     after=writes("kvm"),
-    shows={"nova-compute1": {VIRT_TYPE: ('"auto"', '"qemu"'), "virt_type": ('"qemu"', '"kvm"'), HAS_READ: (ANY, ANY)}},
+    shows={
+        "nova-compute1": {
+            VIRT_TYPE: ('"auto"', '"qemu"'),
+            "virt_type": ('"qemu"', '"kvm"'),
+            HAS_READ: (FINGERPRINT, FINGERPRINT),
+        }
+    },
     said={"nova-compute1": "auto means kvm"},
     restarts={"compute1": ["nova-compute"]},
     updates=["nova-check"],
@@ -48,7 +54,13 @@ LOST = Kind(
     "the processor has no virtualization any more",
     cause=lose_virtualization,
     after=writes("qemu"),
-    shows={"nova-compute1": {VIRT_TYPE: ('"auto"', '"kvm"'), "virt_type": ('"kvm"', '"qemu"'), HAS_READ: (ANY, ANY)}},
+    shows={
+        "nova-compute1": {
+            VIRT_TYPE: ('"auto"', '"kvm"'),
+            "virt_type": ('"kvm"', '"qemu"'),
+            HAS_READ: (FINGERPRINT, FINGERPRINT),
+        }
+    },
     said={"nova-compute1": "auto means qemu"},
     restarts={"compute1": ["nova-compute"]},
     updates=["nova-check"],

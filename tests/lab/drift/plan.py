@@ -6,8 +6,15 @@ import re
 from dataclasses import dataclass, field
 
 Difference = tuple[str, str]
-# A value that is another one each time.
-ANY = "..."
+# Of a value that is another one each time, how it looks.
+Value = str | re.Pattern[str]
+HIDDEN = "[secret]"
+NOT_IN_THE_STACK = re.compile(r'"not in the stack \([0-9a-f]{12}\)"')
+ANOTHER_VALUE = re.compile(r'"another value \([0-9a-f]{12}\)"')
+# Of what a service has read, with what `auto` stood for.
+FINGERPRINT = re.compile(r'"[0-9a-f]{12}(\+\w+)?"')
+TEXT = re.compile(r'"[^"]+"')
+NUMBER = re.compile(r"\d+")
 _STEP = re.compile(r"^ *(?:[~+-] )?\S+: \((refresh|same|update|create|delete|[a-z-]+)\)")
 _URN = re.compile(r"^ +\[urn=.*::([^:\]]+)\]$")
 _PROPERTY = re.compile(
