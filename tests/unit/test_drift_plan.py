@@ -98,6 +98,16 @@ def test_no_two_kinds_of_a_group_show_the_same_property(kinds: list[Kind]) -> No
     assert [where for where, times in shown.items() if times > 1] == []
 
 
+@pytest.mark.parametrize("kinds", EVERY_GROUP.values(), ids=list(EVERY_GROUP))
+def test_no_restart_of_a_group_hides_that_of_another_kind_or_one_too_many(kinds: list[Kind]) -> None:
+    restarted = Counter((node, each) for kind in kinds for node, services in kind.restarts.items() for each in services)
+    assert [where for where, times in restarted.items() if times > 1] == []
+    # Nothing else runs there: beside its restart nobody would see that another kind restarts it, too.
+    if ("compute1", "nova-compute") in restarted:
+        there = [kind for kind in kinds if any(resource.startswith("nova-compute1") for resource in kind.shows)]
+        assert [kind.name for kind in there if "compute1" not in kind.restarts] == []
+
+
 def test_every_kind_is_in_a_group() -> None:
     grouped = {kind.name for kinds in EVERY_GROUP.values() for kind in kinds}
     assert {kind.name for _, kinds in areas() for kind in kinds if not kind.settings} - grouped == set()

@@ -248,23 +248,18 @@ ADDED_THERE = Kind(
 )
 TAKEN_OUT_THERE = Kind(
     "an option is removed from nova-compute.conf",
-    cause=edit("compute1", COMPUTE_CONF, "/^compute_driver/d"),
-    after=says("compute1", COMPUTE_CONF, *DRIVER),
-    shows={"nova-compute1": {option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, "")}},
+    cause=edit("compute1", COMPUTE_CONF, "/^virt_type/d"),
+    after=says("compute1", COMPUTE_CONF, "libvirt", "virt_type", "qemu"),
+    shows={"nova-compute1": {option("libvirt", "virt_type", COMPUTE_CONF): ('"auto"', "")}},
 )
 MOVED_THERE = Kind(
     "an option of nova-compute.conf is moved to another section",
-    cause=edit(
-        "compute1",
-        COMPUTE_CONF,
-        "/^compute_driver/d",
-        "s/^\\[libvirt\\]/[libvirt]\\ncompute_driver = libvirt.LibvirtDriver/",
-    ),
-    after=says("compute1", COMPUTE_CONF, *DRIVER),
+    cause=edit("compute1", COMPUTE_CONF, "/^virt_type/d", "s/^\\[DEFAULT\\]/[DEFAULT]\\nvirt_type = qemu/"),
+    after=says("compute1", COMPUTE_CONF, "libvirt", "virt_type", "qemu"),
     shows={
         "nova-compute1": {
-            option("DEFAULT", "compute_driver", COMPUTE_CONF): (LIBVIRT, ""),
-            option("libvirt", "compute_driver", COMPUTE_CONF): ("", NOT_IN_THE_STACK),
+            option("libvirt", "virt_type", COMPUTE_CONF): ('"auto"', ""),
+            option("DEFAULT", "virt_type", COMPUTE_CONF): ("", NOT_IN_THE_STACK),
         }
     },
 )

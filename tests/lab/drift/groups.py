@@ -26,6 +26,7 @@ GROUPS: dict[str, list[Kind]] = {
         catalog.URL_CHANGED,
         files.ADDED_THERE,
         files.DOUBLED_THERE,
+        files.MOVED_THERE,
         files.OWNER_AND_MODE_THERE,
         files.CRLF_THERE,
         files.NOVA_CONF_GONE,
@@ -34,12 +35,13 @@ GROUPS: dict[str, list[Kind]] = {
         database.COLLATION,
         identity.PASSWORD,
         catalog.ENDPOINT_GONE,
-        files.MOVED_THERE,
+        files.EMPTIED_THERE,
     ],
     "what hangs together is gone": [
         identity.GONE,
         catalog.SERVICE_GONE,
         files.LINK_THERE,
+        files.EMPTIED,
     ],
     "what is left as it is": [
         database.OTHER_USER,
