@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.lab.drift.groups import GROUPS, SLOW_GROUPS
-from tests.lab.drift.kinds import Kind
+from tests.lab.drift.kinds import Kind, unexpected
 from tests.lab.drift.matrix import areas, names, with_rows, written
 from tests.lab.drift.plan import Plan
 from tests.lab.drift.refused import sentence
@@ -81,6 +81,14 @@ def test_what_up_would_do_is_read_apart_from_what_was_found() -> None:
     plan = Plan.of(PLAN, failed=True)
     assert plan.repaired == {("nova-database", "charset"): ('"latin1"', '"utf8"')}
     assert (plan.steps("update"), plan.steps("create")) == ({"nova-database"}, {"nova-service"})
+
+
+def test_a_remark_that_no_kind_of_a_group_knows_is_told() -> None:
+    notes = {"nova-database": Plan.of(PLAN, failed=True).remarks("nova-database")}
+    knows = Kind("somebody", cause=print, after=print, said={"nova-database": "Somebody: is"})  # type: ignore[arg-type]
+    elsewhere = Kind("somebody", cause=print, after=print, may_say={"nova-user": "Somebody: is"})  # type: ignore[arg-type]
+    assert unexpected(notes, [knows]) == []
+    assert unexpected(notes, [elsewhere]) == ['nova-database: "Somebody: is there."']
 
 
 def test_a_remark_is_a_sentence_of_its_resource() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.lab.drift.kinds import CHECK, Kind
+from tests.lab.drift.kinds import CHECK, NOVA_IS_SILENT, Kind
 from tests.nodes import Lab
 
 AREA = "Service and Endpoint"
@@ -62,6 +62,7 @@ SERVICE_GONE = Kind(
     after=one_record_of_each_as_the_stack_says,
     gone=[SERVICE, ENDPOINT],
     shows=ASKED_AGAIN,
+    said=NOVA_IS_SILENT,
 )
 ENDPOINT_GONE = Kind(
     "the endpoint is gone",
@@ -69,6 +70,7 @@ ENDPOINT_GONE = Kind(
     after=one_record_of_each_as_the_stack_says,
     gone=[ENDPOINT],
     shows=ASKED_AGAIN,
+    said=NOVA_IS_SILENT,
 )
 DESCRIPTION = Kind(
     "the description is changed",
@@ -96,6 +98,8 @@ SECOND_ENDPOINT = Kind(
     after=the_second_endpoint_is_left,
     # Which of both is Keystone's choice.
     said={ENDPOINT: "it is left as it is. Clients get that "},
+    may_say=NOVA_IS_SILENT,
+    follows={ENDPOINT: ["other_records[0]"]},
     undo=caused_by(
         SERVICE_ID, f"keystone endpoint-delete $(keystone endpoint-list | grep $service | grep -F '{ELSEWHERE}' | id .)"
     ),

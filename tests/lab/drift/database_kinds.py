@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.lab.drift.kinds import MANAGED, Kind
+from tests.lab.drift.kinds import MANAGED, NOVA_IS_SILENT, Kind
 from tests.lab.drift.masked import SOMEBODY_ELSES
 from tests.nodes import Lab, setting
 
@@ -147,6 +147,7 @@ SCHEMA_GONE = Kind(
     cause=caused_by("DROP DATABASE nova"),
     after=nova_works_on_the_new_schema,
     gone=[DATABASE],
+    may_say=NOVA_IS_SILENT,
     shows={"nova-controller": {"schema": ('"current"', '"not known"')}},
     follows={"nova-controller": ["schema_version"], "nova-check": ["restarts.controller"]},
     updates=["nova-check"],

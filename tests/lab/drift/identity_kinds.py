@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.lab.drift.kinds import MANAGED, Kind
+from tests.lab.drift.kinds import MANAGED, NOVA_IS_SILENT, Kind
 from tests.lab.drift.masked import SOMEBODY_ELSES
 from tests.nodes import Lab, setting
 
@@ -59,12 +59,14 @@ GONE = Kind(
     cause=caused_by("keystone user-delete nova"),
     after=the_user_is_as_the_stack_says,
     gone=[USER],
+    may_say=NOVA_IS_SILENT,
 )
 DISABLED = Kind(
     "the user is disabled",
     cause=caused_by("keystone user-update --enabled false nova"),
     after=the_user_is_as_the_stack_says,
     shows={USER: {"enabled": ("true", "false")}},
+    may_say=NOVA_IS_SILENT,
 )
 EMAIL_CHANGED = Kind(
     "the e-mail is changed",
@@ -77,12 +79,14 @@ PASSWORD = Kind(
     cause=caused_by(f"keystone user-password-update --pass {SOMEBODY_ELSES} nova"),
     after=the_user_gets_a_token,
     shows={USER: {"password_works": ("true", "false")}},
+    may_say=NOVA_IS_SILENT,
 )
 ROLE_TAKEN = Kind(
     "a role is taken away",
     cause=caused_by("keystone user-role-remove --user nova --role admin --tenant service"),
     after=the_user_is_as_the_stack_says,
     shows={USER: {"roles[0]": ('"admin"', '"admin (missing)"')}},
+    may_say=NOVA_IS_SILENT,
 )
 EXTRA_ROLE = Kind(
     "a role more",
@@ -91,6 +95,7 @@ EXTRA_ROLE = Kind(
     ),
     after=the_extra_role_is_left,
     said={USER: "The user nova has the role audit in the tenant service"},
+    follows={USER: ["other_roles[0]"]},
     undo=caused_by("keystone role-delete audit"),
 )
 DEFAULT_TENANT = Kind(

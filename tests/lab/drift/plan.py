@@ -54,7 +54,7 @@ class Plan:
         return [
             found
             for (name, path), (_recorded, found) in self.found.items()
-            if (name, path[:7]) == (resource, "remarks")
+            if found and (name, path[:7]) == (resource, "remarks")
         ]
 
 
