@@ -116,6 +116,12 @@ def test_no_restart_of_a_group_hides_that_of_another_kind_or_one_too_many(kinds:
         assert [kind.name for kind in there if "compute1" not in kind.restarts] == []
 
 
+def test_whatever_is_said_and_left_comes_with_what_to_do() -> None:
+    said = [kind for _, kinds in areas() for kind in kinds if kind.said and not kind.is_drift]
+    assert len(said) > 5
+    assert [kind.name for kind in said if not (kind.advice or kind.names)] == []
+
+
 def test_every_kind_is_in_a_group() -> None:
     grouped = {kind.name for kinds in EVERY_GROUP.values() for kind in kinds}
     assert {kind.name for _, kinds in areas() for kind in kinds if not kind.settings} - grouped == set()

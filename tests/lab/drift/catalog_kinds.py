@@ -52,6 +52,18 @@ def one_record_of_each_as_the_stack_says(lab: Lab) -> None:
     )
 
 
+def what_is_said_of_the_second_endpoint(lab: Lab) -> str:
+    """Which of both clients get, as the ordinary client says it, and how the other is deleted."""
+    (got,) = [
+        row["Value"]
+        for row in lab.table("keystone endpoint-get --service compute")
+        if row["Property"] == "compute.publicURL"
+    ]
+    (other,) = [row["id"] for row in endpoints(lab) if row["publicurl"] == ELSEWHERE]
+    whose = "that one" if got.startswith("http://192.0.2.7:8774/") else "that of the stack"
+    return f"Clients get {whose} ({got}). If nobody needs it: keystone endpoint-delete {other}."
+
+
 def the_second_endpoint_is_left(lab: Lab) -> None:
     assert sorted(row["publicurl"] for row in endpoints(lab)) == sorted([URL, ELSEWHERE])
 
@@ -98,6 +110,7 @@ SECOND_ENDPOINT = Kind(
     after=the_second_endpoint_is_left,
     # Which of both is Keystone's choice.
     said={ENDPOINT: "it is left as it is. Clients get that "},
+    names=what_is_said_of_the_second_endpoint,
     may_say=NOVA_IS_SILENT,
     follows={ENDPOINT: ["other_records[0]"]},
     undo=caused_by(

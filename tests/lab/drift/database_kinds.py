@@ -130,6 +130,7 @@ OTHER_USER = Kind(
     ),
     after=the_other_user_is_left,
     said={DATABASE: "'report'@'%' has privileges on the schema nova"},
+    advice="If nobody needs it: REVOKE ALL PRIVILEGES ON `nova`.* FROM 'report'@'%'.",
     undo=caused_by("DROP USER 'report'@'%'"),
 )
 # Of a client that is none of the lab's: nova itself is to get in.
@@ -140,6 +141,7 @@ ANONYMOUS_USER = Kind(
     said={
         DATABASE: "Logins of nova from 192.0.2.9 are taken for the anonymous user ''@'192.0.2.9', whose host is more exact"
     },
+    advice="If nobody needs it: DROP USER ''@'192.0.2.9'.",
     undo=caused_by("DROP USER ''@'192.0.2.9'"),
 )
 SCHEMA_GONE = Kind(

@@ -67,6 +67,10 @@ class Kind:
     said: Mapping[str, str] = field(default_factory=dict)
     may_say: Mapping[str, str] = field(default_factory=dict)
     """Remarks that come along or do not, as tokens are still good or not, and as Keystone chooses."""
+    advice: str = ""
+    """What the remark says is to be done: a command of an ordinary client. A plan cuts it off; the report has it."""
+    names: Callable[[Lab], str] | None = None
+    """Words of the remark that only an ordinary client can tell."""
     follows: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Resource -> outputs that differ as a consequence and are not repaired by name: a UUID, a moment, what others have besides."""
     updates: Sequence[str] = ()
@@ -116,7 +120,7 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
             assert (plan.steps("update") | plan.steps("create")) - {CHECK} == drifted - {CHECK}, plan.text
         else:
             assert not plan.failed, plan.text + plan.error
-            assert_in_the_report(stack, kinds)
+            assert_in_the_report(lab, stack, kinds)
         done = stack.up(*REFRESHED[:1], *settings)
         assert_masked(plan.text, plan.error, done.stdout, done.stderr)
         did = changed(done.stdout)
@@ -186,8 +190,8 @@ def unexpected(notes: Mapping[str, Sequence[str]], kinds: Sequence[Kind]) -> lis
     ]
 
 
-def assert_in_the_report(stack: Stack, kinds: Sequence[Kind]) -> None:
-    """`python -m nova_infra drift` finds no drift either, and has the same remarks as notes."""
+def assert_in_the_report(lab: Lab, stack: Stack, kinds: Sequence[Kind]) -> None:
+    """`python -m nova_infra drift` finds no drift either, and has the same remarks as notes, whole."""
     done = stack.command("drift", "--json")
     assert_masked(done.stdout, done.stderr)
     resources = json.loads(done.stdout)["resources"]
@@ -199,8 +203,11 @@ def assert_in_the_report(stack: Stack, kinds: Sequence[Kind]) -> None:
     assert done.returncode == (3 if silent else 0), done.stdout + done.stderr
     notes = {each["name"]: each["remarks"] for each in resources}
     for kind in kinds:
+        besides = [kind.advice, kind.names(lab) if kind.names else ""]
         for resource, words in kind.said.items():
-            assert any(words in note for note in notes[resource]), f"{words!r} is not in the report: {notes}"
+            wanted = [words, *besides]
+            whole = [note for note in notes[resource] if all(each in note for each in wanted)]
+            assert whole, f"{wanted} is not in the report: {notes}"
     assert unexpected(notes, kinds) == []
 
 

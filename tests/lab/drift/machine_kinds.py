@@ -70,6 +70,7 @@ CLOCK = Kind(
     cause=lambda lab: set_clock(lab, "compute1", "+600"),
     after=lambda lab: lab.run("compute1", f"ls {DATE}") and None,
     said={"nova-compute1": "ahead of that of nova-api"},
+    advice="Set the clock, and let ntp keep it.",
     undo=lambda lab: right_clock(lab, "compute1"),
 )
 KINDS = [GAINED, LOST, CLOCK]

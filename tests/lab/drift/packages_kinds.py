@@ -101,6 +101,7 @@ HELD_BACK = Kind(
     cause=lambda lab: lab.run("controller", "apt-mark hold nova-scheduler >/dev/null"),
     after=is_held,
     said={"nova-controller-packages": "somebody holds nova-scheduler back"},
+    advice="`apt-mark unhold nova-scheduler` there ends it.",
     undo=lambda lab: lab.run("controller", "apt-mark unhold nova-scheduler >/dev/null"),
 )
 KINDS = [REMOVED, REMOVED_WITH_ITS_SERVICE, ANOTHER_VERSION, HALF_CONFIGURED, HELD_BACK]

@@ -192,6 +192,7 @@ BY_HAND = Kind(
     cause=by_hand,
     after=still_runs_by_hand,
     said={"nova-controller": "somebody has started nova-cert by hand"},
+    names=lambda lab: f"`kill {lab.run('controller', 'cat /srv/by-hand.pid').strip()}` ends it.",
     undo=end_it,
 )
 RECORD_GONE = Kind(
@@ -207,6 +208,7 @@ RECORD_DISABLED = Kind(
     cause=lambda lab: lab.openstack("nova service-disable --reason 'new disk' compute1 nova-compute >/dev/null"),
     after=is_disabled,
     said={"nova-compute1": "disabled in nova (reason: new disk)"},
+    advice="`nova service-enable compute1 nova-compute` enables it.",
     undo=lambda lab: lab.openstack("nova service-enable compute1 nova-compute >/dev/null"),
 )
 
@@ -238,6 +240,8 @@ RECORD_DOUBLED = Kind(
     cause=leave_a_record_of_another_name,
     after=lambda lab: records(lab, "old-name")[0],  # type: ignore[arg-type,return-value]
     said={"nova-check": "nova lists nova-compute on old-name"},
+    advice="(nova list --all-tenants --host old-name)",
+    names=lambda lab: f"`nova service-delete {records(lab, 'old-name')[0]['Id']}` removes it.",
     undo=lambda lab: lab.sql("DELETE FROM nova.services WHERE host = 'old-name'"),
 )
 SCHEMA_BEHIND = Kind(
