@@ -24,10 +24,10 @@ def caused_by(*commands: str) -> Callable[[Lab], object]:
     return lambda lab: lab.openstack(script)
 
 
-def create(url: str, *, admin: str = URL) -> str:
+def create(*, of_clients: str = URL, admin: str = URL) -> str:
     return (
         "keystone endpoint-create --region regionOne --service-id $service "
-        f"--publicurl '{url}' --internalurl '{url}' --adminurl '{admin}'"
+        f"--publicurl '{of_clients}' --internalurl '{of_clients}' --adminurl '{admin}'"
     )
 
 
@@ -91,7 +91,7 @@ DESCRIPTION = Kind(
         "keystone service-delete $service",
         "keystone service-create --name nova --type compute --description 'Our cloud'",
         SERVICE_ID,
-        create(URL),
+        create(),
     ),
     after=one_record_of_each_as_the_stack_says,
     shows={SERVICE: {"description": ('"OpenStack Compute"', '"Our cloud"')}},
@@ -99,14 +99,25 @@ DESCRIPTION = Kind(
 )
 URL_CHANGED = Kind(
     "a URL is changed",
-    cause=caused_by(SERVICE_ID, ENDPOINT_ID, "keystone endpoint-delete $endpoint", create(URL, admin=ELSEWHERE)),
+    cause=caused_by(SERVICE_ID, ENDPOINT_ID, "keystone endpoint-delete $endpoint", create(admin=ELSEWHERE)),
     after=one_record_of_each_as_the_stack_says,
     shows={ENDPOINT: {"admin_url": (f'"{URL}"', f'"{ELSEWHERE}"')}},
     follows={ENDPOINT: ["endpoint_id"]},
 )
+# Nova itself is not found any more.
+URLS_OF_CLIENTS = Kind(
+    "the URLs that clients get are changed",
+    cause=caused_by(SERVICE_ID, ENDPOINT_ID, "keystone endpoint-delete $endpoint", create(of_clients=ELSEWHERE)),
+    after=one_record_of_each_as_the_stack_says,
+    shows={
+        ENDPOINT: {"public_url": (f'"{URL}"', f'"{ELSEWHERE}"'), "internal_url": (f'"{URL}"', f'"{ELSEWHERE}"')},
+    },
+    follows={ENDPOINT: ["endpoint_id"]},
+    said=NOVA_IS_SILENT,
+)
 SECOND_ENDPOINT = Kind(
     "a second endpoint of the same region and service",
-    cause=caused_by(SERVICE_ID, create(ELSEWHERE)),
+    cause=caused_by(SERVICE_ID, create(of_clients=ELSEWHERE)),
     after=the_second_endpoint_is_left,
     # Which of both is Keystone's choice.
     said={ENDPOINT: "it is left as it is. Clients get that "},
@@ -117,4 +128,4 @@ SECOND_ENDPOINT = Kind(
         SERVICE_ID, f"keystone endpoint-delete $(keystone endpoint-list | grep $service | grep -F '{ELSEWHERE}' | id .)"
     ),
 )
-KINDS = [SERVICE_GONE, ENDPOINT_GONE, DESCRIPTION, URL_CHANGED, SECOND_ENDPOINT]
+KINDS = [SERVICE_GONE, ENDPOINT_GONE, DESCRIPTION, URL_CHANGED, URLS_OF_CLIENTS, SECOND_ENDPOINT]

@@ -1,7 +1,8 @@
-"""Kinds of machines that do not meet, caused and repaired together."""
+"""Kinds of machines that do not meet, caused and repaired together, and one of the catalog that stands in no other group."""
 
 from __future__ import annotations
 
+from tests.lab.drift import catalog_kinds as catalog
 from tests.lab.drift import files_kinds as files
 from tests.lab.drift import machine_kinds as machine
 from tests.lab.drift import packages_kinds as packages
@@ -32,6 +33,7 @@ GROUPS: dict[str, list[Kind]] = {
         files.OF_NOVA_COMPUTE_CONF,
         files.TAKEN_OUT_THERE,
         packages.HALF_CONFIGURED,
+        catalog.URLS_OF_CLIENTS,
     ],
     "whole files": [files.LINK, machine.GAINED],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
