@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -17,6 +17,8 @@ from tests.nodes import ROOT, Lab, setting
 
 NOVA_CONF = "/etc/nova/nova.conf"
 COMPUTE_CONF = "/etc/nova/nova-compute.conf"
+# Where nova keeps its tables when no file says where: nova-manage makes it then, and the guide removes it.
+SQLITE = "/var/lib/nova/nova.sqlite"
 # What the lab's stack does not set.
 LEFT_OUT = {"rabbit_port", "rabbit_hosts", "rabbit_userid", "rabbit_virtual_host", "port"}
 
@@ -47,6 +49,15 @@ def is_file_of_nova(node: str, path: str, options: int) -> Callable[[Lab], None]
         assert lab.run(node, f"stat -c '%F %U %G %a' {path}") == "regular file root nova 640\n"
         assert sum(len(each) for each in there(lab, node, path).values()) == options
         assert "\r" not in lab.run(node, f"cat {path}")
+
+    return check
+
+
+def is_absent(node: str, path: str) -> Callable[[Lab], None]:
+    """A check of `after` and `looked`."""
+
+    def check(lab: Lab) -> None:
+        assert lab.run(node, f"ls {path} 2>/dev/null; true") == ""
 
     return check
 
@@ -227,8 +238,20 @@ DOUBLED = Kind(
 )
 COMMENTED = commented("a comment is added", "controller", NOVA_CONF)
 OWNER_AND_MODE = of_another_owner("owner and mode of a file are changed", AT_COMPUTE, "644")
-# nova-manage asks another database then, nova's default.
-NOVA_CONF_GONE = gone("nova.conf is gone", AT_CONTROLLER, {"schema": NOT_KNOWN, "schema_version": (NUMBER, NUMBER)})
+# nova-manage would ask another database then, nova's default.
+OF_NO_DATABASE: dict[str, tuple[Value, Value]] = {"schema": NOT_KNOWN, "schema_version": (NUMBER, NUMBER)}
+NOVA_CONF_GONE = replace(
+    gone("nova.conf is gone", AT_CONTROLLER, OF_NO_DATABASE), looked=is_absent("controller", SQLITE)
+)
+CONNECTION_TAKEN_OUT = Kind(
+    "the way to the database is removed",
+    cause=edit("controller", NOVA_CONF, "/^connection/d"),
+    looked=is_absent("controller", SQLITE),
+    after=says(
+        "controller", NOVA_CONF, "database", "connection", f"mysql://nova:{setting('NOVA_DBPASS')}@controller/nova"
+    ),
+    shows={"nova-controller": {option("database", "connection"): (HIDDEN, ""), **OF_NO_DATABASE}},
+)
 GONE = gone("a file is gone", AT_NOVA_COMPUTE)
 EMPTIED = emptied("a file is emptied", AT_COMPUTE)
 # Nobody has looked where it leads.
@@ -280,7 +303,7 @@ OWNER_AND_MODE_THERE = of_another_owner("owner and mode of nova-compute.conf are
 EMPTIED_THERE = emptied("nova-compute.conf is emptied", AT_NOVA_COMPUTE)
 LINK_THERE = linked("nova-compute.conf is replaced by a link", AT_NOVA_COMPUTE)
 CRLF_THERE = with_crlf("the lines of nova-compute.conf end in CRLF", AT_NOVA_COMPUTE)
-OPTIONS = [CHANGED, SECRET_CHANGED, ADDED, TAKEN_OUT, MOVED, DOUBLED]
+OPTIONS = [CHANGED, SECRET_CHANGED, ADDED, TAKEN_OUT, MOVED, DOUBLED, CONNECTION_TAKEN_OUT]
 OPTIONS_THERE = [OF_NOVA_COMPUTE_CONF, ADDED_THERE, TAKEN_OUT_THERE, MOVED_THERE, DOUBLED_THERE]
 KINDS = [
     *OPTIONS,

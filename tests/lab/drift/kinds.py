@@ -62,6 +62,8 @@ class Kind:
     cause: Callable[[Lab], object]
     after: Callable[[Lab], None]
     """Asserts through the server's or machine's own client that `up` put it right, or left it where it is no drift."""
+    looked: Callable[[Lab], None] | None = None
+    """Asserts that the preview itself has left nothing behind."""
     shows: Mapping[str, Mapping[str, tuple[Value, Value]]] = field(default_factory=dict)
     gone: Sequence[str] = ()
     said: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +113,9 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
         before, servers_before = processes(lab), servers(lab)
         plan = preview(stack, *settings)
         assert_named(plan, kinds)
+        for kind in kinds:
+            if kind.looked:
+                kind.looked(lab)
         drifted = {name for kind in kinds for name in (*kind.shows, *kind.gone, *kind.updates)}
         if plan.found.get((CHECK, "look_again")) == ("false", "true"):
             # Without its user or database nova may answer with an error, for as long as it does not know a token of its own.

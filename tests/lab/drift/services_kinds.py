@@ -6,12 +6,11 @@ import re
 import shlex
 from collections.abc import Callable
 
-from tests.lab.drift.files_kinds import NOVA_CONF, edit, option
+from tests.lab.drift.files_kinds import NOVA_CONF, SQLITE, edit, is_absent, option
 from tests.lab.drift.kinds import Kind
 from tests.lab.drift.plan import FINGERPRINT, NOT_IN_THE_STACK
 from tests.nodes import Lab
 
-SQLITE = "/var/lib/nova/nova.sqlite"
 MINE = "/srv/mine.conf"
 WATCHDOG = "/srv/watchdog.pid"
 
@@ -125,13 +124,6 @@ def restore_an_older_schema(lab: Lab) -> None:
 def schema_is_new(lab: Lab) -> None:
     assert lab.sql("SELECT version FROM nova.migrate_version") == [["347"]]
     assert "instances_updated_at_project_id_idx" in {row[2] for row in lab.sql("SHOW INDEX FROM nova.instances")}
-
-
-def is_absent(node: str, path: str) -> Callable[[Lab], None]:
-    def check(lab: Lab) -> None:
-        assert lab.run(node, f"ls {path} 2>/dev/null; true") == ""
-
-    return check
 
 
 STOPPED = Kind(
