@@ -32,6 +32,8 @@ ARGUMENTS = (
     "--hide-scrollbars",
 )
 PHONE, WIDE = 360, 1280
+# A4 at 96 dpi, without margins of 1 cm.
+PAPER = 718
 
 
 def why_not() -> str:
@@ -89,8 +91,10 @@ class Browser:
         return _kept(f"{name}.png", taken["data"])
 
     def keep_as_pdf(self, name: str) -> Path:
-        """The page on paper, kept as an artifact."""
-        return _kept(f"{name}.pdf", self.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
+        """The page on A4, kept as an artifact."""
+        sides = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0.39)
+        paper = {"paperWidth": 8.27, "paperHeight": 11.69, **sides, "printBackground": True}
+        return _kept(f"{name}.pdf", self.driver.execute_cdp_cmd("Page.printToPDF", paper)["data"])
 
 
 def _kept(name: str, data: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from nova_infra.drift.page import as_page
 from nova_infra.drift.report import Report
 from tests import reports
-from tests.browser import PHONE, WIDE, Browser
+from tests.browser import PAPER, PHONE, WIDE, Browser
 from tests.unit.test_drift import HOSTILE, hostile
 
 # The ratio of WCAG 2 (AA) for text of any size, of each status on what is behind it.
@@ -60,7 +60,9 @@ def test_it_says_all_at_every_width_and_nothing_is_beyond_the_edge(browser: Brow
         assert_all_is_said(browser, report)
         assert min(browser.says(CONTRAST)) >= 4.5, f"{width} {dark}"
         browser.keep(f"{name}-{width}{'-dark' if dark else ''}")
-    browser.show(WIDE, dark=True, printed=True)
+    browser.show(PAPER, dark=True, printed=True)
+    assert browser.says("document.documentElement.scrollWidth") <= PAPER
+    assert browser.says(OVERFLOWING) == []
     assert browser.says("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert_all_is_said(browser, report)
     assert browser.keep_as_pdf(name).read_bytes().startswith(b"%PDF")
