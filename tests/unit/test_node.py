@@ -360,6 +360,19 @@ def test_a_file_that_does_not_parse_is_shown_as_unreadable_without_its_text() ->
     assert "hunter2" not in repr(seen)
 
 
+def test_a_service_that_ends_soon_after_each_start_is_shown_as_crashing_and_started_anew() -> None:
+    state = state_of({"options": {NOVA_CONF: {"DEFAULT": {"my_ip": "10.0.0.11"}}}, "services": {"nova-cert": {}}})
+    machine = Machine(state, "qemu")
+    apply(machine)
+    assert node.observed(state, machine.facts(), KEY)["services"] == state["services"]
+    machine.start("nova-cert")
+    machine.processes["nova-cert"] = dataclasses.replace(machine.processes["nova-cert"], ended=True)
+    there = node.observed(state, machine.facts(), KEY)["services"]["nova-cert"]
+    assert there == {**state["services"]["nova-cert"], "running": "crashing"}
+    done = [str(each) for each in node.decide(state, machine.facts())]
+    assert done[:2] == ["stop_services nova-cert", f"start_service nova-cert {there['fingerprint']}"]
+
+
 def test_a_mode_changed_by_hand_is_shown() -> None:
     assert shown("", {}, mode="666")["files"][NOVA_CONF] == {"owner": "root", "group": "nova", "mode": "666"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 
@@ -164,10 +163,11 @@ CRASHING = Kind(
     shows={
         "nova-controller": {
             option("DEFAULT", "report_interval"): ("", NOT_IN_THE_STACK),
-            # `crashing`, or `false` in the moment between two starts.
-            "services.nova-cert.running": ("true", re.compile('"crashing"|false')),
+            "services.nova-cert.running": ("true", '"crashing"'),
         }
     },
+    # It is not there in the moment between two starts.
+    looks=3,
     restarts={"controller": ["nova-cert"]},
     updates=["nova-check"],
     undo=end_the_watchdog,
