@@ -13,8 +13,10 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 FRAGMENTS = [
@@ -104,8 +106,29 @@ def repeatable(examples: int) -> settings:
 
 
 def batch(size: int) -> st.SearchStrategy[list[str]]:
-    """So many texts: what they go through takes many as fast as one."""
+    """So many texts: what they go through takes many as fast as one. Of long lists Hypothesis repeats most."""
     return st.lists(HOSTILE, min_size=size, max_size=size)
+
+
+def batches(count: int, size: int) -> Iterator[list[str]]:
+    """At least so many different texts, in lists of this size."""
+    chosen = sample(count + -count % size)
+    return (chosen[start : start + size] for start in range(0, len(chosen), size))
+
+
+def hostile(count: int, size: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The test gets `values`, lists of this size: at least so many different texts, then what Hypothesis makes of its own.
+
+    Those have halves of characters too, and Hypothesis finds the shortest that fails.
+    """
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        searched: Any = given(values=batch(size))(test)
+        for values in batches(count, size):
+            searched = example(values=values)(searched)
+        return repeatable(5)(searched)
+
+    return decorate
 
 
 def half_a_character(text: str) -> bool:
@@ -120,7 +143,9 @@ def sample(count: int) -> list[str]:
         seed = int(os.environ["NOVA_HOSTILE_SEED"])
     print(f"hostile values of seed {seed}; NOVA_HOSTILE_SEED={seed} repeats them", file=sys.stderr)
     chosen = random.Random(seed)  # noqa: S311 - no secret
-    found: dict[str, None] = dict.fromkeys(FRAGMENTS)
-    while len(found) < count + 20:
-        found["".join(chosen.choices(FRAGMENTS, k=chosen.randint(2, 4)))] = None
-    return [text for text in found if not half_a_character(text)][:count]
+    found = dict.fromkeys(text for text in FRAGMENTS if not half_a_character(text))
+    while len(found) < count:
+        text = "".join(chosen.choices(FRAGMENTS, k=chosen.randint(2, 4)))
+        if not half_a_character(text):
+            found[text] = None
+    return list(found)[:count]
