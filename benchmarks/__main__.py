@@ -8,12 +8,14 @@ import sys
 import time
 from dataclasses import asdict
 
-from . import curve, deployed, fresh, page
+from . import curve, deployed, fresh
 from .figures import LIMIT
 from .machines import take_down
 from .measuring import Failed
 from .places import LOGS, STATE
+from .publishing import publish
 from .record import Record, commit
+from .stacks import CONCURRENCY
 
 # What `make bench` runs, in this order: neighbours use the same deployment.
 ALL = (("fresh", 1), ("drift", 20), ("drift", 100), ("nothing", 100), ("option", 100), ("curve", 0))
@@ -38,6 +40,8 @@ def chosen() -> list[tuple[str, int]]:
         raise Failed(f"BENCH is {name!r}; it can be {', '.join((*RACES, 'curve'))}, or nothing for all of them")
     if nodes and not nodes.isdigit():
         raise Failed(f"NODES is {nodes!r}; it must be a number of compute nodes")
+    if CONCURRENCY and not CONCURRENCY.isdigit():
+        raise Failed(f"CONCURRENCY is {CONCURRENCY!r}; it must be a number of operations")
     if not name:
         return list(ALL)
     if nodes:
@@ -72,7 +76,7 @@ def main() -> int:
             # One that somebody names is made anew in any case.
             whole = not os.environ.get("BENCH")
             for name, nodes in benchmarks:
-                line = f"{name} {nodes} {commit()}"
+                line = f"{name} {nodes} {commit()} {CONCURRENCY}"
                 if whole and line in _done():
                     continue
                 run(name, nodes)
@@ -83,7 +87,7 @@ def main() -> int:
         finally:
             if not os.environ.get("KEEP"):
                 take_down()
-        page.write()
+        publish()
     except Failed as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from . import peers, stacks
 from .machines import Lab
-from .measuring import measure
+from .measuring import Command, measure
 from .places import LOGS
 from .races import Contestant, Goal, race
 from .record import Record
@@ -39,12 +40,37 @@ def deploy(lab: Lab) -> tuple[stacks.Stack, stacks.Stack]:
     return ours, empty
 
 
+def peers_look(lab: Lab, pyinfra: Callable[[Lab], Command], ansible: Callable[[Lab], Command]) -> None:
+    """Changes a file on one of two nodes, and puts it back. Raises Failed unless both peers name it: then their "no difference" says something."""
+    few = replace(lab, light=min(2, lab.light))
+    node, file = few.nodes[-1], "/etc/nova/nova.conf"
+    lab.on(node, f"sudo -n sh -c 'cp -p {file} {file}.kept && echo debug = True >>{file}'")
+    try:
+        for name, command, names in (
+            ("pyinfra", pyinfra, peers.pyinfra_names),
+            ("ansible", ansible, peers.ansible_names),
+        ):
+            log = LOGS / f"drift-{name}-looks.log"
+            measure(command(few), log)
+            names(node, log.read_text(errors="replace"))
+    finally:
+        lab.on(node, f"sudo -n mv {file}.kept {file}")
+
+
 def drift(record: Record, nodes: int) -> None:
     """Nothing has drifted: each contestant must look at all and find nothing."""
     lab = Lab(light=nodes)
     ours, empty = deploy(lab)
     versions = peers.take_files(lab, lab.nodes[0])
     names = [line.split()[0] for line in versions]
+
+    def pyinfra(lab: Lab) -> Command:
+        return peers.pyinfra_dry(lab, {"versions": names, "option": ""})
+
+    def ansible(lab: Lab) -> Command:
+        return peers.playbook("drift", lab, {"versions": versions, "option": ""}, "--check", "--diff")
+
+    peers_look(lab, pyinfra, ansible)
     slow = SLOW_ROUNDS.get(nodes, 0)
     race(
         record,
@@ -64,14 +90,14 @@ def drift(record: Record, nodes: int) -> None:
             Contestant(
                 "pyinfra",
                 "pyinfra `--dry`",
-                lambda _n: peers.pyinfra_dry(lab, {"versions": names, "option": ""}),
+                lambda _n: pyinfra(lab),
                 check=peers.nothing_proposed,
                 rounds=slow,
             ),
             Contestant(
                 "ansible",
                 "Ansible `--check --diff`",
-                lambda _n: peers.playbook("drift", lab, {"versions": versions, "option": ""}, "--check", "--diff"),
+                lambda _n: ansible(lab),
                 check=peers.unchanged_everywhere,
                 rounds=slow,
             ),

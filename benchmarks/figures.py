@@ -17,6 +17,8 @@ STEPS = {
     "check": "`python -m nova_infra check`",
     "destroy": "`destroy`",
 }
+GROWING = ("seconds", "memory", "providers")
+"""What a goal limits of each step: seconds a node, and the peak memory of the whole command and of its providers alone."""
 LIMIT = 1.3
 PROCESS_MB = 51
 """What a provider process takes that has nothing to do, and no code of ours."""
@@ -62,43 +64,64 @@ def rounds_of(record: Record) -> list[dict[str, float]]:
     return [{each["key"]: each["wall"] for each in record.runs if each["round"] == number} for number in numbers]
 
 
-def median_ratio(rounds: Sequence[Mapping[str, float]], above: str, below: Sequence[str]) -> float | None:
+def median_ratio(
+    rounds: Sequence[Mapping[str, float]], above: str, below: Sequence[str | Sequence[str]]
+) -> float | None:
     """The median over the rounds of one contestant's time through the sum of others' in the same round.
 
-    None when no round has all of them.
+    Of several in one place the fastest counts. None when no round has all of them.
     """
-    ratios = [each[above] / sum(each[key] for key in below) for each in rounds if {above, *below} <= set(each)]
+    places = [[each] if isinstance(each, str) else each for each in below]
+    whole = [each for each in rounds if {above, *(key for keys in places for key in keys)} <= set(each)]
+    ratios = [each[above] / sum(min(each[key] for key in keys) for keys in places) for each in whole]
     return statistics.median(ratios) if ratios else None
 
 
 def growth(record: Record) -> dict[str, Any]:
-    """The rows of the curve, and by how much each figure a node grows from the least to the most nodes."""
+    """The rows of the curve, and by how much each figure grows from the least to the most nodes.
+
+    State and seconds are compared a node. Memory is compared as it is, less what providers take that have nothing to do: divided
+    by the nodes, a figure that hardly changes would always look well.
+    """
     by = {(each["round"], each["key"]): each for each in record.runs}
     sizes = sorted({each["round"] for each in record.runs})
     rows = [_size(size, {step: by[size, step] for step in STEPS}) for size in sizes]
     first, last = rows[0], rows[-1]
-    times = {title: last["steps"][i][1] / first["steps"][i][1] for i, title in enumerate(STEPS.values())}
-    times["state"] = last["state_node"] / first["state_node"]
-    if first["memory_node"]:
-        times["memory of the providers"] = last["memory_node"] / first["memory_node"]
     return {
         "record": record,
         "titles": list(STEPS.values()),
         "rows": rows,
-        "growth": times,
+        "growth": {
+            title: {key: _ratio(last["steps"][step][key], first["steps"][step][key]) for key in GROWING}
+            for step, title in STEPS.items()
+        },
+        "state": last["state_node"] / first["state_node"],
         "limit": LIMIT,
         "process_mb": PROCESS_MB,
+        "busy": record.load > BUSY,
     }
+
+
+def _ratio(last: float, first: float) -> float | None:
+    return last / first if first else None
 
 
 def _size(nodes: int, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     up = runs["up"]
     return {
         "nodes": nodes,
-        "steps": [(run["wall"], run["wall"] / nodes) for run in runs.values()],
+        "steps": {step: _step(nodes, run) for step, run in runs.items()},
         "state": up["state"] / 1000,
         "state_node": up["state"] / 1000 / nodes,
-        "processes": up["processes"],
-        "providers": up["providers"],
-        "memory_node": max(up["providers"] - PROCESS_MB * up["processes"], 0) / nodes,
+    }
+
+
+def _step(nodes: int, run: Mapping[str, Any]) -> dict[str, Any]:
+    idle = PROCESS_MB * run["processes"]
+    return {
+        "wall": run["wall"],
+        "seconds": run["wall"] / nodes,
+        "memory": run["memory"] - idle,
+        "providers": run["providers"] - idle,
+        "processes": run["processes"],
     }

@@ -10,7 +10,11 @@ from .races import Contestant, Goal, race
 from .record import Record
 
 ROUNDS = 3
-GOAL = Goal(1.15, ("at-once", "empty"), "`up` takes at most 1.15 x (the floor + the empty stack)")
+# All at once is meant to be the faster one; where it is not, it is no floor.
+FLOOR = ("by-hand", "at-once")
+GOAL = Goal(
+    1.15, (FLOOR, "empty"), "`up` takes at most 1.15 x (the floor, the faster of the first two, + the empty stack)"
+)
 PASSWORDS = ROOT / "lab" / "passwords.env"
 
 
@@ -41,9 +45,8 @@ def run(record: Record, nodes: int) -> None:
                 "the guide's own commands over ssh, one node after the other",
                 lambda _n: by_hand(),
                 fresh,
-                rounds=1,
             ),
-            Contestant("at-once", "the same, all nodes at once (the floor)", lambda _n: by_hand("--at-once"), fresh),
+            Contestant("at-once", "the same, all nodes at once", lambda _n: by_hand("--at-once"), fresh),
             Contestant(
                 "ansible",
                 "Ansible, a playbook that does the same",

@@ -132,18 +132,30 @@ def _inventory(lab: Lab, variables: dict[str, object]) -> dict[str, object]:
     return {"all": {"vars": everywhere, "children": groups}}
 
 
+def _recap(text: str) -> dict[str, tuple[str, ...]]:
+    """Node -> how many tasks of a playbook have changed it, did not reach it, failed there."""
+    lines = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", text, re.MULTILINE)
+    return {name: tuple(counts) for name, *counts in lines}
+
+
 def unchanged_everywhere(text: str) -> None:
     """Raises Failed unless Ansible has found no difference and reached every node."""
-    recap = re.findall(r"^\S+ +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", text, re.MULTILINE)
-    if not recap or any(line != ("0", "0", "0") for line in recap):
+    if set(_recap(text).values()) != {("0", "0", "0")}:
         raise Failed(f"Ansible found differences where there are none:\n{text[-3000:]}")
 
 
 def changed_everywhere(text: str) -> None:
     """Raises Failed unless Ansible has written the file and restarted the service on every node."""
-    recap = re.findall(r"^\S+ +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", text, re.MULTILINE)
-    if not recap or any(line != ("2", "0", "0") for line in recap):
+    if set(_recap(text).values()) != {("2", "0", "0")}:
         raise Failed(f"Ansible did not change every node:\n{text[-3000:]}")
+
+
+def ansible_names(node: Machine, text: str) -> None:
+    """Raises Failed unless nova.conf of this node is the only difference that Ansible has found."""
+    task = text.partition("\nTASK [nova.conf]")[2].partition("\nTASK ")[0]
+    differing = {name: counts for name, counts in _recap(text).items() if counts != ("0", "0", "0")}
+    if f"changed: [{node.name}]" not in task or differing != {node.name: ("1", "0", "0")}:
+        raise Failed(f"Ansible did not find that nova.conf of {node.name}, and nothing else, differs:\n{text[-3000:]}")
 
 
 # ---------------------------------------------------------------- pyinfra
@@ -168,10 +180,23 @@ def pyinfra_dry(lab: Lab, variables: dict[str, object]) -> Command:
     return Command([*words, str(CONTESTANTS / "pyinfra" / "drift.py")], folder, {**os.environ, "NO_COLOR": "1"})
 
 
+def _proposed(text: str) -> dict[str, str]:
+    """Operation -> what pyinfra's table says that it would change: `-`, or how many nodes and which."""
+    table = text.partition("--> Detected changes:")[2].lstrip("\n").split("\n\n")[0].splitlines()[1:]
+    rows = [re.split(r" {2,}", row.strip()) for row in table]
+    return {row[0]: "-" if row[1:] == ["-", "-"] else " ".join(row[1:]) for row in rows}
+
+
 def nothing_proposed(text: str) -> None:
     """Raises Failed when pyinfra proposes a change, or says nothing of any."""
-    table = text.partition("--> Detected changes:")[2].split("\n\n")[0].splitlines()[2:]
-    if not table or not all(re.search(r" - +-\s*$", row) for row in table):
+    if set(_proposed(text).values()) != {"-"}:
         raise Failed(
             f"pyinfra would change something where all is as it should be, or was not understood:\n{text[-3000:]}"
         )
+
+
+def pyinfra_names(node: Machine, text: str) -> None:
+    """Raises Failed unless nova.conf of this node is all that pyinfra proposes to change."""
+    differing = {name: change for name, change in _proposed(text).items() if change != "-"}
+    if differing != {"nova.conf": f"1 ({node.name}) -"}:
+        raise Failed(f"pyinfra did not find that nova.conf of {node.name}, and nothing else, differs:\n{text[-3000:]}")

@@ -1,7 +1,8 @@
 """make bench-profile [NODES=N] [WHAT=preview|up|option]: where the time of one command of our stack goes.
 
 py-spy looks at every thread of every provider process a hundred times a second. Four threads of a provider do operations: each of their seconds
-is spent waiting for a machine (over SSH), working, or having nothing to do. Beside that stands the CPU of each kind of process.
+is spent waiting for a machine (over SSH), working, or having nothing to do. Beside that stand the CPU and the peak memory of each kind of
+process. What is printed is kept as docs/benchmarks/profile-WHAT-NODES.txt, and the page names the file.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import psutil
 
 from . import deployed, peers, stacks
 from .machines import Lab, take_down
-from .measuring import PROVIDER, Failed
-from .places import LOGS, ROOT, STATE
+from .measuring import MB, PROVIDER, Failed
+from .places import LOGS, RESULTS, ROOT, STATE
+from .record import LOAD_AT_START, commit, machine
+from .stacks import CONCURRENCY, MARK
 
 RATE = 100
 WHAT = {"preview": deployed.PREVIEW, "up": stacks.UP, "option": stacks.UP}
@@ -36,10 +39,11 @@ KINDS = (
 
 
 class Watch:
-    """CPU seconds of each kind of process, and a py-spy on each provider."""
+    """CPU seconds and peak memory (resident, in bytes) of each kind of process, and a py-spy on each provider."""
 
     def __init__(self, pid: int, folder: Path) -> None:
         self.cpu: Counter[str] = Counter()
+        self.memory: Counter[str] = Counter()
         self.spies: list[subprocess.Popen[bytes]] = []
         self.first: float | None = None
         self._seen: dict[int, tuple[str, float]] = {}
@@ -61,10 +65,14 @@ class Watch:
         while not self._over.wait(0.05):
             try:
                 root = psutil.Process(self._root)
+                sizes: Counter[str] = Counter()
                 for each in (root, *root.children(recursive=True)):
                     times = each.cpu_times()
                     kind = self._seen[each.pid][0] if each.pid in self._seen else self._new(each)
                     self._seen[each.pid] = (kind, times.user + times.system)
+                    sizes[kind] += each.memory_info().rss
+                # The greater of both, kind by kind.
+                self.memory |= sizes
             except psutil.Error:
                 continue
 
@@ -117,7 +125,10 @@ def main() -> int:
         watch.end()
         if status != 0:
             raise Failed(f"pulumi ended with status {status}; what it said is in {LOGS / 'profile.log'}")
-        _print(what, nodes, wall, watch, folder)
+        text = _heading() + _text(what, nodes, wall, watch, folder)
+        print(text)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"profile-{what}-{nodes}{MARK}.txt").write_text(text)
     except Failed as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -127,13 +138,15 @@ def main() -> int:
     return 0
 
 
-def _print(what: str, nodes: int, wall: float, watch: Watch, folder: Path) -> None:
-    print(
-        f"{what} with {nodes} compute nodes: {wall:.1f} s; the first provider process started after {watch.first or 0:.1f} s\n"
+def _heading() -> str:
+    where = machine()
+    return (
+        f"{time.strftime('%Y-%m-%d')}, commit {commit()}, {where['cores']} cores of {where['processor']}, load before {LOAD_AT_START}"
+        f"{f', concurrency {CONCURRENCY}' if CONCURRENCY else ''}\n"
     )
-    print("CPU seconds")
-    for kind, seconds in watch.cpu.most_common():
-        print(f"  {seconds:7.2f}  {kind}")
+
+
+def _text(what: str, nodes: int, wall: float, watch: Watch, folder: Path) -> str:
     threads: Counter[str] = Counter()
     leaves: Counter[str] = Counter()
     for file in folder.glob("provider-*.txt"):
@@ -147,12 +160,18 @@ def _print(what: str, nodes: int, wall: float, watch: Watch, folder: Path) -> No
             own = [frame for frame in frames if "nova_infra/" in frame]
             if own:
                 leaves[own[-1].rsplit(":", 1)[0]] += int(count)
-    print("\nThread-seconds of the providers' operation threads")
-    for kind, samples in threads.most_common():
-        print(f"  {samples / RATE:7.2f}  {kind}")
-    print("\n... by the innermost function of ours")
-    for name, samples in leaves.most_common(15):
-        print(f"  {samples / RATE:7.2f}  {name}")
+    lines = [
+        f"{what} with {nodes} compute nodes: {wall:.1f} s; the first provider process started after {watch.first or 0:.1f} s",
+        "\nCPU seconds",
+        *(f"  {seconds:7.2f}  {kind}" for kind, seconds in watch.cpu.most_common()),
+        "\nPeak memory, MB",
+        *(f"  {size / MB:7.0f}  {kind}" for kind, size in watch.memory.most_common()),
+        "\nThread-seconds of the providers' operation threads",
+        *(f"  {samples / RATE:7.2f}  {kind}" for kind, samples in threads.most_common()),
+        "\n... by the innermost function of ours",
+        *(f"  {samples / RATE:7.2f}  {name}" for name, samples in leaves.most_common(15)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _kind(frames: list[str]) -> str:

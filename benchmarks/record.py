@@ -13,6 +13,7 @@ from typing import Any
 
 from .measuring import Cost
 from .places import RESULTS, ROOT
+from .stacks import CONCURRENCY, MARK
 
 LOAD_AT_START = round(os.getloadavg()[0], 1)
 
@@ -31,6 +32,8 @@ class Record:
     """What else worked on the machine when the benchmarks began: processes that ran or wanted to, on the average of a minute."""
     date: str = ""
     commit: str = ""
+    concurrency: str = ""
+    """The stack's setting, where another one than the default was measured: such a record has a file of its own."""
     machine: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0
     complete: bool = False
@@ -38,7 +41,16 @@ class Record:
     @classmethod
     def begin(cls, name: str, kind: str, nodes: int, goal: dict[str, Any] | None) -> Record:
         """A new record, or the unfinished one of the same commit on the same machine."""
-        fresh = cls(name, kind, nodes, goal, date=time.strftime("%Y-%m-%d"), commit=commit(), machine=machine())
+        fresh = cls(
+            name + MARK,
+            kind,
+            nodes,
+            goal,
+            date=time.strftime("%Y-%m-%d"),
+            commit=commit(),
+            concurrency=CONCURRENCY,
+            machine=machine(),
+        )
         old = read(fresh.path) if fresh.path.exists() else None
         if old and not old.complete and (old.commit, old.machine) == (fresh.commit, fresh.machine):
             old.goal = goal

@@ -19,6 +19,8 @@ from .measuring import Command, Failed
 from .places import CONTESTANTS, KEY, KNOWN_HOSTS, ROOT, STATE, USER
 
 CONCURRENCY = os.environ.get("CONCURRENCY", "")
+# In the name of each file of results, so that numbers of two settings never meet.
+MARK = f"-concurrency-{CONCURRENCY}" if CONCURRENCY else ""
 # An option of Pulumi: a killed engine leaves the state as it was before.
 SAVED_ONCE = "PULUMI_SKIP_CHECKPOINTS=true"
 UP = ("up", "--yes", "--skip-preview")

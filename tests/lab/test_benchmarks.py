@@ -40,12 +40,16 @@ def test_a_benchmark_alone_keeps_what_it_measured_and_leaves_no_node(
     assert no_node_is_left()
 
 
-def test_a_profile_says_where_the_time_goes_and_leaves_no_node() -> None:
-    done = run("-m", "benchmarks.profiling", WHAT="preview", NODES="2", BENCH_LAB_NAME=NAME)
+def test_a_profile_says_where_the_time_goes_keeps_it_and_leaves_no_node(tmp_path: Path) -> None:
+    results = tmp_path / "benchmarks"
+    asked = {"WHAT": "preview", "NODES": "2", "BENCH_RESULTS": str(results), "BENCH_LAB_NAME": NAME}
+
+    done = run("-m", "benchmarks.profiling", **asked)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "preview with 2 compute nodes:" in done.stdout
     assert "CPU seconds" in done.stdout
+    assert (results / "profile-preview-2.txt").read_text() in done.stdout
     assert no_node_is_left()
 
 
