@@ -37,16 +37,27 @@ class Secret(str):
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without the given secrets, and without what looks like one.
 
-    A secret is also found in the form it has inside a URL and inside an oslo.config file.
+    A secret is also found in the form it has inside a URL, inside an oslo.config file, and quoted by a program in Python or in JSON.
     """
-    forms = {
-        form for secret in secrets if secret for form in (secret, quote(secret, safe=""), secret.replace("$", "$$"))
-    }
+    # Of a Secret the repr would be the mask.
+    forms = {form for secret in secrets if secret for form in _forms(str(secret))}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
     text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
     text = _QUOTED.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+
+
+def _forms(secret: str) -> Iterable[str]:
+    # nova's errors quote a bad value as Python 2 does: `invalid literal for int() with base 10: 'a\\b'`.
+    quoted = repr(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode(errors="surrogatepass"))[2:-1]
+    return (
+        secret,
+        quote(secret, safe="", errors="surrogatepass"),
+        secret.replace("$", "$$"),
+        *quoted,
+        json.dumps(secret)[1:-1],
+    )
 
 
 def safe(text: str, secrets: Iterable[str]) -> str:

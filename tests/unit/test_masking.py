@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -20,12 +21,23 @@ secret_text = st.text(min_size=4, max_size=12).filter(lambda text: text not in M
 @given(secret=secret_text, before=st.text(max_size=8), after=st.text(max_size=8))
 def test_a_given_secret_never_stays_however_it_is_written(secret: str, before: str, after: str) -> None:
     assume(secret not in before + MASK + after)
+    # As it is, in a URL, and quoted by a program in Python (2 or 3) or in JSON.
     forms = [secret, quote(secret, safe="")]
+    forms += [repr(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode())[2:-1], json.dumps(secret)[1:-1]]
     if not unsupported(secret):
         forms.append(encode(secret))
     for form in forms:
         assert secret not in mask(f"{before} {form} {after}", [secret])
         assert MASK in mask(f"{before} {form} {after}", [secret])
+
+
+def test_what_is_marked_as_secret_is_found_quoted_too_and_the_word_secret_stays() -> None:
+    said = "the secret is no number: invalid literal for int() with base 10: 'much\\\\Hunter2'"
+
+    assert (
+        mask(said, [Secret("much\\Hunter2")])
+        == f"the secret is no number: invalid literal for int() with base 10: '{MASK}'"
+    )
 
 
 @pytest.mark.parametrize(
