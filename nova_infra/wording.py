@@ -43,6 +43,15 @@ def abridged(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
+def unforeseen(error: Exception) -> str:
+    """What is said of an error that is none of this package's own: its class, and that it is our mistake. On one line."""
+    said = " ".join(str(error).split())
+    what = f": {said}" if said else ""
+    return (
+        f"{type(error).__name__} while it was asked{what}. This is an error of nova-infra: report it, with the version."
+    )
+
+
 def counted(number: int, what: str) -> str:
     """`1 node`, `2 nodes`."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -16,11 +16,11 @@ from ..checks import database, fleet, identity, machine, queue
 from ..checks.finding import Finding, from_sentence, in_order
 from ..checks.needs import needs_of_nodes
 from ..defaults import ASKING_SECONDS
-from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, RemoteError, StepFailed
+from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, NovaInfraError, RemoteError, StepFailed
 from ..masking import mask
 from ..resources.unreachable import LEAVE
 from ..settings import Settings
-from ..wording import abridged, counted
+from ..wording import abridged, counted, unforeseen
 from .at_once import at_once, say_aside
 from .stack import read_settings
 from .terminal import add_json, add_stack, table
@@ -107,6 +107,10 @@ def ask_all(settings: Settings, say: Callable[[str], None]) -> Result:
                 found += _refused(name, error, names[0])
         except RemoteError as error:
             found += _refused(name, error, names[0])
+        except Exception as error:
+            # One that nobody has foreseen hides nothing of the others.
+            said = str(error) if isinstance(error, NovaInfraError) else unforeseen(error)
+            found.append(from_sentence(name, "not asked", said))
     machines = {name: answers[name] for name in names if name in answers}
     for each in needs:
         if each.node in machines:

@@ -21,7 +21,7 @@ from ..errors import NovaInfraError
 from ..masking import safe
 from ..resources.lifecycle import REMARKS
 from ..resources.service_check import unanswered
-from ..wording import counted, escaped
+from ..wording import counted, escaped, unforeseen
 from .comparison import differences
 from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREACHABLE, Observed, Place, Report
 
@@ -79,13 +79,21 @@ def _question(resources: Sequence[Managed], secrets: Collection[str]) -> Callabl
 def observed(resource: Managed, secrets: Collection[str], refusals: dict[Connection, str]) -> Observed:
     """The resource beside what is there now. `refusals`: why a connection could not be had, or nothing, of those tried already."""
     told = _told(resource)
-    refusal = _refusal(resource, refusals)
-    if refusal:
-        return replace(told, status=UNREACHABLE, sentence=safe(refusal, secrets))
     try:
-        read = resource.lifecycle().read(resource.id, dict(resource.outputs))
+        refusal = _refusal(resource, refusals)
+        if refusal:
+            return replace(told, status=UNREACHABLE, sentence=safe(refusal, secrets))
+        return _compared(told, resource, secrets)
     except NovaInfraError as error:
-        return replace(told, status=UNREACHABLE, sentence=safe(str(error), secrets))
+        sentence = str(error)
+    except Exception as error:
+        # One that nobody has foreseen hides no other resource.
+        sentence = unforeseen(error)
+    return replace(told, status=UNREACHABLE, sentence=safe(sentence, secrets))
+
+
+def _compared(told: Observed, resource: Managed, secrets: Collection[str]) -> Observed:
+    read = resource.lifecycle().read(resource.id, dict(resource.outputs))
     if not read.id:
         return replace(told, status=GONE)
     # A refresh goes on without nova's answer, and keeps what the state has. Who asks for a report is told.

@@ -20,9 +20,10 @@ from nova_infra.checks.finding import Finding, from_sentence
 from nova_infra.checks.identity import Catalog
 from nova_infra.checks.machine import Installable, Listener, Machine
 from nova_infra.checks.needs import Needs, Place, needs_of_nodes
+from nova_infra.commands import check
 from nova_infra.commands.check import Result, _refused, as_json, as_table, ask_all, counts
 from nova_infra.defaults import EVERYWHERE
-from nova_infra.errors import ConnectionFailed, DatabaseError, RemoteError, StepFailed
+from nova_infra.errors import ConnectionFailed, DatabaseError, RemoteError, StepFailed, UnreadableFile
 from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema, Server
 from nova_infra.node import ADDED, FOUND
 from nova_infra.remote.inspection import Facts, File, Process
@@ -410,6 +411,27 @@ def test_a_machine_that_is_gone_is_a_note_where_the_stack_leaves_it_and_else_a_p
     assert "`on_unreachable: leave`" in left.do
     assert {each.where for each in answer.problems} == {"controller", "compute2", "Keystone", "MariaDB"}
     assert counts(answer).endswith("; 0 machines in order; 1 note.")
+
+
+def test_an_error_of_our_own_is_said_of_its_machine_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(connection: Any, needed: Any, *_more: Any) -> Any:
+        if needed.node == "controller":
+            raise RecursionError("too deep: RABBIT_PASS")
+        raise UnreadableFile("/etc/nova/nova.conf of compute1 cannot be read. Correct it.")
+
+    def through(*_what: Any) -> Any:
+        raise KeyError("roles")
+
+    monkeypatch.setattr(check, "_through", through)
+    monkeypatch.setattr(machine, "ask", ask)
+    answer = ask_all(parsed({"controllers": [CONTROLLER], "computes": [COMPUTE]}), print)
+    ours = "This is an error of nova-infra: report it, with the version"
+    assert [(each.where, each.what, each.do) for each in answer.problems] == [
+        ("controller", "RecursionError while it was asked: too deep: [secret]", ours),
+        ("compute1", "/etc/nova/nova.conf of compute1 cannot be read", "Correct it"),
+        ("Keystone", "KeyError while it was asked: 'roles'", ours),
+        ("MariaDB", "KeyError while it was asked: 'roles'", ours),
+    ]
 
 
 # ------------------------------------------------------------ what is shown

@@ -256,6 +256,27 @@ def test_a_last_check_that_nova_answers_is_in_order() -> None:
     assert statuses(asked(check)) == {"check": IN_ORDER}
 
 
+def test_an_error_of_our_own_is_said_of_its_resource_and_hides_no_other(answers: dict[str, Any]) -> None:
+    access = Reached(controller=Machine(), compute1=Machine())
+    answers.update(database=RecursionError("too deep:\nPW-SSH"), user=KeyError("roles"), endpoint=AssertionError())
+    report = asked(
+        managed("Database", "database", access),
+        managed("KeystoneUser", "user", access),
+        managed("Endpoint", "endpoint", access),
+        node("compute1", access),
+        replace(node("compute2", access), inputs={"node": "compute2", "connection": {}}),
+    )
+    ours = "This is an error of nova-infra: report it, with the version."
+    assert {each.name: each.sentence for each in report.of(UNREACHABLE)} == {
+        "database": f"RecursionError while it was asked: too deep: [secret]. {ours}",
+        "user": f"KeyError while it was asked: 'roles'. {ours}",
+        "endpoint": f"AssertionError while it was asked. {ours}",
+        "compute2": f"KeyError while it was asked: 'compute2'. {ours}",
+    }
+    assert statuses(report)["compute1"] == IN_ORDER
+    assert command.code(report) == command.UNKNOWN
+
+
 def test_resources_of_one_name_and_different_types_are_told_apart(answers: dict[str, Any]) -> None:
     access = Reached(controller=Machine(), nova=Machine())
     resources = [managed("Service", "nova", access, a=1), replace(node("nova", access), id="gone")]
