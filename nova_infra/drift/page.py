@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from ..resources.compute_node import BINARY
 from ..wording import counted
-from .comparison import path_text
+from .comparison import Difference, path_text
 from .report import (
     COMPUTE,
     CONTROLLER,
@@ -162,6 +164,16 @@ def _stands_alone(resource: Observed) -> bool:
 def _status(node: Observed, service: str) -> str:
     if node.status != DRIFTED:
         return node.status
+    return DRIFTED if any(_concerns(each, service) for each in node.differences) else IN_ORDER
+
+
+def _concerns(difference: Difference, service: str) -> bool:
+    """Whether it is about the service: its own properties, and what nova says of it."""
+    if difference.path == "reporting":
+        # One that nova has no record of bears a mark on one of the sides.
+        name = json.dumps(service)
+        return (name in difference.recorded) != (name in difference.found)
+    if difference.path == "scheduling":
+        return service == BINARY
     way = path_text(("services", service))
-    own = any(each.path == way or each.path.startswith((f"{way}.", f"{way}[")) for each in node.differences)
-    return DRIFTED if own else IN_ORDER
+    return difference.path == way or difference.path.startswith((f"{way}.", f"{way}["))

@@ -538,6 +538,31 @@ def test_every_node_and_every_drifted_property_is_in_the_page_as_text() -> None:
         assert all(remark in " ".join(seen.texts) for _, remark in report.remarks)
 
 
+@pytest.mark.parametrize(
+    ("recorded", "found", "marked"),
+    [
+        ({"services": {"nova-cert": {"running": True}}}, {"services": {"nova-cert": {"running": False}}}, ["nova-cert"]),
+        ({"reporting": ["nova-cert", "nova-compute"]}, {"reporting": ["nova-cert", "nova-compute (no record)"]}, ["nova-compute"]),
+        # A refresh that was stored has taken it into the state, and somebody has put it back.
+        ({"reporting": ["nova-cert (no record)"]}, {"reporting": ["nova-cert"]}, ["nova-cert"]),
+        ({"reporting": ["nova-cert", "nova-compute"]}, {"reporting": []}, ["nova-cert", "nova-compute"]),
+        ({"scheduling": "enabled"}, {"scheduling": "disabled"}, ["nova-compute"]),
+        ({"absent": []}, {"absent": ["/var/lib/nova/nova.sqlite (is there)"]}, []),
+    ],
+)  # fmt: skip
+def test_on_the_map_a_service_has_drifted_when_it_or_what_nova_says_of_it_has(
+    recorded: dict[str, Any], found: dict[str, Any], marked: list[str]
+) -> None:
+    services = ("nova-cert", "nova-compute", "nova-scheduler")
+    seen = Observed(
+        "nova-compute1", "ComputeNode", "compute1", DRIFTED, differences(recorded, found), services=services
+    )
+    shown = page(reports.report(seen))
+    for name in services:
+        following = shown.texts[shown.texts.index(name) + 1]
+        assert (following == DRIFTED) == (name in marked), name
+
+
 def test_a_tile_leads_to_the_finding_about_it() -> None:
     seen = page(reports.small())
     links = {str(each["href"]) for each in seen.all("a")}
