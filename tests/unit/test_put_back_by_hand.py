@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra import node
+from nova_infra import adoption, node
 from nova_infra.compute import ServiceReport
 from nova_infra.errors import ComputeError
 from nova_infra.mysql import GRANT_OPTION, Schema
@@ -302,6 +302,35 @@ def test_what_was_put_back_by_hand_after_a_stored_refresh_is_as_wanted_and_nothi
 
 
 OF_SERVERS = (KeystoneUserLifecycle, DatabaseLifecycle, ServiceLifecycle, EndpointLifecycle)
+
+
+@pytest.mark.parametrize(
+    "what", ["the user at a host", "a privilege", "the first role", "privileges that are not too many"]
+)
+def test_destroy_after_a_stored_refresh_leaves_what_was_there_before_us_and_nothing_else(
+    world: World, what: str
+) -> None:
+    ((_what, kind, wanted, taken, put_back),) = [each for each in CASES if each[0] == what]
+    reached, resource = world.reached, lifecycle(kind, world.reached)
+    if kind is KeystoneUserLifecycle:
+        # Theirs, with a role that the stack names too.
+        reached.identity.create_user("nova", "theirs", "", True)
+        reached.identity.roles.add(role("observer"))
+    made = resource.create(wanted).outs
+    taken(world)
+    stored = resource.read("nova", made).outs
+    put_back(world)
+    resource.delete("nova", stored)
+    assert (reached.database.hashes, reached.database.grants) == ({}, {})
+    assert reached.identity.roles == ({role("observer")} if kind is KeystoneUserLifecycle else set())
+
+
+def test_a_node_is_given_up_after_a_stored_refresh_as_before_it(world: World) -> None:
+    world.machine.present[SQLITE] = True
+    stored = lifecycle(ControllerNodeLifecycle, world.reached).read("compute1", NODE).outs
+    assert stored["absent"] == ["/var/lib/nova/first", f"{SQLITE} (is there)"]
+    assert adoption.undo(stored, world.machine.facts()) == adoption.undo(NODE, world.machine.facts())
+    assert node.question(stored) == node.question(NODE)
 
 
 def test_every_kind_of_resource_is_asked() -> None:
