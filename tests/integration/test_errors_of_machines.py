@@ -5,13 +5,16 @@ A test compares with its row in docs/errors.md, and looks for the secrets that w
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nova_infra.access import Access
+from nova_infra.checks import machine
 from nova_infra.errors import ConnectionFailed, NoConnection, NovaInfraError, StepFailed
 from nova_infra.masking import Secret
 from nova_infra.remote import connecting
@@ -22,6 +25,7 @@ from nova_infra.remote.script import Answer, Call, call
 from nova_infra.resources.node_packages import NodePackagesLifecycle
 from tests.error_rows import assert_printed
 from tests.nodes import ROOT, Lab, setting
+from tests.unit.test_check import needs as needs_of
 
 from .test_node_packages import NO_REPOSITORY, OTHER, REPOSITORY, TOOL, another_apt, wanted
 
@@ -269,6 +273,73 @@ def test_a_package_that_somebody_has_left_half_configured(lab: Lab, packages: No
         assert lab.inside("compute1", f"dpkg-query -W -f '${{Status}}' {OTHER}") == "install ok installed"
     finally:
         lab.inside("compute1", f"rm -f /run/novainfratest-fails; dpkg --purge {OTHER} >/dev/null 2>&1")
+
+
+# ------------------------------------------------------------ what `check` says of packages
+
+
+def packages_of_check(lab: Lab, access: Access, *names: str) -> list[str]:
+    """What `check` says of apt and dpkg on compute1, where these packages are to be there. It leaves no trace."""
+    needs = replace(needs_of("compute1"), packages=names, places=())
+    traces = "dpkg-query -l | md5sum; ls -l --time-style=full-iso /var/cache/apt /var/lib/apt/lists /var/lib/dpkg/status"
+    before = lab.run("compute1", traces)
+    node = access.node("compute1", wanted(lab, TOOL)["connection"])
+    answer = machine.ask(node, needs, [], lambda _dial: "")
+    assert lab.run("compute1", traces) == before
+    return [each.what for each in machine.findings(needs, answer) if each.subject == "packages"]
+
+
+@pytest.fixture
+def tidy(lab: Lab, repository: None) -> Iterator[None]:
+    """Afterwards none of the packages is on the node."""
+    # The repository's own `apt-get update` has left a cache of that source alone, which the next apt makes anew.
+    lab.run("compute1", "apt-cache policy >/dev/null")
+    yield
+    lab.run(
+        "compute1",
+        "rm -f /run/novainfratest-fails; names=$(dpkg-query -W -f '${Package} ' 'novainfratest-*' 2>/dev/null) || exit 0\n"
+        "{ apt-mark unhold $names; dpkg --purge --force-all $names; } >/dev/null 2>&1\n"
+        "for user in novainfra-lib novainfra-tool; do ! id $user >/dev/null 2>&1 || userdel $user; done",
+    )
+
+
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y install"
+
+
+def test_check_has_nothing_to_say_of_packages_that_are_there_or_can_come(lab: Lab, access: Access, tidy: None) -> None:
+    assert packages_of_check(lab, access, TOOL, f"{TOOL}=1.0") == []
+    lab.run("compute1", f"{APT} {TOOL}=1.0 >/dev/null 2>&1")
+    assert packages_of_check(lab, access, TOOL, f"{TOOL}=1.0") == []
+    # Another version of what is there; nothing is removed for it.
+    assert packages_of_check(lab, access, f"{TOOL}=2.0") == []
+
+
+def test_check_names_a_package_and_a_version_that_no_source_has(lab: Lab, access: Access, tidy: None) -> None:
+    (said,) = packages_of_check(lab, access, "no-such-package", TOOL)
+    assert said.startswith(f"apt cannot install no-such-package {TOOL}: ")
+    assert "Unable to locate package no-such-package" in said
+    (said,) = packages_of_check(lab, access, f"{TOOL}=9.9")
+    assert said.startswith(f"apt cannot install {TOOL}=9.9: ")
+    assert f"Version '9.9' for '{TOOL}' was not found" in said
+
+
+def test_check_names_a_package_that_somebody_holds_back(lab: Lab, access: Access, tidy: None) -> None:
+    lab.run("compute1", f"{{ {APT} {TOOL}=1.0; apt-mark hold {TOOL}; }} >/dev/null 2>&1")
+    # As long as it may stay as it is, nobody minds.
+    assert packages_of_check(lab, access, TOOL) == []
+    assert f"apt would change packages that are held back: {TOOL}" in packages_of_check(lab, access, f"{TOOL}=2.0")
+
+
+def test_check_names_what_dpkg_has_left_half_configured_and_who_holds_its_lock(
+    lab: Lab, access: Access, tidy: None
+) -> None:
+    lab.run("compute1", f"touch /run/novainfratest-fails; ! {APT} {USING} >/dev/null 2>&1")
+    # The one that depends on it was unpacked only.
+    assert packages_of_check(lab, access, OTHER) == [f"dpkg has left these unfinished: {OTHER} {USING}"]
+    with another_apt(lab, 60):
+        (held, *_rest) = packages_of_check(lab, access, TOOL)
+        assert re.fullmatch(r"process \d+ \(.*\) holds the lock of apt or dpkg", held)
+        lab.inside("compute1", f"kill {held.split()[1]}")
 
 
 # ------------------------------------------------------------ disks

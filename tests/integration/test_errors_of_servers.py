@@ -1,4 +1,6 @@
-"""What is printed when Keystone, MariaDB or the compute API refuses, each cause made to happen on a real one and put right again.
+"""What is printed when Keystone, MariaDB or the compute API refuses. Keystone's and MariaDB's causes are made to happen and put right again.
+
+There is no nova here: what it answers when it is in trouble is played. A real one that says 500 is in tests/lab/deployment/test_drift_report.py.
 
 A test compares with its row in docs/errors.md, and looks for the secrets that were there to be printed.
 """
@@ -15,12 +17,14 @@ import pytest
 
 from nova_infra import mysql
 from nova_infra.access import Access
+from nova_infra.checks import database
 from nova_infra.errors import ComputeError, DatabaseError, IdentityError, NovaInfraError
 from nova_infra.remote import http
 from nova_infra.resources.database import DatabaseLifecycle
 from nova_infra.resources.keystone_user import KeystoneUserLifecycle
 from tests.error_rows import assert_printed
 from tests.nodes import Lab, eventually, setting
+from tests.unit.test_settings import parsed
 
 SECRET = "lab-hunter2-secret"
 # Of the stack, and of these tests.
@@ -248,6 +252,57 @@ def test_an_administrator_of_mariadb_that_may_not_grant(access: Access, lesser_a
         assert_printed("MariaDB: the account may not grant", make_database(account))
     finally:
         access.forget_note("database.novainfratest")
+
+
+def lacking(account: Access, *privileges: str) -> list[str]:
+    """What `check` says of an account, where nova's user is to have these privileges."""
+    values = {"name": "novainfratest", "user": "novainfratest", "hosts": {"localhost": list(privileges)}}
+    settings = parsed({"database": {**values, "admin_user": ADMIN}})
+    found = database.findings(settings, database.ask(account.database, settings), managed=False)
+    assert {each.subject for each in found} <= {"grants"}
+    return [each.what for each in found]
+
+
+@pytest.mark.parametrize(
+    ("grants", "missing"),
+    [
+        ("GRANT SELECT ON mysql.* TO {}", "ALTER, CREATE, CREATE USER, GRANT OPTION, INSERT, SELECT"),
+        # What it may on another schema does not help.
+        (
+            "GRANT CREATE USER, SELECT ON *.* TO {}; GRANT ALL ON novainfratest2.* TO {} WITH GRANT OPTION",
+            "ALTER, CREATE, GRANT OPTION, INSERT",
+        ),
+        ("GRANT CREATE USER, SELECT ON *.* TO {}; GRANT CREATE, ALTER, INSERT ON `novainfra%`.* TO {}", "GRANT OPTION"),
+    ],
+)
+def test_check_names_the_privileges_that_the_administrators_account_lacks(
+    access: Access, lesser_admin: Callable[[str], None], grants: str, missing: str
+) -> None:
+    lesser_admin(grants.replace("{}", f"{ADMIN}@localhost"))
+    account = with_(access, database_user=ADMIN, database_password=SECRET)
+    schema = "which `up` needs for the schema novainfratest and its user"
+    assert lacking(account, "SELECT", "INSERT") == [f"the account {ADMIN} lacks {missing}, {schema}"]
+
+
+def test_an_account_of_which_check_says_nothing_makes_the_database(
+    lab: Lab, access: Access, lesser_admin: Callable[[str], None]
+) -> None:
+    lesser_admin(
+        f"GRANT CREATE USER ON *.* TO {ADMIN}@localhost; GRANT SELECT ON mysql.* TO {ADMIN}@localhost; "
+        f"GRANT CREATE, ALTER, SELECT, INSERT ON novainfratest.* TO {ADMIN}@localhost WITH GRANT OPTION"
+    )
+    account = with_(access, database_user=ADMIN, database_password=SECRET)
+    assert lacking(account, "SELECT", "INSERT") == []
+    lifecycle = DatabaseLifecycle()
+    lifecycle.access = account
+    hosts = {"localhost": {"privileges": ["SELECT", "INSERT"], "password": SECRET}}
+    try:
+        lifecycle.make({**DATABASE, "hosts": hosts})
+        lifecycle.make({**DATABASE, "hosts": hosts})
+    finally:
+        access.forget_note("database.novainfratest")
+    (granted,) = lab.sql("SELECT Select_priv, Insert_priv, Update_priv FROM mysql.db WHERE User = 'novainfratest'")
+    assert granted == ["Y", "Y", "N"]
 
 
 # ------------------------------------------------------------ the compute API
