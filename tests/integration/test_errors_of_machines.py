@@ -281,7 +281,9 @@ def test_a_package_that_somebody_has_left_half_configured(lab: Lab, packages: No
 def packages_of_check(lab: Lab, access: Access, *names: str) -> list[str]:
     """What `check` says of apt and dpkg on compute1, where these packages are to be there. It leaves no trace."""
     needs = replace(needs_of("compute1"), packages=names, places=())
-    traces = "dpkg-query -l | md5sum; ls -l --time-style=full-iso /var/cache/apt /var/lib/apt/lists /var/lib/dpkg/status"
+    traces = (
+        "dpkg-query -l | md5sum; ls -l --time-style=full-iso /var/cache/apt /var/lib/apt/lists /var/lib/dpkg/status"
+    )
     before = lab.run("compute1", traces)
     node = access.node("compute1", wanted(lab, TOOL)["connection"])
     answer = machine.ask(node, needs, [], lambda _dial: "")

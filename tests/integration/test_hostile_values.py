@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from nova_infra.access import Access
+from nova_infra.catalog import no_name, no_text
 from nova_infra.errors import DatabaseError, IdentityError, UnsupportedValue
 from nova_infra.identity import Identity
 from nova_infra.mysql import Schema, Server
@@ -202,35 +205,83 @@ def gives_a_token(keystone: Identity, name: str, password: str) -> bool:
     return bool(done.status_code == 200)
 
 
-def test_texts_reach_keystone_as_they_are_or_are_refused(access: Access, values: list[str]) -> None:
+# Keystone's own rule (keystone.common.utils.check_endpoint_url): it fills in `%(tenant_id)s` by the formatting of its Python.
+FORMAT = """
+import base64, json
+for url in json.loads(base64.b64decode('URLS')):
+    try:
+        url.replace('$(', '%(') % {'tenant_id': '', 'user_id': ''}
+    except (KeyError, TypeError, ValueError):
+        print(json.dumps(url))
+"""
+
+
+def malformed(lab: Lab, urls: list[str]) -> set[str]:
+    """Those of the URLs that Keystone refuses."""
+    carried = base64.b64encode(json.dumps(urls).encode()).decode()
+    printed = lab.run("controller", f"python2.7 - <<'PYTHON'\n{FORMAT.replace('URLS', carried)}\nPYTHON")
+    return {json.loads(line) for line in printed.splitlines()}
+
+
+@dataclass
+class Records:
+    """What Keystone is asked to make: a record carries several texts, because 200 of them each alone would take minutes."""
+
+    users: list[tuple[str, str]]
+    services: list[tuple[str, str, str]]
+    endpoints: list[tuple[str, str, str]]
+
+    @classmethod
+    def of(cls, values: list[str]) -> Records:
+        each = [values[first::8] for first in range(8)]
+        return cls(
+            [(MARK + name, email) for name, email in zip(*each[:2], strict=True)],
+            [(MARK + name, MARK + kind, about) for name, kind, about in zip(*each[2:5], strict=True)],
+            [tuple(f"http://hostile/{value}" for value in urls) for urls in zip(*each[5:], strict=True)],
+        )
+
+    def taken(self, lab: Lab) -> Records:
+        """Those of which neither we nor Keystone say anything."""
+        refused = malformed(lab, [url for urls in self.endpoints for url in urls])
+        return Records(
+            [each for each in self.users if not (no_name(each[0]) or no_text(each[1]))],
+            [each for each in self.services if not any(map(no_text, each))],
+            [each for each in self.endpoints if not any(no_text(url) or url in refused for url in each)],
+        )
+
+
+def test_texts_reach_keystone_as_they_are_or_are_refused(lab: Lab, access: Access, values: list[str]) -> None:
     keystone = access.identity
+    asked = Records.of(values)
+    taken = asked.taken(lab)
     refused: list[str] = []
     users: dict[str, tuple[str, str]] = {}
     passwords: dict[str, str] = {}
     services: dict[str, tuple[str, str, str]] = {}
-    endpoints: dict[str, tuple[str, ...]] = {}
+    endpoints: dict[str, tuple[str, str, str]] = {}
     try:
-        # A record carries several: 200 of them each alone would take minutes.
-        for value, email in zip(values[0::8], values[1::8], strict=True):
+        for record, value in zip(asked.users, values[0::8], strict=True):
             try:
-                made = keystone.create_user(MARK + value, value or "x", email, True).id
-                users[made], passwords[made] = (MARK + value, email), value or "x"
+                made = keystone.create_user(record[0], value or "x", record[1], True).id
+                users[made], passwords[made] = record, value or "x"
             except IdentityError as error:
                 refused.append(str(error))
-        for name, kind, description in zip(values[2::8], values[3::8], values[4::8], strict=True):
-            record = (MARK + name, MARK + kind, description)
+        for record in asked.services:
             try:
                 services[keystone.create_service(*record).id] = record
             except IdentityError as error:
                 refused.append(str(error))
+        assert list(services.values()) == taken.services
         service = keystone.create_service(MARK, MARK, "").id
         services[service] = (MARK, MARK, "")
-        for each in zip(values[5::8], values[6::8], values[7::8], strict=True):
-            urls = tuple(f"http://hostile/{value}" for value in each)
+        for urls in asked.endpoints:
             try:
                 endpoints[keystone.create_endpoint(service, "regionOne", *urls).id] = urls
             except IdentityError as error:
                 refused.append(str(error))
+        # All others are taken.
+        assert list(users.values()) == taken.users
+        assert list(endpoints.values()) == taken.endpoints
 
         def listed(path: str, key: str) -> dict[str, Any]:
             records = keystone.session.get(f"{keystone.url}{path}").json()[key]
@@ -251,7 +302,6 @@ def test_texts_reach_keystone_as_they_are_or_are_refused(access: Access, values:
             keystone.delete_user(each)
         for each in services:
             keystone.delete_service(each)
-    assert len(users) > 10
-    assert len(services) > 10
-    assert len(endpoints) > 1
+    # Of 25 each.
+    assert min(len(users), len(services), len(endpoints)) > 15
     assert all(text.startswith("Keystone at ") and text.endswith(".") for text in refused)
