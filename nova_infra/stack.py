@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pulumi
 
-from .errors import InvalidSettings
+from .errors import InvalidSettings, Refused
 from .options import template_problems
 from .settings import Settings, read
 
+# The --config-file of every command; `. ./activate` may have set it for another stack than the one that a command names.
+CONFIG_FILE = "PULUMI_OPTION_CONFIG_FILE"
+
 
 def load(config: pulumi.Config) -> Settings:
-    """The stack's settings. Raises InvalidSettings with every problem.
+    """The stack's settings. Raises InvalidSettings with every problem, Refused where they are those of another stack.
 
     Templates alone do not keep a stack from being loaded: NovaDeployment renders them, and refuses those that do not.
     """
+    refuse_those_of_another(pulumi.get_stack())
     namespace = config.full_key("")
     return load_from(
         config.get,
@@ -33,3 +40,17 @@ def load_from(
     if problems:
         raise InvalidSettings([*problems, *template_problems(settings)])
     return settings
+
+
+def refuse_those_of_another(stack: str) -> None:
+    """Raises Refused where the environment names a file `Pulumi.OTHER.yaml`: the stack would get the machines of the other one.
+
+    Whether --config-file was given besides no program can see. Whoever means that other file gives it so, without the variable.
+    """
+    file = os.environ.get(CONFIG_FILE, "")
+    found = re.fullmatch(r"Pulumi\.(.+)\.ya?ml", Path(file).name)
+    if found and found[1] != stack.rpartition("/")[2]:
+        raise Refused(
+            f"The settings of the stack {stack} are not read: {CONFIG_FILE} names {file}, the file of the stack {found[1]}, and its machines would become "
+            f"those of {stack}. Run `unset {CONFIG_FILE}`, and give --config-file where you mean that file."
+        )

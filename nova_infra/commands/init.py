@@ -23,7 +23,7 @@ import yaml
 from ..defaults import SERVERS_HOST
 from ..errors import InvalidSettings, NotWritten, Problem, Refused
 from ..settings import SECRETS, Settings, is_structured, read, top_level_keys
-from ..stack import load_from
+from ..stack import CONFIG_FILE, load_from
 from ..values import in_url
 from ..wording import quoted
 from .engine import PULUMI_SECONDS, pulumi_on_path
@@ -35,7 +35,7 @@ SECRET_BYTES = 24
 # The stack that `. ./activate` points pulumi at, its state below the project's folder, and its passphrase.
 LAB, LABS_STATE, LABS_PASSPHRASE = "lab", Path(".lab", "pulumi"), "nova-lab"
 # Variables by which pulumi is told of another stack's file.
-_OF_ANOTHER_STACK = ("PULUMI_OPTION_CONFIG_FILE", "PULUMI_STACK")
+_OF_ANOTHER_STACK = (CONFIG_FILE, "PULUMI_STACK")
 Ask = Callable[[str], str]
 
 
@@ -106,7 +106,7 @@ def _refuse_the_labs(stack: str, secrets_provider: str) -> None:
         return
     raise Refused(
         f"The stack {stack} was not made. {why}, and which `. ./activate` chooses where nothing else is set. Set your own, then run this again:\n"
-        "  unset PULUMI_CONFIG_PASSPHRASE PULUMI_OPTION_CONFIG_FILE\n"
+        f"  unset PULUMI_CONFIG_PASSPHRASE {CONFIG_FILE}\n"
         '  export PULUMI_BACKEND_URL="file://$HOME/nova-state?metadata=skip"\n'
         '  export PULUMI_CONFIG_PASSPHRASE_FILE="$HOME/.nova-passphrase"\n'
         f"  export PULUMI_STACK={shlex.quote(stack)}\n"

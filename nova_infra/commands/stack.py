@@ -10,7 +10,7 @@ import yaml
 
 from ..errors import StackUnreadable
 from ..settings import Settings
-from ..stack import load_from
+from ..stack import load_from, refuse_those_of_another
 from .engine import handed_out
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
@@ -48,11 +48,14 @@ def read_settings(stack: str = "", config_file: str = "") -> Settings:
     """The settings of a stack of the project around the current folder; without a name, of the selected stack.
 
     `config_file` is pulumi's own option; its environment variables are honoured too. Raises StackUnreadable where pulumi does not
-    hand out the configuration, InvalidSettings with every problem of it.
+    hand out the configuration, Refused where a variable names that of another stack, InvalidSettings with every problem of it.
     """
     given = str(Path(config_file).absolute()) if config_file else ""
     project = enter_project()
     configuration = _configuration(stack, given)
+    named = stack or os.environ.get("PULUMI_STACK", "")
+    if named and not given:
+        refuse_those_of_another(named)
 
     def get(key: str) -> str | None:
         value = configuration.get(f"{project}:{key}", {}).get("value")

@@ -212,6 +212,33 @@ def test_a_passphrase_that_is_missing_is_said_before_the_first_question(
     assert "Controller 1" not in shown
 
 
+def test_the_settings_of_another_stack_are_not_planned_nor_checked(
+    project: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert init(project, environment).returncode == 0
+    own = project / "stacks" / "Pulumi.tryout.yaml"
+    other, third = tmp_path / "Pulumi.lab.yaml", tmp_path / "of several stacks.yaml"
+    shutil.copy(own, other)
+    shutil.copy(own, third)
+
+    def ended(*words: str, variable: Path | None) -> tuple[int, str]:
+        variables = {"PULUMI_STACK": "tryout"} | ({"PULUMI_OPTION_CONFIG_FILE": str(variable)} if variable else {})
+        without = {key: each for key, each in environment.items() if key != "PULUMI_OPTION_CONFIG_FILE"}
+        done = subprocess.run(
+            words, cwd=project, env=without | variables, capture_output=True, text=True, check=False, timeout=300
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    preview = ("pulumi", "preview", "--non-interactive")
+    for command in (preview, (sys.executable, "-m", "nova_infra", "check")):
+        code, said = ended(*command, variable=other)
+        assert code not in (0, 2)
+        assert_printed("settings of another stack", said)
+    # On purpose it goes, by the option; and by the variable where its name is of no other stack.
+    assert ended(*preview, "--config-file", str(other), variable=None)[0] == 0
+    assert ended(*preview, variable=third)[0] == 0
+
+
 def test_who_stops_in_the_middle_of_the_questions_runs_it_again(project: Path, environment: dict[str, str]) -> None:
     code, shown = on_a_terminal(
         project, environment, *ON_A_TERMINAL, conversation=[*CONVERSATION[:2], ("Compute 1", "\x04")]

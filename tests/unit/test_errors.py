@@ -865,6 +865,13 @@ def pulumi_hands_out_something_else(stage: Stage) -> None:
     read_settings()
 
 
+@case("the stack production", "PULUMI_OPTION_CONFIG_FILE names .lab/Pulumi.lab.yaml", do="give --config-file")
+def the_settings_are_those_of_another_stack(stage: Stage) -> None:
+    stage.patch.setenv("PULUMI_OPTION_CONFIG_FILE", ".lab/Pulumi.lab.yaml")
+    project(stage, pulumi="echo '{}'")
+    read_settings("production")
+
+
 def comment_of(stage: Stage, text: str, *options: str) -> None:
     words = ["--environment", "staging", *options, str(stage.file(text))]
     parser = argparse.ArgumentParser()
