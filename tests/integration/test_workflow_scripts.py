@@ -248,3 +248,22 @@ def test_a_nightly_report_that_could_not_be_made_says_why(checkout: Checkout, ou
     checkout.script("drift", "nosuch", str(out))
     assert (out / "code").read_text().strip() == "1"
     assert "nosuch" in (out / "report.txt").read_text()
+
+
+# It changes what is deployed, so it comes last.
+def test_what_the_check_has_let_through_is_deployed(checkout: Checkout, tmp_path: Path) -> None:
+    path, python = checkout.run("bash", "-c", "echo $PATH; command -v python").stdout.splitlines()
+    let_through = tmp_path / "python"
+    # Machines that are not there pass no check; all else is the real thing.
+    let_through.write_text(
+        f'#!/bin/sh\n[ "$*" != "-m nova_infra check --stack {STACK}" ] || {{ echo checked; exit 0; }}\nexec {python} "$@"\n'
+    )
+    let_through.chmod(0o755)
+    done = checkout.script("up", STACK, "HEAD", PATH=f"{tmp_path}:{path}")
+    first, *rest = done.stdout.splitlines()
+    assert first == "checked"
+    assert "updated" in "\n".join(rest)
+    assert "main has another deployment" not in done.stderr
+    state = json.loads(checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout)["deployment"]["resources"]
+    (controller,) = [each for each in state if each["urn"].endswith("::nova-controller")]
+    assert controller["inputs"]["options"]["/etc/nova/nova.conf"]["DEFAULT"]["debug"] == "True"

@@ -29,6 +29,11 @@ def create(self: Lifecycle, props: dict[str, Any]) -> dynamic.CreateResult:
     return dynamic.CreateResult(self.name_of(wanted), lifecycle._outputs(wanted, made(self, wanted)))
 
 
+def update(self: Lifecycle, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+    wanted = self._inputs(news)
+    return dynamic.UpdateResult(lifecycle._outputs(wanted, made(self, wanted)))
+
+
 def read(self: Lifecycle, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
     there = json.loads(Path(os.environ["STAND_IN"]).read_text()) if os.environ.get("STAND_IN") else {}
     # A node and its packages have one id.
@@ -50,4 +55,5 @@ def read(self: Lifecycle, id_: str, props: dict[str, Any]) -> dynamic.ReadResult
 
 Connection.open = lambda *_: None  # type: ignore[method-assign]
 Lifecycle.create = create  # type: ignore[method-assign]
+Lifecycle.update = update  # type: ignore[method-assign]
 Lifecycle.read = read  # type: ignore[method-assign]

@@ -293,23 +293,35 @@ def test_a_report_that_is_too_long_for_an_issue_is_cut(github: GitHub, report: P
 def test_a_night_that_broke_before_its_report_opens_an_issue_too(
     github: GitHub, tmp_path: Path, code: str, title: str
 ) -> None:
-    (job,) = [job for workflow, _, job, _ in jobs() if workflow == "drift"]
-    step = job["steps"][-1]
+    step = the_step("drift", "drift", "drift-issue")
     assert step["if"] == "${{ !cancelled() }}"
-    (tmp_path / ".github").symlink_to(ROOT / ".github")
     if code:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "code").write_text(f"{code}\n")
         (tmp_path / "out" / "report.txt").write_text("verbose: True => False\n")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, **github.environment, "PATH": path, "STACK": "staging"}
-    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, timeout=60, check=True)
+    run_step(step, tmp_path, **github.environment, STACK="staging")
     ((_, _, fields),) = github.sent
     assert title in fields["title"]
     assert ("broke before there was a report" in fields["body"]) == (not code)
 
 
 # ------------------------------------------------------------ which stacks a change touches
+
+
+def the_step(workflow: str, job: str, script: str) -> dict[str, Any]:
+    """The step of a job that runs this script."""
+    (steps,) = [each["steps"] for file, name, each, _ in jobs() if (file, name) == (workflow, job)]
+    (step,) = [step for step in steps if f".github/scripts/{script} " in step.get("run", "")]
+    return dict(step)
+
+
+def run_step(step: dict[str, Any], folder: Path, **environment: str) -> None:
+    """What a runner does with the shell of a step: in the folder of the checkout, with python on PATH."""
+    if not (folder / ".github").exists():
+        (folder / ".github").symlink_to(ROOT / ".github")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "-e", "-c", step["run"]]
+    subprocess.run(command, cwd=folder, env={**os.environ, **environment, "PATH": path}, timeout=60, check=True)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -382,6 +394,51 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
         workflow = yaml.safe_load(file.read_text())
         for name, job in workflow["jobs"].items():
             yield file.stem, name, job, workflow
+
+
+def test_the_step_that_looks_for_touched_stacks_hands_them_on(repository: Path, tmp_path: Path) -> None:
+    for name in ("staging", "lab"):
+        (repository / "stacks" / f"Pulumi.{name}.yaml").write_text("another line\n")
+    git(repository, "commit", "-q", "-a", "-m", "head")
+    output = tmp_path / "output"
+    run_step(the_step("preview", "stacks", "touched-stacks"), repository, GITHUB_OUTPUT=str(output))
+    assert output.read_text() == 'stacks=["staging"]\n'
+
+
+@pytest.mark.parametrize("made", ["", "whole"])
+def test_the_step_that_comments_posts_what_there_is_and_shows_it_in_the_run(
+    github: GitHub, tmp_path: Path, made: str
+) -> None:
+    summary, text = tmp_path / "summary", f"{MARKER}\n\nnew\n"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "comment.md").write_text(text if made else "")
+    step = the_step("preview", "preview", "post-comment")
+    run_step(step, tmp_path, **github.environment, PULL_REQUEST="7", GITHUB_STEP_SUMMARY=str(summary))
+    assert github.sent == ([("POST", "issues/7/comments", {"body": text})] if made else [])
+    assert summary.exists() == bool(made)
+
+
+@pytest.mark.parametrize(("touched", "retired"), [("", [1, 2]), ("production", [1]), ("production staging", [])])
+def test_the_step_that_retires_comments_leaves_those_of_touched_stacks(
+    github: GitHub, tmp_path: Path, touched: str, retired: list[int]
+) -> None:
+    github.lists["issues/7/comments"] = [a_comment(1, MARKER), a_comment(2, marker("production"))]
+    step = the_step("preview", "untouched", "retire-comments")
+    run_step(step, tmp_path, **github.environment, PULL_REQUEST="7", COMMIT=COMMIT, STACKS=touched)
+    assert [path for _, path, _ in github.sent] == [f"issues/comments/{each}" for each in retired]
+
+
+@pytest.mark.parametrize(("commit", "retired"), [(COMMIT, 1), (f"{2:040d}", 0)])
+def test_the_step_that_comments_on_a_fork_writes_where_github_says_that_it_came_from(
+    github: GitHub, tmp_path: Path, commit: str, retired: int
+) -> None:
+    github.lists["pulls"] = [{"number": 7, "head": {"sha": COMMIT}}]
+    github.lists["issues/7/comments"] = [a_comment(1, MARKER)]
+    of_the_run = {"OWNER": "stranger", "BRANCH": "a-branch", "COMMIT": commit, "CONCLUSION": "success"}
+    step = the_step("fork-comment", "comment", "comment-on-fork")
+    # The run has left nothing, as where it touches no stack; another push has a run of its own.
+    run_step(step, tmp_path, **{**github.environment, **of_the_run})
+    assert [path for _, path, _ in github.sent] == ["issues/comments/1"] * retired
 
 
 def test_every_script_that_a_workflow_runs_is_there_and_every_script_is_run() -> None:
@@ -561,14 +618,18 @@ def test_every_push_is_tested_with_the_lowest_and_the_newest_versions() -> None:
     assert job["steps"][-1]["run"] == 'toolchain/dependency-versions "$KIND"'
 
 
-def test_the_tests_that_are_run_without_a_lab_are_there_and_need_none() -> None:
+def test_all_tests_that_need_the_engine_and_neither_a_lab_nor_a_browser_are_run_without_these() -> None:
     (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "engine")]
-    line = job["steps"][-1]["run"].splitlines()[-1]
-    files = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
-    for name in [each for each in files.split() if each.startswith("tests/")]:
-        text = (ROOT / name).read_text()
-        assert not re.search(r"mark\.lab|lab: Lab|usefixtures", text), name
-    assert files.count("tests/integration/") == 6
+    _, *lines = job["steps"][-1]["run"].splitlines()
+    assert lines == [
+        "pytest -n 2 -m 'engine and not slow' tests/integration",
+        "pytest tests/integration/test_wheel.py",
+    ]
+    for file in (ROOT / "tests" / "integration").glob("test_*.py"):
+        text = file.read_text()
+        needs_more = re.search(r"mark\.lab|\blab: Lab|\baccess: Access|\bbrowser: Browser", text)
+        run = "pytestmark = pytest.mark.engine\n" in text or file.name == "test_wheel.py"
+        assert run != bool(needs_more), file
 
 
 def test_whoever_approves_a_deployment_sees_its_plan_made_with_the_secrets_of_previews() -> None:
