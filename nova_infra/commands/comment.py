@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ..errors import PlanUnreadable
-from ..plan.comment import Circumstances, comment
+from ..plan.comment import Circumstances, comment, comment_without_file
 from ..plan.reading import Plan, between, read_plan, sentences
 
 
@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--said", default="", metavar="FILE", help="what pulumi said on standard error, for a preview that failed"
     )
+    parser.add_argument(
+        "--without-file",
+        action="store_true",
+        help="there is no plan: the change removes the stack's file, and the comment says so",
+    )
     parser.add_argument("--commit", default="", metavar="ID", help="the commit that the plan was made of")
     parser.add_argument("--link", default="", metavar="URL", help="the address of the run")
 
@@ -58,6 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise PlanUnreadable(
             f"The option --commit is {arguments.commit!r}, which is no commit. Give what `git rev-parse` prints, or leave it out."
         )
+    if arguments.without_file:
+        print(comment_without_file(environment, Circumstances(commit=arguments.commit, link=link)), end="")
+        return 0
     said = sentences(_text(arguments.said).splitlines()) if arguments.said else ()
     plan = _plan(arguments.plan, said)
     if arguments.base:

@@ -68,7 +68,7 @@ def comment(plan: Plan, environment: str, how: Circumstances | None = None) -> s
     """The whole comment, in GitHub's Markdown, shorter than GitHub's limit."""
     how = how or Circumstances()
     failed = _failed(plan, how, environment)
-    parts = [marker(environment), f"### Preview of {code(environment)}", _headline(plan), *failed]
+    parts = [marker(environment), _title(environment), _headline(plan), *failed]
     parts += filter(None, [_danger(plan), _table(plan), _restarts(plan)])
     if how.drift.strip():
         text = _plain_within(mask(how.drift).strip().splitlines(), _DRIFT, f"{_DRIFT_OF} {environment}")
@@ -80,6 +80,20 @@ def comment(plan: Plan, environment: str, how: Circumstances | None = None) -> s
         full = _plain_within(list(_full_text(plan)), room, _PLAN)
         parts.append(folded("All of it", fenced(full, "diff")))
     return "\n\n".join(filter(None, [*parts, foot])) + "\n"
+
+
+def comment_without_file(environment: str, how: Circumstances) -> str:
+    """The comment where the change removes the stack's file: there is nothing to plan with."""
+    danger = (
+        "> [!CAUTION]\n> - The change removes the file of this stack. Its machines stay as they are, and nothing looks after them any more: no preview, no `up`, no "
+        f"drift report. To take down what is on them, run {code(f'pulumi destroy --stack {environment}')} while the file is there. No workflow should name the stack then."
+    )
+    foot = _signed([], how)
+    return "\n\n".join(filter(None, [marker(environment), _title(environment), danger, foot])) + "\n"
+
+
+def _title(environment: str) -> str:
+    return f"### Preview of {code(environment)}"
 
 
 def _within(lines: Sequence[str], most: int, what: str, command: str = _PLAN) -> Iterable[str]:
@@ -214,11 +228,14 @@ def _foot(plan: Plan, how: Circumstances) -> str:
         said.append(
             "Made without `--refresh`: no machine has been asked, and what somebody has changed there is not seen."
         )
-    if how.commit:
-        said.append(f"Commit {how.commit}.")
-    if how.link:
-        said.append(f"[The run]({how.link})")
-    return f"<sub>{' '.join(said)}</sub>" if said else ""
+    return _signed(said, how)
+
+
+def _signed(said: Sequence[str], how: Circumstances) -> str:
+    commit = [f"Commit {how.commit}."] if how.commit else []
+    link = [f"[The run]({how.link})"] if how.link else []
+    text = " ".join([*said, *commit, *link])
+    return f"<sub>{text}</sub>" if text else ""
 
 
 # ---------------------------------------------------------------- all of it

@@ -157,6 +157,18 @@ def test_a_refresh_that_fails_as_any_preview_would_is_not_about_machines(checkou
     assert "machines could be asked" not in comment
 
 
+def test_a_stack_whose_file_goes_is_said_to_be_nobodys(checkout: Checkout, out: Path) -> None:
+    checkout.run("git", "rm", "-q", f"stacks/Pulumi.{STACK}.yaml")
+    try:
+        checkout.script("preview", STACK, str(out), PULUMI_CONFIG_PASSPHRASE="")
+    finally:
+        checkout.run("git", "reset", "-q", "--hard")
+    comment = (out / "comment.md").read_text()
+    assert comment.startswith(f"<!-- nova-infra: preview of {STACK} -->\n")
+    assert "> [!CAUTION]\n> - The change removes the file of this stack." in comment
+    assert f"Commit {COMMIT}. [The run](https://example.org/runs/1)" in comment
+
+
 def test_a_comment_that_could_not_be_made_is_not_there(checkout: Checkout, out: Path) -> None:
     done = checkout.script("preview", STACK, str(out), check=False, RUN_URL="no address")
     assert done.returncode != 0

@@ -377,10 +377,24 @@ def touched(repository: Path) -> list[str]:
     return list(json.loads(done.stdout))
 
 
-def test_a_stack_that_goes_has_no_plan_and_what_moves_out_of_the_package_touches_all(repository: Path) -> None:
-    git(repository, "rm", "-q", "stacks/Pulumi.staging.yaml")
+def test_a_file_that_stacks_name_touches_these(repository: Path) -> None:
+    hosts = repository / "stacks" / "known_hosts"
+    hosts.write_text("one\n")
+    names = "config:\n  nova:ssh: { known_hosts_file: stacks/known_hosts }\n"
+    (repository / "stacks" / "Pulumi.production.yaml").write_text(names)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "base")
+    for change in ("two\n", None):
+        hosts.write_text(change) if change else hosts.unlink()
+        git(repository, "add", "-A")
+        git(repository, "commit", "-q", "-m", "head")
+        assert touched(repository) == ["production"]
+
+
+def test_a_stack_that_goes_is_touched_and_what_moves_out_of_the_package_touches_all(repository: Path) -> None:
+    git(repository, "rm", "-q", "stacks/Pulumi.staging.yaml", "stacks/Pulumi.lab.yaml")
     git(repository, "commit", "-q", "-m", "head")
-    assert touched(repository) == []
+    assert touched(repository) == ["staging"]
     git(repository, "mv", "nova_infra/x.py", "docs/x.py")
     git(repository, "commit", "-q", "-m", "next")
     assert touched(repository) == ["production"]
