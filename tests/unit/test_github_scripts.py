@@ -295,6 +295,9 @@ def test_a_night_that_broke_before_its_report_opens_an_issue_too(
 ) -> None:
     step = the_step("drift", "drift", "drift-issue")
     assert step["if"] == "${{ !cancelled() }}"
+    # One that hangs breaks while its job still has time; a job that runs out of it is cancelled.
+    (job,) = [job for workflow, _, job, _ in jobs() if workflow == "drift"]
+    assert the_step("drift", "drift", "drift")["timeout-minutes"] <= job["timeout-minutes"] - 10
     if code:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "code").write_text(f"{code}\n")
