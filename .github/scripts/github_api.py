@@ -11,6 +11,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 SECONDS = 30
+# What to do about an answer, where its status says that.
+_RIGHTS = "Look at the job's `permissions`."
+ADVICE = {
+    401: _RIGHTS,
+    403: _RIGHTS,
+    404: _RIGHTS,
+    410: "Switch issues on (Settings, General, Features): a fork has none.",
+}
 
 
 class Repository:
@@ -51,9 +59,8 @@ class Repository:
             raise SystemExit(f"{method} {url}: GitHub does not answer: {error}") from None
         if not answer.ok:
             said = answer.text[:300]
-            raise SystemExit(
-                f"{method} {url}: GitHub says {answer.status_code}: {said}. Look at the job's `permissions`."
-            )
+            advice = ADVICE.get(answer.status_code, "Run the job again.")
+            raise SystemExit(f"{method} {url}: GitHub says {answer.status_code}: {said}. {advice}")
         return answer
 
 

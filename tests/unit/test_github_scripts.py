@@ -199,12 +199,19 @@ def test_a_fork_that_touches_a_stack_no_more_has_left_no_plan_and_its_run_is_gre
     assert len(github.sent) == written
 
 
-def test_what_github_refuses_is_said_without_the_token(github: GitHub, text: Path) -> None:
-    github.refuses = 403
+@pytest.mark.parametrize(
+    ("status", "advice"), [(403, "`permissions`"), (404, "`permissions`"), (410, "Switch issues on"), (422, "")]
+)
+def test_what_github_refuses_is_said_with_what_to_do_and_without_the_token(
+    github: GitHub, text: Path, status: int, advice: str
+) -> None:
+    github.refuses = status
     done = github.run("post-comment", "7", str(text))
     assert done.returncode == 1
-    assert "GitHub says 403" in done.stderr
+    assert f"GitHub says {status}" in done.stderr
     assert "not accessible" in done.stderr
+    assert advice in done.stderr
+    assert ("permissions" in done.stderr) == ("permissions" in advice)
     assert "Traceback" not in done.stderr
     assert "the token" not in done.stderr
 
