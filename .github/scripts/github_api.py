@@ -59,8 +59,9 @@ class Repository:
             raise SystemExit(f"{method} {url}: GitHub does not answer: {error}") from None
         if not answer.ok:
             said = answer.text[:300]
-            advice = ADVICE.get(answer.status_code, "Run the job again.")
-            raise SystemExit(f"{method} {url}: GitHub says {answer.status_code}: {said}. {advice}")
+            code = answer.status_code
+            advice = ADVICE.get(code, "Run the job again." if code >= requests.codes.server_error else "")
+            raise SystemExit(f"{method} {url}: GitHub says {code}: {said}. {advice}".rstrip())
         return answer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,35 @@ def test_without_metadata_pulumi_writes_no_attributes_that_could_be_left_empty(
     pulumi(program, environment, "up", "--skip-preview", *PULUMI_ALONE)
     assert environment["PULUMI_BACKEND_URL"] == f"file://{state}?metadata=skip"
     assert [each for each in files(state) if each.endswith(".attrs")] == []
+
+
+def test_a_stack_goes_from_one_backend_to_another_by_the_lines_that_the_page_has(
+    program: Path, environment: dict[str, str], state: Path, tmp_path: Path
+) -> None:
+    (program / "__main__.py").write_text(
+        'import pulumi\npulumi.export("of", pulumi.Output.secret(pulumi.Config().require_secret("password")))\n'
+    )
+    mine = {key: value for key, value in environment.items() if key not in {"PULUMI_BACKEND_URL", "PULUMI_STACK"}}
+    mine["PULUMI_HOME"] = str(tmp_path / "home")
+    pulumi(program, mine, "login", f"file://{state}?metadata=skip")
+    pulumi(program, mine, "stack", "init", "production", "--non-interactive")
+    pulumi(program, mine, "config", "set", "--secret", "password", "hunter2", "--stack", "production")
+    pulumi(program, mine, "up", "--stack", "production", "--skip-preview", *PULUMI_ALONE)
+
+    lines = (ROOT / "docs" / "state.md").read_text().splitlines()
+    beginning = "pulumi stack export --stack production --file"
+    (first,) = [number for number, line in enumerate(lines) if line.strip().startswith(beginning)]
+    block = "\n".join(takewhile(str.strip, lines[first:]))
+    other = tmp_path / "another"
+    other.mkdir()
+    there = block.replace("s3://...", f"file://{other}")
+    assert there != block
+    subprocess.run(["bash", "-euc", there], cwd=program, env=mine, stdin=subprocess.DEVNULL, check=True)
+
+    assert f"file://{other}" in pulumi(program, mine, "whoami", "-v").stdout
+    shown = pulumi(program, mine, "stack", "output", "of", "--show-secrets", "--stack", "production").stdout
+    assert shown.strip() == "hunter2"
+    nothing = ("preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
+    pulumi(program, mine, *nothing)
+    assert not (program / "state.json").exists()
+    assert "hunter2" not in (other / ".pulumi" / "stacks" / "nova" / "production.json").read_text()

@@ -36,6 +36,15 @@ RUN = {
     "lab/ssh": (f"{LAB}/test_the_lab_itself.py", 'lab_command("ssh", "compute1"'),
     'lab/ssh compute1 "sudo sed -i': (f"{LAB}/test_readme.py", "block_of("),
     "find ~/nova-state/.pulumi -name '*.attrs' -empty -delete": (f"{INTEGRATION}/test_state.py", '"find ~/nova-state"'),
+    **dict.fromkeys(
+        (
+            "pulumi stack export --file state.json",
+            "pulumi login s3://...",
+            "pulumi stack import --file state.json",
+            "rm state.json",
+        ),
+        (f"{INTEGRATION}/test_state.py", '"pulumi stack export --stack production --file"'),
+    ),
     "rm -r ~/nova-state/.pulumi/backups/nova/mine": (
         f"{INTEGRATION}/test_state.py",
         '"rm -r ~/nova-state/"',
