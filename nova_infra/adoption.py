@@ -103,16 +103,28 @@ def _found_before(facts: Facts) -> list[tuple[str, str, str, str]]:
     return [(words[0], words[1], words[2], words[3]) for words in lines if len(words) == 4]
 
 
+def is_ours(state: State, facts: Facts) -> bool:
+    """Whether anything of the role is still to be undone: its note goes last, so without one all is as it was before us."""
+    return any(each[0] in state["services"] for each in _found_before(facts))
+
+
 def undo(state: State, facts: Facts) -> list[Call]:
     """The calls that take the role away: services and files as they were before us, notes removed."""
     # The engine hands out keys in any order; they stop together.
     names, paths = sorted(state["services"]), sorted(state["files"])
     gone = [call("put_back_original", path) for path in node.absent(state)]
-    return [*leave(names, paths, facts), *gone, call("remove_notes", node.FOUND)]
+    return [*_give_up(names, paths, facts), *gone, call("remove_lines", node.FOUND, *names), call("remove_notes")]
 
 
 def leave(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[Call]:
-    """The calls that give up these services and files of a node: they become what they were before us."""
+    """The calls that give up these services and files of a node, whose role goes on: they become what they were before us."""
+    noted = {each[0] for each in _found_before(facts)}
+    # A run that was cut off behind this has given the others back already.
+    ours = [name for name in services if name in noted or facts.services[name].noted_ticks]
+    return [*_give_up(ours, files, facts), *([call("remove_lines", node.FOUND, *ours)] if ours else [])]
+
+
+def _give_up(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[Call]:
     before = [each for each in _found_before(facts) if each[0] in services]
     stop = [call("stop_services", *services, title=f"stopping {', '.join(services)}")] if services else []
     return [
@@ -129,5 +141,5 @@ def leave(services: Sequence[str], files: Sequence[str], facts: Facts) -> list[C
             )
             for name, state, boot, _ in before
         ),
-        call("remove_notes", *(f"service.{name}" for name in services)),
+        *([call("remove_notes", *(f"service.{name}" for name in services))] if services else []),
     ]

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from ..remote.connection import Connection
 
 
+_NOT_NOTED = (
+    "its files and services of nova stay as they are: no note there says what they were before us, so an earlier run has put them back "
+    "(or somebody has removed /var/lib/nova-infra)"
+)
 Options = Mapping[str, Mapping[str, Mapping[str, pulumi.Input[str | list[str]]]]]
 """Files of a node: path, section, option, value."""
 # What follows a service of which nova has no record.
@@ -165,6 +169,9 @@ class NodeRole(Lifecycle):
 
         def undo(facts: Facts) -> list[Call]:
             node.same_machine(known, facts)
+            if not adoption.is_ours(known, facts):
+                self.access.keep(known["node"], _NOT_NOTED)
+                return []
             return adoption.undo(known, facts)
 
         with leave_if_unreachable(known, "its files and services of nova", self.access.keep):

@@ -133,8 +133,29 @@ def test_undoing_stops_the_services_then_puts_the_files_back_then_removes_the_no
         "give_back_service nova-cert disabled stopped",
         "remove_notes service.nova-api service.nova-cert",
         f"put_back_original {SQLITE}",
-        f"remove_notes {node.FOUND}",
+        f"remove_lines {node.FOUND} nova-api nova-cert",
+        "remove_notes",
     ]
+
+
+def test_what_an_earlier_run_has_given_back_is_not_stopped_again() -> None:
+    def noted(note: str | None) -> bool:
+        return adoption.is_ours(STATE, met(BY_HAND, "foreign", note=note))
+
+    assert noted("nova-api running enabled by-hand")
+    # The note goes last: after all of it the engine may have died before it could write that down.
+    assert not noted(None)
+    # Another role of the same machine, in somebody's own program.
+    assert not noted("nova-compute running enabled -")
+
+
+def test_a_service_that_the_stack_no_longer_names_is_given_back_once() -> None:
+    # What came behind it has failed: the state still names the service.
+    again = met(BY_HAND, "ours", note="nova-cert stopped disabled -")
+    assert adoption.leave(["nova-api"], [], again) == []
+    # One that a stack of before named later has no line, but was started by us.
+    again.services["nova-api"] = dataclasses.replace(again.services["nova-api"], noted_ticks="5000")
+    assert "stop_services nova-api" in [str(each) for each in adoption.leave(["nova-api"], [], again)]
 
 
 def test_a_service_that_ran_before_us_runs_again_with_its_own_file() -> None:
@@ -156,6 +177,7 @@ def test_a_service_that_the_stack_no_longer_names_is_what_it_was_before_us() -> 
         "put_back_original /etc/init/nova-api.override",
         "give_back_service nova-api enabled running",
         "remove_notes service.nova-api",
+        f"remove_lines {node.FOUND} nova-api",
     ]
 
 

@@ -1431,6 +1431,26 @@ def test_a_compute_node_is_disabled_then_stopped_then_its_record_goes(reached: R
     assert "delete record 7" not in done
 
 
+def test_a_destroy_that_is_run_again_leaves_what_the_first_one_has_put_back(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = reached.node("compute1", None)
+
+    def run(calls: Any, **more: Any) -> Any:
+        answer = machine.run(calls, **more)
+        answer.facts = [("note", each[1], "-") if each[0] == "note" else each for each in answer.facts]
+        return answer
+
+    given_back = types.SimpleNamespace(name=machine.name, address=machine.address, run=run)
+    monkeypatch.setattr(reached, "node", lambda _name, _connection: given_back)
+    # The record could not be deleted then, because nova did not answer.
+    reached.compute.reports = [report("compute1", "nova-compute")]
+    lifecycle(ComputeNodeLifecycle, reached).delete("compute1", NODE)
+    assert all(each.startswith(("read_", "disable", "delete record 6")) for each in reached.log.done)
+    assert reached.log.done[-1] == "delete record 6"
+    assert reached.kept[0].startswith("compute1: its files and services of nova stay as they are")
+
+
 def test_a_node_that_a_run_which_died_has_disabled_is_enabled_again_when_it_is_refused(reached: Reached) -> None:
     died = dataclasses.replace(report("compute1", "nova-compute"), status="disabled", disabled_reason=REASON)
     reached.compute.reports = [died]

@@ -280,6 +280,15 @@ def test_removing_a_note_leaves_those_of_others(tmp_path: Path, ours: Call) -> N
     assert (tmp_path / "ours" / "b").read_text() == "2"
 
 
+def test_lines_of_a_note_go_one_by_one_and_the_note_with_the_last(tmp_path: Path, ours: Call) -> None:
+    note = tmp_path / "ours" / "services.found"
+    lines = "nova-api running enabled -\nnova-api-metadata stopped enabled -\nnova-cert stopped disabled -"
+    run(ours, call("write_first_note", note.name, lines), call("remove_lines", note.name, "nova-api", "nova-cert"))
+    assert note.read_text() == "nova-api-metadata stopped enabled -"
+    run(ours, call("remove_lines", note.name, "nova-api-metadata"), call("remove_lines", note.name, "nova-cert"))
+    assert not note.exists()
+
+
 @contextlib.contextmanager
 def holding(*calls: Call) -> Iterator[subprocess.Popen[bytes]]:
     """A script that is at work; it is ended by closing its standard input."""

@@ -17,6 +17,20 @@ write_first_note() {
     exec 8>&-
 }
 
+# Takes out of a note the lines that begin with these names. Without a line the note is gone.
+remove_lines() {
+    lock_notes
+    rest=$(lines_besides "$@")
+    if [ -n "$rest" ]; then write_note "$1" "$rest"; else rm -f "$ours/$1"; fi
+    exec 8>&-
+}
+
+# The lines of a note that begin with other names than these.
+lines_besides() {
+    note=$1; shift
+    [ ! -f "$ours/$note" ] || awk -v names="$*" 'BEGIN { split(names, each, " "); for (i in each) ours[each[i]] } NF && !($1 in ours)' "$ours/$note"
+}
+
 remove_notes() {
     lock_notes
     for name; do rm -f "$ours/$name"; done
