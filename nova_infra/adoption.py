@@ -5,7 +5,7 @@ Nothing here opens a connection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from . import node
 from .errors import Refused
@@ -14,17 +14,17 @@ from .remote.inspection import Facts
 from .remote.script import Call, call
 
 
-def begin(state: State, facts: Facts) -> list[Call]:
-    """As `decide`, for the first operation on a node: what runs there before us is noted.
+def begin(state: State, facts: Facts, restart: Collection[str] = ()) -> list[Call]:
+    """As `decide`; what runs of services that are new to us is noted first. So is all of it where the notes went with an earlier role.
 
-    Raises Refused when a file would be overwritten that somebody else wrote.
+    `restart`: as in `decide`. Raises Refused when a file would be overwritten that somebody else wrote.
     """
     node.same_machine(state, facts)
     refuse_foreign_files(state, facts)
-    noted = facts.notes[node.FOUND] is not None
+    found = _services_found(state, facts)
     return [
-        *([] if noted else [call("write_first_note", node.FOUND, _services_found(state, facts))]),
-        *node.decide(state, facts),
+        *([call("add_lines", node.FOUND, found)] if found else []),
+        *node.decide(state, facts, restart),
     ]
 
 
@@ -76,11 +76,17 @@ def _difference(old: object, new: object) -> str:
 
 
 def _services_found(state: State, facts: Facts) -> str:
-    """Lines `name running|stopped enabled|disabled by-hand|-`. What runs because we installed it did not run before us."""
+    """Of services without a line in the note lines `name running|stopped enabled|disabled by-hand|-`.
+
+    What runs because we installed or started it did not run before us.
+    """
     added = (facts.notes.get(node.ADDED) or "").split()
+    noted = {each[0] for each in _found_before(facts)}
     lines = []
     for name, process in sorted(facts.services.items()):
-        running = process.running and name not in added
+        if name in noted:
+            continue
+        running = process.running and name not in added and process.noted_ticks != process.ticks
         # What a package starts by itself does no work yet; what somebody configured may.
         by_hand = any(facts.origins.get(path) == "foreign" for path in state["services"][name]["reads"])
         words = (

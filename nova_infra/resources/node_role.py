@@ -147,8 +147,7 @@ class NodeRole(Lifecycle):
         unknown = self._unknown_to_nova(known, wanted)
 
         def again(state: State, facts: Facts) -> list[Call]:
-            adoption.refuse_foreign_files(state, facts)
-            return node.decide(state, facts, restart=unknown)
+            return adoption.begin(state, facts, restart=unknown)
 
         return self._applied(wanted, again, known=known, new_files=new_files, wait_for=different, wait=wait)
 

@@ -77,6 +77,7 @@ class Machine:
         self.has_read: dict[str, Any] = {}
         self.present: dict[str, bool] = dict.fromkeys(state["absent"], True)
         self.schema = (0, 280)
+        self.notes: dict[str, str | None] = {}
         self.state = state
 
     def facts(self) -> Facts:
@@ -89,6 +90,7 @@ class Machine:
             paths=dict(self.present),
             services=dict(self.processes),
             schema=self.schema,
+            notes=dict(self.notes),
             later=self.clock,
         )
 

@@ -92,13 +92,28 @@ def test_only_files_that_are_new_to_the_stack_are_asked_about() -> None:
 
 def test_what_ran_before_us_is_noted_before_anything_is_done() -> None:
     first = adoption.begin(STATE, met(BY_HAND, "packaged"))[0]
-    assert first.function == "write_first_note"
+    assert first.function == "add_lines"
     assert first.arguments == (node.FOUND, "nova-api running enabled -\nnova-cert stopped disabled -")
 
 
 def test_a_run_that_was_cut_off_has_noted_it_already() -> None:
-    calls = adoption.begin(STATE, met(BY_HAND, "packaged", note="nova-api stopped enabled -"))
-    assert "write_first_note" not in [each.function for each in calls]
+    noted = "nova-api stopped enabled -\nnova-cert stopped enabled -"
+    assert "add_lines" not in [each.function for each in adoption.begin(STATE, met(BY_HAND, "packaged", note=noted))]
+
+
+def test_a_service_that_the_stack_names_later_is_noted_then_and_runs_again_after_destroy() -> None:
+    seen = met(BY_HAND, "ours", note="nova-cert stopped enabled -")
+    first = adoption.begin(STATE, seen)[0]
+    assert first.arguments == (node.FOUND, "nova-api running enabled -")
+    seen.notes[node.FOUND] = f"{first.arguments[1]}\n{seen.notes[node.FOUND]}"
+    assert "give_back_service nova-api enabled running" in [str(each) for each in adoption.undo(STATE, seen)]
+
+
+def test_a_service_that_we_have_started_did_not_run_before_us_whatever_became_of_the_note() -> None:
+    seen = met(BY_HAND, "ours")
+    process = seen.services["nova-api"]
+    seen.services["nova-api"] = dataclasses.replace(process, noted_ticks=process.ticks)
+    assert adoption.begin(STATE, seen)[0].arguments[1].splitlines()[0] == "nova-api stopped enabled -"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +201,7 @@ def test_a_first_run_that_finds_everything_as_wanted_notes_it_and_does_no_more()
     machine.do(node.decide(STATE, machine.facts()))
     machine.clock += 60
     seen = dataclasses.replace(machine.facts(), notes={node.FOUND: None})
-    assert [each.function for each in adoption.begin(STATE, seen)] == ["write_first_note"]
+    assert [each.function for each in adoption.begin(STATE, seen)] == ["add_lines"]
 
 
 # ------------------------------------------------------------ on the machine

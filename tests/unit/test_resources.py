@@ -1451,6 +1451,16 @@ def test_a_destroy_that_is_run_again_leaves_what_the_first_one_has_put_back(
     assert reached.kept[0].startswith("compute1: its files and services of nova stay as they are")
 
 
+def test_what_a_service_was_that_the_stack_names_later_is_noted_before_it_is_touched(reached: Reached) -> None:
+    later = {"nova-compute": {}, "nova-cert": {}}
+    wanted = state_of({"node": "compute1", "options": {NOVA_CONF: {}}, "services": later, "absent": []})
+    with contextlib.suppress(StepFailed):
+        # None of them runs in the end: this machine starts nothing.
+        lifecycle(ControllerNodeLifecycle, reached).change(NODE, wanted)
+    acted = [each for each in reached.log.done if not each.startswith(("read_", "lock"))]
+    assert acted[0] == "add_lines services.found 'nova-cert stopped enabled -'"
+
+
 def test_a_node_that_a_run_which_died_has_disabled_is_enabled_again_when_it_is_refused(reached: Reached) -> None:
     died = dataclasses.replace(report("compute1", "nova-compute"), status="disabled", disabled_reason=REASON)
     reached.compute.reports = [died]
@@ -1602,6 +1612,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """compute1 as the stack wants it."""
     there = Machine(RUNNING, "qemu")
     there.do(node.decide(RUNNING, there.facts()))
+    there.notes[node.FOUND] = "nova-compute stopped enabled -"
     there.clock = int(time.time())
     monkeypatch.setattr(node_role, "inspect", lambda *_, **__: there.facts())
     return there

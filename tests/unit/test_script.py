@@ -280,6 +280,12 @@ def test_removing_a_note_leaves_those_of_others(tmp_path: Path, ours: Call) -> N
     assert (tmp_path / "ours" / "b").read_text() == "2"
 
 
+def test_lines_are_added_to_a_note_for_names_that_have_none(ours: Call) -> None:
+    notes = [call("add_lines", "services.found", lines) for lines in ("a running", "a stopped\nb stopped", "")]
+    said = facts(ours, *notes, call("read_note", "services.found"))
+    assert decoded(said[0][2]) == "a running\nb stopped"
+
+
 def test_lines_of_a_note_go_one_by_one_and_the_note_with_the_last(tmp_path: Path, ours: Call) -> None:
     note = tmp_path / "ours" / "services.found"
     lines = "nova-api running enabled -\nnova-api-metadata stopped enabled -\nnova-cert stopped disabled -"

@@ -17,6 +17,14 @@ write_first_note() {
     exec 8>&-
 }
 
+# Adds lines to a note, of which the first that begins with a name counts.
+add_lines() {
+    lock_notes
+    lines=$({ cat "$ours/$1" 2>/dev/null; echo; printf '%s\n' "$2"; } | awk 'NF && !seen[$1]++')
+    write_note "$1" "$lines"
+    exec 8>&-
+}
+
 # Takes out of a note the lines that begin with these names. Without a line the note is gone.
 remove_lines() {
     lock_notes
