@@ -194,7 +194,7 @@ class NovaDeployment(pulumi.ComponentResource):
             return Awaited(intent.place(self._settings, node), hidden=hidden_in(self._node_options[node.name]))
         options = self._node_options[node.name]
         answers = answers_of(self._release, intent.services(self._settings, node), options)
-        return Awaited(intent.place(self._settings, node), answers, changes=False, hidden=hidden_in(options))
+        return Awaited(intent.place(self._settings, node), answers, hidden=hidden_in(options))
 
     def _secret(self, key: str) -> pulumi.Output[str]:
         return pulumi.Output.secret(self._settings.secrets[key])

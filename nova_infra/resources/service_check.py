@@ -72,8 +72,6 @@ class Awaited:
     """How SSH reaches the node: a `pulumi_command.remote.ConnectionArgs`, or a mapping with the same keys."""
     answers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """By service that nova does not list, the place at which it answers on the node: `host:port`."""
-    changes: bool = True
-    """Whether also its changes are waited for; a ControllerNode waits for those itself."""
     hidden: Sequence[Sequence[str]] = ()
     """`[file, section, option]` of secrets whose name does not say so: what its logs are quoted without."""
 
@@ -106,11 +104,7 @@ class ServiceCheckLifecycle(Lifecycle):
         """Looks again; waits for the nodes that are new, and for those whose services were started again since."""
         was = known.get("restarts")
         before = was if isinstance(was, Mapping) else {}
-        restarted = [
-            host
-            for host, each in wanted["awaits"].items()
-            if before.get(host) != wanted["restarts"].get(host) and (each["changes"] or host not in before)
-        ]
+        restarted = [host for host in wanted["awaits"] if before.get(host) != wanted["restarts"].get(host)]
         # A controller that has filled a new schema has started its own services. Nobody else's have a record there.
         unknown = self._without_a_record(wanted, restarted) if before != wanted["restarts"] else []
         start_those_without_a_record(unknown)
@@ -295,7 +289,6 @@ class ServiceCheck(Resource, module="nova", name="ServiceCheck"):
                 host: {
                     "connection": connection_state(each.connection),
                     "answers": dict(each.answers),
-                    "changes": each.changes,
                     "hidden": [list(path) for path in each.hidden],
                 }
                 for host, each in args.awaits.items()

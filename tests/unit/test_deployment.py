@@ -257,11 +257,6 @@ def test_the_last_check_waits_for_all_nodes_at_once_and_none_of_them_waits_itsel
     assert awaits["compute1"].get("answers", {}) == {}
 
 
-def test_a_change_of_a_controller_is_waited_for_there_before_compute_nodes_get_it(graph: dict[str, Registered]) -> None:
-    assert graph["check"].inputs["awaits"]["controller"]["changes"] is False
-    assert graph["check"].inputs["awaits"]["compute1"]["changes"] is True
-
-
 def test_packages_are_the_guides_and_those_that_the_stack_adds_or_pins() -> None:
     graph = registered({"packages": {"compute": {"nova-compute": "1:2014.2.4", "ntp": "present"}}})
     assert set(graph["controller-packages"].inputs["packages"]) == {

@@ -1122,7 +1122,7 @@ def checked(kind: Any, wanted: dict[str, Any], olds: dict[str, Any] | None = Non
 
 @case("awaits.compute2", "services", "restarts", do="")
 def a_check_awaits_a_host_that_it_does_not_know(_stage: Stage) -> Any:
-    awaited = {"connection": CONNECTION, "answers": {}, "changes": True, "hidden": []}
+    awaited = {"connection": CONNECTION, "answers": {}, "hidden": []}
     return checked(ServiceCheckLifecycle, {**CHECK, "awaits": {"compute2": awaited}})
 
 

@@ -1724,6 +1724,19 @@ def test_a_change_that_starts_nothing_leaves_the_moment_of_the_last_start_so_tha
     assert made["started_at"] > known["started_at"]
 
 
+@pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize(("kind", "waits"), [(ControllerNodeLifecycle, True), (ComputeNodeLifecycle, False)])
+def test_a_change_of_a_controller_is_waited_for_there_before_compute_nodes_get_it(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch, kind: type[Lifecycle], waits: bool
+) -> None:
+    waited: list[Any] = []
+    monkeypatch.setattr(kind, "_wait_until_done", lambda _self, _wanted, started: waited.extend(started.processes))
+    running = RUNNING["services"]["nova-compute"]
+    known = {**RUNNING, "services": {"nova-compute": {**running, "enabled": False}}}
+    lifecycle(kind, reached).change(known, {**RUNNING, "wait": False})
+    assert waited == (["nova-compute"] if waits else [])
+
+
 def test_without_nova_what_it_schedules_is_what_the_state_has(reached: Reached, machine: Machine) -> None:
     """A record that is gone says nothing of it: nova-compute is started anew for another one."""
     reached.compute.reports = []
@@ -1844,11 +1857,11 @@ class Restarted:
 def test_a_service_that_nova_has_no_record_of_is_started_anew_once_the_controllers_have_been(
     reached: Reached, monkeypatch: pytest.MonkeyPatch, controller_was_restarted: bool
 ) -> None:
-    awaited = {"connection": CONNECTION, "answers": {}, "changes": False, "hidden": []}
+    awaited = {"connection": CONNECTION, "answers": {}, "hidden": []}
     wanted = {
         "services": {"controller": ["nova-conductor"], "compute1": ["nova-compute"]},
         "restarts": {"controller": "2", "compute1": "1"},
-        "awaits": {"controller": awaited, "compute1": {**awaited, "changes": True}},
+        "awaits": {"compute1": awaited},
     }
     known = {**wanted, "restarts": {"controller": "1" if controller_was_restarted else "2", "compute1": "1"}}
     reached.compute.reports = [report("controller", "nova-conductor")]
@@ -1865,6 +1878,26 @@ def test_a_service_that_nova_has_no_record_of_is_started_anew_once_the_controlle
     assert node.started == ([("nova-compute",)] if controller_was_restarted else [])
     # What was started anew has been since: when it was started before says nothing.
     assert waited == ([[], ["compute1"]] if controller_was_restarted else [])
+
+
+def test_a_controller_whose_services_were_started_again_is_waited_for_as_one_that_is_made_again_does_not_wait_itself(
+    reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awaited = {"connection": CONNECTION, "answers": {"nova-api": "127.0.0.1:8774"}, "hidden": []}
+    wanted = {
+        "services": {"controller": ["nova-cert"]},
+        "restarts": {"controller": "2014-11-22T15:00:00Z"},
+        "awaits": {"controller": awaited},
+    }
+    known = {**wanted, "restarts": {"controller": "2014-11-22T14:00:00Z"}}
+    reached.compute.reports = [report("controller", "nova-cert")]
+    monkeypatch.setattr(reached.compute, "images", list, raising=False)
+    waited: list[list[str]] = []
+    monkeypatch.setattr(
+        ServiceCheckLifecycle, "_wait_for_those_that_do_not_wait", lambda _self, _wanted, *hosts: waited.extend(hosts)
+    )
+    lifecycle(ServiceCheckLifecycle, reached).update("services", known, wanted)
+    assert waited == [["controller"], []]
 
 
 def test_the_tables_are_the_guides_without_what_changes_by_itself() -> None:
