@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BINARY = "nova-compute"
 REASON = "being removed by Pulumi"
 ENABLED, DISABLED, LEFT = "enabled", "disabled", "left"
+BEING_REMOVED = "being_removed"
 DISABLED_BY_THE_STACK = "disabled by the stack (Pulumi)"
 DRAIN_EVERY_SECONDS = 3.0
 
@@ -62,6 +63,7 @@ class ComputeNodeLifecycle(NodeRole):
 
     kept_in_state = NodeRole.kept_in_state | {"drain"}
     optional = frozenset({"scheduling"})
+    only_found = frozenset({BEING_REMOVED})
 
     def problems(self, wanted: State) -> list[Problem]:
         """Those of every node, and another word for `scheduling` than there are."""
@@ -93,7 +95,7 @@ class ComputeNodeLifecycle(NodeRole):
         servers = self._left_after_draining(host) if known.get("drain") else compute.servers_on(host)
         if servers:
             # Also when it was a run that died that has disabled it.
-            if to_disable or any(each.disabled_reason == REASON for each in records):
+            if to_disable or any(_left_by_a_removal(each) for each in records):
                 compute.enable(host, BINARY)
             raise Refused(
                 f"{host} still has {_counted(servers)}. Delete or migrate them (nova delete, nova migrate), then run this again; "
@@ -111,17 +113,23 @@ class ComputeNodeLifecycle(NodeRole):
 
     def _recorded(self, known: State, records: Mapping[str, ServiceReport]) -> tuple[dict[str, Any], list[str]]:
         observed, left = super()._recorded(known, records)
-        if "scheduling" not in known:
-            return observed, left
-        # What the stack decides is drift where it differs, and no remark.
-        return observed | ({"scheduling": records[BINARY].status} if BINARY in records else {}), []
+        if BINARY not in records:
+            return observed, [] if "scheduling" in known else left
+        cut_off = _left_by_a_removal(records[BINARY])
+        if cut_off:
+            # Our own word, and no operator's.
+            observed[BEING_REMOVED] = True
+        if "scheduling" in known:
+            # What the stack decides is drift where it differs.
+            observed["scheduling"] = records[BINARY].status
+        return observed, [] if cut_off or "scheduling" in known else left
 
-    def _applied(self, wanted: State, *arguments: Any, wait: bool, **more: Any) -> dict[str, Any]:
+    def _applied(self, wanted: State, *arguments: Any, known: State, wait: bool, **more: Any) -> dict[str, Any]:
         scheduled = "scheduling" in wanted
-        outputs = super()._applied(wanted, *arguments, wait=wait or scheduled, **more)
+        outputs = super()._applied(wanted, *arguments, known=known, wait=wait or scheduled, **more)
         if scheduled:
             schedule(self.access.compute, wanted["node"], wanted["scheduling"])
-        elif wanted["wait"]:
+        elif wanted["wait"] or known.get(BEING_REMOVED):
             enable_again(self.access.compute, [wanted["node"]], self.access.compute.services(wanted["node"]))
         return outputs
 
@@ -168,7 +176,7 @@ def schedule(compute: Compute, host: str, wanted: str) -> None:
     """Makes nova-compute of a host `enabled` or `disabled` in nova, where it is not."""
     for each in compute.services(host):
         # A removal of ours that was not finished is taken back with its reason; else enable_again would enable the node.
-        if each.binary == BINARY and (each.status != wanted or each.disabled_reason == REASON):
+        if each.binary == BINARY and (each.status != wanted or _left_by_a_removal(each)):
             progress(host)(f"making {BINARY} {wanted} in nova")
             if wanted == ENABLED:
                 compute.enable(host, BINARY)
@@ -179,8 +187,12 @@ def schedule(compute: Compute, host: str, wanted: str) -> None:
 def enable_again(compute: Compute, hosts: Collection[str], reports: Iterable[ServiceReport]) -> None:
     """Enables nova-compute where a removal of ours that was not finished has disabled it; an operator's own reason stays."""
     for each in reports:
-        if each.host in hosts and (each.binary, each.disabled_reason) == (BINARY, REASON):
+        if each.host in hosts and each.binary == BINARY and _left_by_a_removal(each):
             compute.enable(each.host, BINARY)
+
+
+def _left_by_a_removal(record: ServiceReport) -> bool:
+    return record.disabled_reason == REASON
 
 
 def _counted(servers: Sequence[Server]) -> str:

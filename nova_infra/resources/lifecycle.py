@@ -52,6 +52,8 @@ class Lifecycle(dynamic.ResourceProvider):
     """Inputs that only `remove` and `look` use: a change of them alone opens no connection."""
     optional: frozenset[str] = frozenset()
     """Inputs that are absent where nothing is said: to leave one out is a change, and opens no connection."""
+    only_found: frozenset[str] = frozenset()
+    """Inputs that no program has: a look makes one where something is left to take back, and `up` takes it back."""
     rename: str = "remove the resource, run `pulumi up`, add it with the new name, and run `pulumi up` again"
 
     # ------------------------------------------------------------ what a resource implements
@@ -116,7 +118,7 @@ class Lifecycle(dynamic.ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """A change of any input is an update; nothing is ever replaced unless the user forces it."""
-        left_out = any(key in olds and key not in news for key in self.optional)
+        left_out = any(key in olds and key not in news for key in self.optional | self.only_found)
         changes = left_out or bool(_changed(olds, news))
         return dynamic.DiffResult(changes=changes, replaces=[], delete_before_replace=True)
 
@@ -139,7 +141,7 @@ class Lifecycle(dynamic.ResourceProvider):
         """Makes it as wanted."""
         self._refuse_another_schema(id_, olds)
         wanted = self._inputs(news)
-        if _changed(olds, news) <= self.kept_in_state:
+        if _changed(olds, news) | self.only_found & olds.keys() <= self.kept_in_state:
             outputs = {key: olds[key] for key in (*self.computed, REMARKS) if key in olds}
         else:
             outputs = self.change(plain(olds), wanted)

@@ -106,7 +106,8 @@ class NodeRole(Lifecycle):
             said.append(f"{known['node']}: whether nova has a record of its services is not known: {error}")
         else:
             recorded, left = self._recorded(known, records)
-            observed |= recorded
+            # What an earlier look has found may be over.
+            observed = {key: each for key, each in observed.items() if key not in self.only_found} | recorded
             said += left
         # How long the questions and the answers were on their way nobody knows.
         seconds_ahead = min(facts.now - began, 0) or max(facts.later - ended, 0)

@@ -1725,6 +1725,36 @@ def test_a_change_that_starts_nothing_leaves_the_moment_of_the_last_start_so_tha
 
 
 @pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize("said", [{}, {"scheduling": "enabled"}, {"scheduling": "disabled"}])
+def test_a_node_that_a_removal_which_was_not_finished_has_disabled_is_drift_that_up_takes_back(
+    reached: Reached, said: dict[str, str]
+) -> None:
+    cut_off = dataclasses.replace(report("compute1", "nova-compute"), status="disabled", disabled_reason=REASON)
+    reached.compute.reports = [cut_off]
+    role, wanted = lifecycle(ComputeNodeLifecycle, reached), {**RUNNING, **said, "wait": False}
+    found = role.read("compute1", wanted)
+    assert (found.inputs["being_removed"], found.outs["remarks"]) == (True, [])
+    assert role.diff("compute1", found.outs, wanted).changes
+    made = role.update("compute1", found.outs, wanted)
+    (after,) = reached.compute.reports
+    assert (after.status, after.disabled_reason == REASON) == (said.get("scheduling", "enabled"), False)
+    assert "being_removed" not in made.outs
+    assert not role.diff("compute1", made.outs, wanted).changes
+    # What an earlier look has found may be over.
+    reached.records = Records(reached.compute.services)
+    assert "being_removed" not in role.read("compute1", found.outs).inputs
+
+
+def test_without_nova_a_removal_that_was_not_finished_is_what_the_state_has(reached: Reached, machine: Machine) -> None:
+    def fail() -> Any:
+        raise ComputeError("The compute API does not answer.")
+
+    reached.records = Records(fail)
+    read = lifecycle(ComputeNodeLifecycle, reached).read("compute1", {**RUNNING, "being_removed": True})
+    assert read.inputs["being_removed"] is True
+
+
+@pytest.mark.usefixtures("applied")
 @pytest.mark.parametrize(("kind", "waits"), [(ControllerNodeLifecycle, True), (ComputeNodeLifecycle, False)])
 def test_a_change_of_a_controller_is_waited_for_there_before_compute_nodes_get_it(
     reached: Reached, monkeypatch: pytest.MonkeyPatch, kind: type[Lifecycle], waits: bool
