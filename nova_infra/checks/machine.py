@@ -93,12 +93,14 @@ def ask(connection: Connection, needs: Needs, notes: Iterable[str], login_to_que
     began = time.time()
     answer = connection.run(calls, doing="asking the machine", deadline=SCRIPT_SECONDS)
     machine = machine_of(answer, began, time.time())
+    # A name that does not resolve is said by itself, and an old sshd says of it what it says of what it may not do.
+    places = [place for place in needs.places if machine.facts.names.get(place.host) != []]
     try:
-        refused = connection.out_of_reach({(place.host, place.port) for place in needs.places}, REACH_SECONDS)
+        refused = connection.out_of_reach({(place.host, place.port) for place in places}, REACH_SECONDS)
     except Unreachable as error:
         return replace(machine, not_asked=why(error))
-    reached = {place: refused[place.host, place.port] for place in needs.places if (place.host, place.port) in refused}
-    asked = [place for place in needs.queues if place not in reached] if needs.queue_in_plain else []
+    reached = {place: refused[place.host, place.port] for place in places if (place.host, place.port) in refused}
+    asked = [each for each in needs.queues if each in places and each not in reached] if needs.queue_in_plain else []
     queues = {place: login_to_queue(partial(connection.reach_tcp, place.host, place.port)) for place in asked}
     return replace(machine, out_of_reach=reached, queues=queues)
 
@@ -154,7 +156,7 @@ def findings(needs: Needs, machine: Machine) -> list[Finding]:
         *_packages(where, machine),
         *_space(where, machine),
         *_ports(needs, machine),
-        *_reach(where, machine),
+        *_reach(needs, machine),
         *_adoption(needs, machine),
     ]
 
@@ -257,18 +259,20 @@ def _in_the_way(wanted: Listening, other: Listener) -> bool:
     return wanted.host in everywhere or other.address in everywhere or wanted.host == other.address
 
 
-def _reach(where: str, machine: Machine) -> Iterable[Finding]:
+def _reach(needs: Needs, machine: Machine) -> Iterable[Finding]:
+    where = needs.node
     if machine.not_asked:
+        services = list(dict.fromkeys(each.service for each in needs.listening))
         yield Finding(
             where,
             "servers",
             f"what it reaches was not asked: {machine.not_asked}",
-            "Its sshd says AllowTcpForwarding no. On the first controller `up` needs it",
-            note=True,
+            f"Set AllowTcpForwarding yes in its sshd_config: `up` asks through it whether {' and '.join(services)} answer"
+            if services
+            else "Its sshd says AllowTcpForwarding no. `up` does not need it there",
+            note=not services,
         )
     for place, reason in machine.out_of_reach.items():
-        if machine.facts.names.get(place.host) == []:
-            continue  # said already
         yield Finding(
             where,
             "servers",

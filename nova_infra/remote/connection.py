@@ -22,7 +22,7 @@ from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, StepFaile
 from ..masking import mask
 from .connecting import Way
 from .login import Address, Login
-from .reason import CONNECT_SECONDS, Unreachable, reason_of, why
+from .reason import CONNECT_SECONDS, Prohibited, Unreachable, reason_of, why
 from .script import Answer, Call, Listener, Script, compose
 from .sudo import refusal_in
 
@@ -237,7 +237,7 @@ class Connection:
     # ------------------------------------------------------------ servers behind the machine
 
     def reach_tcp(self, host: str, port: int) -> socket.socket:
-        """A connected socket to `host:port` as this machine sees it. Raises Unreachable, an OSError."""
+        """A connected socket to `host:port` as this machine sees it. Raises Unreachable, an OSError; Prohibited where its sshd may not."""
         return self._bridged(f"{host}:{port}", self._open_tcp(host, port))
 
     def reach_unix(self, path: str) -> socket.socket:
@@ -250,7 +250,7 @@ class Connection:
     def out_of_reach(self, places: Iterable[tuple[str, int]], seconds: float) -> dict[tuple[str, int], str]:
         """Of these `(host, port)`, those that the machine cannot connect to, each with the reason. Asked all at once.
 
-        Raises Unreachable when the machine's sshd does not connect to anything for us (AllowTcpForwarding).
+        Raises Prohibited when the machine's sshd does not connect to anything for us (AllowTcpForwarding).
         """
         return _loop().run(self._out_of_reach(list(places), seconds))
 
@@ -261,8 +261,8 @@ class Connection:
             except TimeoutError:
                 return f"no answer within {seconds:.0f} s"
             except (OSError, asyncssh.Error) as error:
-                if getattr(error, "code", None) == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-                    raise Unreachable(f"{self.name} does not connect to others for us: {reason_of(error)}") from None
+                if _is_prohibited(error):
+                    raise Prohibited(f"{self.name} does not connect to others for us: {reason_of(error)}") from None
                 return reason_of(error)
             writer.close()
             return ""
@@ -330,7 +330,10 @@ class Connection:
         try:
             far_reader, far_writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
         except (asyncssh.Error, TimeoutError) as error:
-            raise Unreachable(f"{self.name} could not connect to {what}: {reason_of(error)}") from None
+            sentence = f"{self.name} could not connect to {what}: {reason_of(error)}"
+            if _is_prohibited(error):
+                raise Prohibited(sentence) from None
+            raise Unreachable(sentence) from None
         end.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=end)
         tasks = {asyncio.ensure_future(_copy(reader, far_writer)), asyncio.ensure_future(_copy(far_reader, writer))}
@@ -362,6 +365,10 @@ class Connection:
     def _who(self) -> str:
         through = f" through {self.jump.address}" if self.jump else ""
         return f"{self.name} ({self.address}{through})"
+
+
+def _is_prohibited(error: BaseException) -> bool:
+    return getattr(error, "code", None) == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
 @dataclass
@@ -415,4 +422,4 @@ def connect(name: str, address: Address, login: Login, jump: Connection | None =
         return _pool.setdefault((name, address, login, jump), Connection(name, address, login, jump))
 
 
-__all__ = ["Address", "Connection", "Login", "Unreachable", "connect", "why"]
+__all__ = ["Address", "Connection", "Login", "Prohibited", "Unreachable", "connect", "why"]

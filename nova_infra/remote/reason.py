@@ -14,6 +14,10 @@ class Unreachable(OSError):  # noqa: N818
     """A machine could not connect to a server. An OSError, as whoever opens sockets expects it."""
 
 
+class Prohibited(Unreachable):
+    """A machine's sshd does not connect to that place for us. OpenSSH before 7 says so of a name that does not resolve, too."""
+
+
 def why(error: BaseException) -> str:
     """What an error of a client says; when the connection failed, the short reason instead of the layers around it."""
     cause: BaseException | None = error

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from .. import clock
 from ..configuration import as_list, read_options
-from ..errors import ComputeError, DeadlineExceeded, RemoteError, StepFailed, UnreadableFile
+from ..errors import ComputeError, ConnectionFailed, DeadlineExceeded, RemoteError, StepFailed, UnreadableFile
 from ..masking import mask
 from ..node import CLOCK_SECONDS, holds_a_secret
 from ..refusals import Refusal, refusal_in
 from ..releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
 from ..remote.inspection import Facts, Process, Question, facts_of, inspect
 from ..remote.operation import LOCK_SECONDS, TRIES, lock_taken, progress, wait_until
+from ..remote.reason import Prohibited
 from ..remote.script import call, decoded
 
 if TYPE_CHECKING:
@@ -87,19 +88,43 @@ def wait_for_answers(
 ) -> None:
     """Returns when each service answers at its place: `host:port` as the node reaches it. With `again`, one that has ended is started once more.
 
-    Raises DeadlineExceeded or RemoteError, with the end of its log.
+    Raises DeadlineExceeded or RemoteError, with the end of its log; ConnectionFailed when the node's sshd does not let us ask.
     """
     for name, place in places.items():
-        doing = f"waiting until {name} answers at {place}"
-        progress(started.node)(doing)
-        _wait(
-            lambda place=place: _answers(started.connection, place),  # type: ignore[misc]
-            lambda name=name: [started.only([name])],  # type: ignore[misc]
-            doing=f"{started.node}: {doing}",
-            seconds=seconds,
-            advice="deadlines.answer says how long it waits.",
-            again=again,
-        )
+        _wait_for_answer(started.only([name]), name, place, seconds, again)
+
+
+def _wait_for_answer(started: Started, name: str, place: str, seconds: float, again: Again | None) -> None:
+    doing = f"waiting until {name} answers at {place}"
+    prohibited: Prohibited | None = None
+
+    def answers() -> bool:
+        nonlocal prohibited
+        prohibited = None
+        try:
+            return _answers(started.connection, place)
+        except Prohibited as error:
+            prohibited = error
+            return False
+
+    def refuse_prohibited() -> None:
+        if prohibited:
+            raise ConnectionFailed(
+                f"{started.node}: whether {name} answers is not known: {prohibited}. It is asked through the node's sshd: set "
+                "AllowTcpForwarding yes in its sshd_config, and run the same command again."
+            )
+
+    progress(started.node)(doing)
+    _wait(
+        answers,
+        lambda: [started],
+        doing=f"{started.node}: {doing}",
+        seconds=seconds,
+        seen=lambda: str(prohibited or ""),
+        advice="deadlines.answer says how long it waits.",
+        again=again,
+        refuse=refuse_prohibited,
+    )
 
 
 def wait_for_reports(
@@ -261,8 +286,9 @@ def _wait(
     seen: Callable[[], str] = lambda: "",
     clock: Compute | None = None,
     again: Again | None = None,
+    refuse: Callable[[], None] = lambda: None,
 ) -> None:
-    """Waits, and asks the nodes now and then whether it is of use."""
+    """Waits, and asks the nodes now and then whether it is of use; then `refuse` may raise what else makes it useless."""
     again = again or Again(allowed=False)
     began = time.monotonic()
     next_look = began + FIRST_LOOK_SECONDS
@@ -276,6 +302,7 @@ def _wait(
             # To ask very many nodes is dear, and most of them are about to report.
             if len(late) <= NODES_AT_ONCE or time.monotonic() >= began + LOOK_SECONDS:
                 again.start_or_refuse(late)
+                refuse()
                 next_look = time.monotonic() + LOOK_SECONDS
         return False
 
@@ -295,6 +322,8 @@ def _answers(connection: Connection, place: str) -> bool:
     host, _, port = place.rpartition(":")
     try:
         connection.reach_tcp(host, int(port)).close()
+    except Prohibited:
+        raise
     except OSError:
         return False
     return True

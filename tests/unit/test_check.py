@@ -27,7 +27,7 @@ from nova_infra.errors import ConnectionFailed, DatabaseError, RemoteError, Step
 from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema, Server
 from nova_infra.node import ADDED, FOUND
 from nova_infra.remote.inspection import Facts, File, Process
-from nova_infra.remote.script import call
+from nova_infra.remote.script import Answer, call
 from nova_infra.remote.sudo import refusal_in
 
 from .test_script import facts
@@ -140,11 +140,33 @@ def test_another_machine_at_the_address_is_all_that_is_said_of_it() -> None:
     assert "name the node web7 in the stack" in only.do
 
 
-def test_a_name_that_does_not_resolve_is_named_and_servers_of_that_name_are_not_named_too() -> None:
-    rabbit = Place("RabbitMQ", "controller", 5672)
-    (only,) = found(
-        needs(), facts={"names": {"compute1": ["10.0.0.31"], "controller": []}}, out_of_reach={rabbit: "no such name"}
-    )
+class Reaches:
+    """A machine that reaches whatever it is asked to."""
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[str, int]] = set()
+
+    def open(self, _seconds: float) -> None:
+        pass
+
+    def run(self, _calls: Any, **_more: Any) -> Answer:
+        return Answer()
+
+    def out_of_reach(self, places: set[tuple[str, int]], _seconds: float) -> dict[tuple[str, int], str]:
+        self.asked |= places
+        return {}
+
+
+def test_a_name_that_does_not_resolve_is_named_and_servers_of_that_name_are_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = needs(image={"host": "10.0.0.8"})
+    there = fresh(wanted, facts={"names": {"compute1": ["10.0.0.31"], "controller": []}})
+    monkeypatch.setattr(machine, "machine_of", lambda *_: there)
+    node = Reaches()
+    asked = machine.ask(node, wanted, [], lambda _reach: "refused")  # type: ignore[arg-type]
+    assert node.asked == {("10.0.0.8", 9292)}
+    (only,) = machine.findings(wanted, asked)
     assert (only.where, only.what) == ("compute1", "the name controller does not resolve there")
 
 
@@ -163,6 +185,13 @@ def test_an_account_that_rabbitmq_refuses_is_a_problem_and_one_that_it_takes_is_
 def test_a_machine_whose_sshd_connects_to_nothing_is_not_blamed() -> None:
     (only,) = found(needs(), not_asked="administratively prohibited")
     assert only.note
+
+
+def test_a_machine_whose_sshd_does_not_let_up_ask_whether_nova_api_answers_is_a_problem() -> None:
+    (only,) = found(needs("controller"), not_asked="administratively prohibited")
+    assert not only.note
+    assert "AllowTcpForwarding yes" in only.do
+    assert "nova-api and nova-novncproxy" in only.do
 
 
 @pytest.mark.parametrize(

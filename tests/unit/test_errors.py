@@ -47,13 +47,14 @@ from nova_infra.remote.inspection import Question
 from nova_infra.remote.operation import operate, wait_until
 from nova_infra.remote.script import Call, call, compose
 from nova_infra.resources import compute_node as compute_node_module
+from nova_infra.resources import readiness
 from nova_infra.resources.compute_node import ComputeNodeLifecycle
 from nova_infra.resources.controller_node import ControllerNodeLifecycle
 from nova_infra.resources.database import DatabaseLifecycle
 from nova_infra.resources.endpoint import EndpointLifecycle
 from nova_infra.resources.keystone_user import KeystoneUserLifecycle
 from nova_infra.resources.node_packages import NodePackagesLifecycle
-from nova_infra.resources.readiness import Started, start_those_without_a_record
+from nova_infra.resources.readiness import Started, start_those_without_a_record, wait_for_answers
 from nova_infra.resources.service import ServiceLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle
 from nova_infra.settings import parse
@@ -96,6 +97,7 @@ INNER = {
     "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
     "records": {"?"},  # the error with which asking has ended
     "remote.connection": {
+        "Prohibited",  # an Unreachable
         "Unreachable",
         "?",
     },  # becomes a failure of the client that has asked; ? is the result of _failure
@@ -544,6 +546,15 @@ def a_package_is_held(stage: Stage) -> None:
     reached = Reached()
     stage.patch.setattr(reached, "node", lambda _name, _connection: TalkingNode(reached.log))
     lifecycle(NodePackagesLifecycle, reached).create({**PACKAGES, "packages": {"nova-compute": "2"}})
+
+
+@case("compute1", "nova-api", "could not connect to 127.0.0.1:8774", do="set AllowTcpForwarding yes")
+def a_machine_does_not_let_us_ask_for_its_services(stage: Stage) -> None:
+    stage.machine.forwards = "no"
+    stage.patch.setattr(readiness, "FIRST_LOOK_SECONDS", 0.0)
+    # Whose services run, for all that can be seen.
+    stage.patch.setattr(readiness, "_look_at", lambda _started: [])
+    wait_for_answers(Started(stage.node(), {"nova-api": None}), {"nova-api": "127.0.0.1:8774"}, 10)
 
 
 # Servers.

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from nova_infra.compute import ServiceReport
-from nova_infra.errors import ComputeError, DeadlineExceeded, RemoteError
+from nova_infra.errors import ComputeError, ConnectionFailed, DeadlineExceeded, RemoteError
 from nova_infra.remote.inspection import Process
+from nova_infra.remote.reason import Prohibited
 from nova_infra.remote.script import Answer
 from nova_infra.resources import readiness
-from nova_infra.resources.readiness import Again, Started, refuse_ended, wait_for_reports
+from nova_infra.resources.readiness import Again, Started, refuse_ended, wait_for_answers, wait_for_reports
+from tests.error_rows import assert_printed
 
 RUNNING = Process(100, "5000", 2000, enabled=True)
 CLOSED = "2014-12-01 10:00:00.1 1 ERROR x [-] AMQP server on controller:5672 is unreachable: Socket closed. Trying again in 1 seconds.\n"
@@ -244,3 +246,26 @@ def test_a_process_that_was_started_again_by_itself_has_ended() -> None:
     with pytest.raises(RemoteError, match="ended after it had been started"):
         refuse_ended(started(Node("compute1", ticks="6000"))[0])
     refuse_ended(started(Node("compute1"))[0])
+
+
+class Closed(Node):
+    """A node whose sshd connects to nothing for us."""
+
+    def reach_tcp(self, host: str, port: int) -> None:
+        raise Prohibited(f"{self.name} could not connect to {host}:{port}: open failed")
+
+
+def wait_for_nova_api(node: Node, seconds: float) -> None:
+    wait_for_answers(started(node)[0], {"nova-compute": "127.0.0.1:8774"}, seconds)
+
+
+def test_a_service_that_cannot_be_asked_for_because_sshd_forwards_nothing_is_not_waited_for_and_not_blamed() -> None:
+    began = time.monotonic()
+    with pytest.raises(ConnectionFailed) as raised:
+        wait_for_nova_api(Closed("controller2", log="all is well\n"), 60)
+    assert time.monotonic() - began < 5
+    assert "all is well" not in str(raised.value)
+    assert_printed("A controller's sshd forwards nothing", str(raised.value))
+    # OpenSSH before 7 says the same of what nobody can connect to: the log of a process that has ended says more.
+    with pytest.raises(RemoteError, match="ended after it had been started"):
+        wait_for_nova_api(Closed("controller2", ticks=""), 60)
