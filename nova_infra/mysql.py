@@ -391,7 +391,8 @@ class Server:
     def _connect(self, as_dict: bool) -> Any:
         connection: Any = pymysql.connect(
             user=self.user,
-            password=self._password,
+            # PyMySQL writes a text as Latin-1, MariaDB and its own clients as UTF-8.
+            password=self._password.encode(),
             charset="utf8mb4",
             autocommit=True,
             read_timeout=TIMEOUT_SECONDS,

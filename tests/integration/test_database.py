@@ -95,9 +95,13 @@ def test_the_schema_and_the_user_at_both_hosts_are_made_and_made_twice_is_the_sa
     assert database.look({**wanted(), **NEW}) == ({**wanted(), **NEW}, {**NEW, "remarks": []})
 
 
-def test_a_password_with_every_kind_of_character_lets_the_user_in(lab: Lab, database: DatabaseLifecycle) -> None:
+def test_a_password_with_every_kind_of_character_lets_the_user_in(
+    lab: Lab, database: DatabaseLifecycle, access: Access
+) -> None:
     database.make(wanted())
     assert logs_in(lab)
+    login = {"database_user": USER, "database_password": PASSWORD}
+    assert Access(lambda key: login.get(key) or access.get(key)).database.schema(NAME)
 
 
 def test_what_was_changed_behind_our_back_is_seen_and_repaired(lab: Lab, database: DatabaseLifecycle) -> None:

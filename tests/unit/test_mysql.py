@@ -59,6 +59,7 @@ class Wire:
     def __init__(self, rows: list[Any]) -> None:
         self.rows = rows
         self.sent: list[str] = []
+        self.password = b""
 
     def answer(self, _statement: str) -> list[Any]:
         return self.rows
@@ -78,7 +79,7 @@ class Wire:
             server_status = 0  # what a server says first: no special SQL mode
 
             def connect(self, sock: Any = None) -> None:
-                pass
+                wire.password = self.password
 
             def cursor(self, _cursor: Any = None) -> Cursor:
                 return Cursor(self)
@@ -349,6 +350,17 @@ def read_as_mariadb_does(line: str) -> str:
 
 
 # ------------------------------------------------------------ passwords
+
+
+@pytest.mark.parametrize("password", ["pass", "grün", "пароль€"])
+def test_the_administrator_logs_in_with_the_password_as_the_servers_own_client_does(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    wire = Wire([])
+    monkeypatch.setattr(pymysql, "connect", wire.connect)
+    Server("controller", "root", password, socket.socket).schema("nova")
+    # UTF-8, of which MariaDB also makes the hash that it compares with; PyMySQL takes Latin-1 for a text.
+    assert wire.password == password.encode("utf-8")
 
 
 STORED = [
