@@ -78,7 +78,7 @@ class Wire:
         class Connection(real):  # type: ignore[misc, valid-type]
             server_status = 0  # what a server says first: no special SQL mode
 
-            def connect(self, sock: Any = None) -> None:
+            def connect(self, sock: Any = None) -> None:  # noqa: ARG002 - as the real one has it
                 wire.password = self.password
 
             def cursor(self, _cursor: Any = None) -> Cursor:
