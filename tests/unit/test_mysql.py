@@ -60,6 +60,7 @@ class Wire:
         self.rows = rows
         self.sent: list[str] = []
         self.password = b""
+        self.tls = False
 
     def answer(self, _statement: str) -> list[Any]:
         return self.rows
@@ -79,7 +80,7 @@ class Wire:
             server_status = 0  # what a server says first: no special SQL mode
 
             def connect(self, sock: Any = None) -> None:  # noqa: ARG002 - as the real one has it
-                wire.password = self.password
+                wire.password, wire.tls = self.password, self.ssl
 
             def cursor(self, _cursor: Any = None) -> Cursor:
                 return Cursor(self)
@@ -106,6 +107,16 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Connected:
         return Server("controller", "root", "admin-pass", socket.socket), wire
 
     return make
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_tls_is_asked_for_where_the_way_to_the_server_is_not_private(
+    monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    wire = Wire([])
+    monkeypatch.setattr(pymysql, "connect", wire.connect)
+    Server("db", "root", "admin-pass", socket.socket, private=private).schema("nova")
+    assert wire.tls is not private
 
 
 # name of a schema: as it stands quoted, and as it stands in GRANT, where it is a pattern
