@@ -240,10 +240,23 @@ def answered(document: Any) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(document, Mapping):
         raise InvalidSettings([Problem("answers", "is no mapping of settings, such as `controllers: [...]`")])
     secret = {str(key): value for key, value in document.items() if key not in top_level_keys()}
+    settings = {key: value for key, value in document.items() if key in top_level_keys()}
     problems = [Problem(key, "must be a text") for key, value in secret.items() if not isinstance(value, str)]
+    problems += [Problem(key, reason) for key, value in settings.items() if (reason := _not_plain(value))]
     if problems:
         raise InvalidSettings(problems)
-    return {key: value for key, value in document.items() if key in top_level_keys()}, secret
+    return settings, secret
+
+
+def _not_plain(value: Any) -> str:
+    """Why Pulumi's configuration cannot hold this value of YAML, or an empty string."""
+    try:
+        json.dumps(value)
+    except TypeError:
+        return "holds what YAML takes for a date, a set or something else that is no text, number, list or mapping. Put it in quotes"
+    except (ValueError, RecursionError):
+        return "holds itself, by an alias (*) of YAML, or is nested too deeply. Write it out"
+    return ""
 
 
 def _document(given: Path | str) -> Any:
@@ -256,7 +269,7 @@ def _document(given: Path | str) -> Any:
                 "input (--answers -)."
             )
         return yaml.safe_load(given.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         # The text may hold passwords: it is not quoted.
         where = getattr(getattr(error, "problem_mark", None), "line", None)
         why = (
@@ -311,10 +324,10 @@ def _left_by_pulumi(file: Path) -> str | None:
     """A file without settings, such as `pulumi stack init` writes, up to where they are to stand; None where somebody's settings are."""
     if not file.exists():
         return ""
-    text = file.read_text(encoding="utf-8")
     try:
+        text = file.read_text(encoding="utf-8")
         found = yaml.safe_load(text) or {}
-    except yaml.YAMLError:
+    except (ValueError, RecursionError, yaml.YAMLError):
         return None
     return _without_config(text) if isinstance(found, dict) and not found.get("config") else None
 

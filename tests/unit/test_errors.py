@@ -18,6 +18,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -1019,6 +1020,11 @@ def the_answers_are_no_yaml(stage: Stage) -> None:
 @case("answers", "is no mapping of settings", do="")
 def the_answers_are_no_mapping(_stage: Stage) -> None:
     init.answered([SECRET])
+
+
+@case("region", "holds what YAML takes for a date", do="Put it in quotes")
+def an_answer_is_a_date(_stage: Stage) -> None:
+    init.answered({"region": date(2014, 11, 22)})
 
 
 @case("adminPassword", "must be a text", do="")

@@ -149,7 +149,33 @@ def test_a_password_that_yaml_reads_as_a_number_is_refused_without_saying_it() -
     assert str(refusal.value.problems[0]) == "adminPassword: must be a text"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("region: 2014-11-22", "region: holds what YAML takes for a date"),
+        ("options: { all: { DEFAULT: { built: 2014-11-22 } } }", "options: holds what YAML takes for a date"),
+        ("options: !!set { all }", "a set"),
+        ("options: &all { all: *all }", "options: holds itself"),
+        ("region: 2014-13-45", "cannot be read: it is no YAML"),
+        ("options: " + "[" * 5000, "cannot be read: it is no YAML"),
+    ],
+)
+def test_what_yaml_may_hold_and_a_configuration_may_not_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "answers.yaml"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
+    with pytest.raises((InvalidSettings, NotWritten), match=said):
+        answered(init._document(file))
+
+
 # ------------------------------------------------------------ a file that is there already
+
+
+def test_a_file_that_is_no_text_is_somebodys_and_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.production.yaml"
+    file.write_bytes("# für uns\n".encode("latin-1"))
+    with pytest.raises(Refused, match="has settings already"):
+        init._refuse_to_overwrite(file)
 
 
 @pytest.fixture
