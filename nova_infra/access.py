@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from .compute import Compute, ServiceReport
-from .defaults import ASKING_SECONDS, DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX
+from .defaults import ASKING_SECONDS, DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX, SSH_PORT
 from .errors import InvalidSettings, Problem, Refused
 from .identity import Identity
 from .masking import Secret
@@ -93,7 +93,10 @@ class Access:
         if not self.get("jump_host"):
             return None
         address = Address(
-            self.get("jump_host"), int(self.get("jump_port") or 22), self.get("jump_user"), self.get("jump_host_key")
+            self.get("jump_host"),
+            self._port("jump", SSH_PORT),
+            self.get("jump_user"),
+            self.get("jump_host_key"),
         )
         own = {name: self.get(f"jump_{name}") for name in JUMP_CREDENTIALS}
         login = self.login
@@ -129,7 +132,7 @@ class Access:
             return None
         address = Address(
             self.get("controller_host"),
-            int(self.get("controller_port") or 22),
+            self._port("controller", SSH_PORT),
             self.get("controller_user"),
             self.get("controller_host_key"),
         )
@@ -164,11 +167,7 @@ class Access:
     @cached_property
     def database(self) -> Server:
         """MariaDB, as the account that may create schemas and users."""
-        controller, host, port = (
-            self.controller,
-            self.get("database_host"),
-            int(self.get("database_port") or MARIADB_PORT),
-        )
+        controller, host, port = self.controller, self.get("database_host"), self._port("database", MARIADB_PORT)
         path = self.get("database_socket") or DATABASE_SOCKET
         name = f"{host}:{port}" if host else f"{controller.name}:{path}" if controller else path
 
@@ -183,6 +182,17 @@ class Access:
 
         private = controller is not None or not host
         return Server(name, self.get("database_user"), self.get("database_password"), dial, private=private)
+
+    def _port(self, group: str, default: int) -> int:
+        """The port of `jump`, `controller` or `database`. An Output of a number arrives as `22.0`. Raises InvalidSettings for what is no port."""
+        text = self.get(f"{group}_port")
+        try:
+            port = float(text or default)
+        except ValueError:
+            port = math.nan
+        if not (port.is_integer() and 0 < port < 65536):
+            raise InvalidSettings([Problem(f"{group}.port", f"is {text!r}; a port is a whole number from 1 to 65535")])
+        return int(port)
 
     def deadline(self, name: str) -> float:
         """The seconds that a step may take; `name` is one of nova_infra.DeadlineArgs.
@@ -205,11 +215,7 @@ class Access:
 
         Raises Refused when there is no controller, StepFailed when there is no complete dump.
         """
-        controller, host, port = (
-            self.controller,
-            self.get("database_host"),
-            self.get("database_port") or str(MARIADB_PORT),
-        )
+        controller, host, port = self.controller, self.get("database_host"), str(self._port("database", MARIADB_PORT))
         if controller is None:
             raise Refused(
                 f"The database {schema} is to be dumped before it is dropped, and this provider names no controller on which the dump could "

@@ -117,6 +117,25 @@ def test_a_jump_host_takes_our_login_unless_it_has_one_of_its_own() -> None:
     assert own.login.setting == "jumpHost"
 
 
+# ------------------------------------------------------------ ports
+
+
+@pytest.mark.parametrize(("text", "port"), [("", 22), ("2222", 2222), ("2222.0", 2222)])
+def test_a_port_may_be_an_output_of_a_number_which_arrives_with_a_point(text: str, port: int) -> None:
+    given = {"jump_host": "192.0.2.1", "jump_port": text, "controller_host": "192.0.2.7", "controller_port": text}
+    access = Access(lambda key: given.get(key, ""))
+    assert access.jump_host
+    assert access.controller
+    assert (access.jump_host.address.port, access.controller.address.port) == (port, port)
+
+
+@pytest.mark.parametrize("text", ["ssh", "22.5", "0", "65536", "nan", "inf", "-1"])
+def test_what_is_no_port_is_refused_by_its_key(text: str) -> None:
+    given = {"database_host": "192.0.2.7", "database_port": text}
+    with pytest.raises(InvalidSettings, match=rf"database\.port: is '{text}'; a port is"):
+        _ = Access(lambda key: given.get(key, "")).database
+
+
 # ------------------------------------------------------------ deadlines
 
 

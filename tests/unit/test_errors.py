@@ -1057,6 +1057,12 @@ def the_release_is_not_known(_stage: Stage) -> None:
     release("kilo")
 
 
+@case("controller.port", do="a whole number from 1 to 65535")
+def a_port_of_a_provider_is_none(_stage: Stage) -> None:
+    given = {"controller_host": "192.0.2.7", "controller_port": "ssh"}
+    _ = Access(lambda key: given.get(key, "")).controller
+
+
 @case("deadlines.dump", do="a number of seconds above 0")
 def a_deadline_is_no_number(_stage: Stage) -> None:
     Access(lambda key: "soon" if key == "deadlines_dump" else "").deadline("dump")
