@@ -19,6 +19,8 @@ ADVICE = {
     404: _RIGHTS,
     410: "Switch issues on (Settings, General, Features): a fork has none.",
 }
+# Who writes with the token of a workflow. Nobody can choose a login with brackets.
+ACTIONS = "github-actions[bot]"
 
 
 class Repository:
@@ -72,4 +74,4 @@ def first_line(body: str | None) -> str:
 
 def is_ours(item: dict[str, Any]) -> bool:
     """Whether Actions wrote it: anybody can write our first line."""
-    return bool((item.get("user") or {}).get("type") == "Bot")
+    return bool((item.get("user") or {}).get("login") == ACTIONS)

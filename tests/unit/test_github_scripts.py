@@ -25,6 +25,7 @@ from tests.nodes import ROOT
 SCRIPTS = ROOT / ".github" / "scripts"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BOT, SOMEBODY = {"type": "Bot", "login": "github-actions[bot]"}, {"type": "User", "login": "somebody"}
+ANOTHER_BOT = {"type": "Bot", "login": "renovate[bot]"}
 PAGE = 2
 
 
@@ -144,8 +145,11 @@ def test_the_same_again_is_not_written(github: GitHub, text: Path) -> None:
     assert github.sent == []
 
 
-def test_what_somebody_has_written_with_our_first_line_is_not_ours(github: GitHub, text: Path) -> None:
-    github.lists["issues/7/comments"] = [a_comment(8, f"{MARKER}\r\nmine", SOMEBODY)]
+@pytest.mark.parametrize("user", [SOMEBODY, ANOTHER_BOT])
+def test_what_somebody_has_written_with_our_first_line_is_not_ours(
+    github: GitHub, text: Path, user: dict[str, str]
+) -> None:
+    github.lists["issues/7/comments"] = [a_comment(8, f"{MARKER}\r\nmine", user)]
     assert github.run("post-comment", "7", str(text)).returncode == 0
     assert [method for method, _, _ in github.sent] == ["POST"]
 
