@@ -60,6 +60,14 @@ class Way:
             return await retrying(self._try, options)
         except (OSError, asyncssh.Error, TimeoutError) as error:
             failure = await self._failure(error)
+        except ValueError as error:
+            # Before anything is sent: of the host what IDNA does not take, of the user what SASLprep (RFC 4013) forbids.
+            reason = (
+                "the host is no name" if isinstance(error, UnicodeError) else f"the user's name: {reason_of(error)}"
+            )
+            raise ConnectionFailed(
+                f"{self.who}: no login was tried: {reason}. Correct the connection in the stack."
+            ) from None
         raise failure
 
     async def _try(self, options: dict[str, Any]) -> asyncssh.SSHClientConnection:

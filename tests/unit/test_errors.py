@@ -275,6 +275,17 @@ def the_machine_hangs_up(stage: Stage) -> None:
     run_on(stage.node(), call("fact", "a"))
 
 
+@case("compute1 (\ue000@127.0.0.1:", "the user's name: Prohibited character", do="Correct the connection")
+def the_users_name_is_none_for_ssh(stage: Stage) -> None:
+    run_on(stage.node("\ue000"), call("fact", "a"))
+
+
+@case("compute1 (root@compute..1)", "the host is no name", do="Correct the connection")
+def the_host_is_no_name(stage: Stage) -> None:
+    address = dataclasses.replace(stage.machine.address(), host="compute..1", port=22)
+    run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
+
+
 @case("compute1 (root@127.0.0.1:", "Too many authentication failures", do="name the right one (private_key_file)")
 def an_agent_has_too_many_keys(stage: Stage) -> None:
     async def refuse(*_what: Any, **_more: Any) -> Any:
