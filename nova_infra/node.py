@@ -50,6 +50,8 @@ _SCHEMA_EMPTY = "empty"
 # What stands behind the name of a secret option that has another value on the node.
 FOUND_THERE = "(found)"
 _CRLF = "\r\n"
+# What stands in a file's text for bytes that are none.
+_NO_TEXT = "\ufffd"
 # The note of the services that ran, and started at boot, before us.
 FOUND = "services.found"
 # The note of the packages that apt added for us (NodePackages writes it).
@@ -348,16 +350,20 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
     for path, ownership in state["files"].items():
         file, wanted = facts.files[path], state["options"][path]
         owner, group, mode = ownership["owner"], ownership["group"], ownership["mode"]
-        if file.kind != "file" or _CRLF in file.content or options_in(state, path, facts) != wanted:
+        same = file.kind == "file" and _CRLF not in file.content and options_in(state, path, facts) == wanted
+        if same and (file.owner, file.group, file.mode) == (owner, group, mode):
+            continue
+        if same and _NO_TEXT not in file.content:
+            # With its comments.
+            content, title = file.content, f"setting owner and mode of {path}"
+        else:
             try:
-                content = Secret(_written(path, _resolved(wanted, facts)))
+                content, title = _written(path, _resolved(wanted, facts)), f"writing {path}"
             except UnsupportedValue as error:
                 raise UnsupportedValue(
                     f"{state['node']}: {path} cannot be written: {error} Correct it in the options of the node."
                 ) from None
-            yield call("put_file", path, owner, group, mode, content, title=f"writing {path}")
-        elif (file.owner, file.group, file.mode) != (owner, group, mode):
-            yield call("set_owner_and_mode", path, owner, group, mode, title=f"setting owner and mode of {path}")
+        yield call("put_file", path, owner, group, mode, Secret(content), title=title)
 
 
 def _resolved(options: Mapping[str, Any], facts: Facts) -> dict[str, dict[str, Any]]:

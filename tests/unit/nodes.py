@@ -125,9 +125,6 @@ class Machine:
         if function == "put_file":
             path, owner, group, mode, content = arguments
             self.write(path, content, owner, group, mode)
-        elif function == "set_owner_and_mode":
-            path, owner, group, mode = arguments
-            self.files[path] = dataclasses.replace(self.files[path], owner=owner, group=group, mode=mode)
         elif function == "sync_database":
             self.schema = (self.schema[1], self.schema[1])
         elif function == "remove_file":

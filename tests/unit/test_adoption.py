@@ -232,7 +232,7 @@ def test_a_file_of_which_only_the_mode_was_changed_gets_its_own_mode_back(tmp_pa
     path = tmp_path / "nova-compute.conf"
     path.write_text("theirs")
     path.chmod(0o644)
-    run(ours, call("set_owner_and_mode", str(path), path.owner(), path.group(), "640"))
+    run(ours, put(path, "theirs"))
     assert oct(path.stat().st_mode)[-3:] == "640"
     run(ours, call("put_back_original", str(path)))
     assert oct(path.stat().st_mode)[-3:] == "644"
@@ -247,6 +247,23 @@ def test_a_link_is_kept_as_a_link_and_its_target_is_not_written_to(tmp_path: Pat
     assert target.read_text() == "theirs"
     run(ours, call("put_back_original", str(path)))
     assert path.readlink() == target
+
+
+def test_what_root_keeps_is_never_what_a_link_names_that_took_the_files_place_meanwhile(
+    tmp_path: Path,
+    ours: Call,  # noqa: F811
+) -> None:
+    path, secret = tmp_path / "nova.conf", tmp_path / "shadow"
+    secret.write_text("root:hash")
+    path.write_text("theirs")
+    swap = f"rm {shlex.quote(str(path))}; ln -s {shlex.quote(str(secret))} {shlex.quote(str(path))}"
+    race = Call(f'cp() {{ {swap}; unset -f cp; command cp "$@"; }}')
+    run(ours, race, call("keep_original", str(path)))
+    assert "root:hash" not in "".join(
+        each.read_text() for each in (tmp_path / "ours").rglob("*") if each.is_file() and not each.is_symlink()
+    )
+    run(ours, call("put_back_original", str(path)))
+    assert path.is_symlink()
 
 
 @pytest.mark.parametrize("exists", [True, False])

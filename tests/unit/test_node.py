@@ -114,7 +114,7 @@ def by_hand(machine: Machine, deed: str) -> None:
     elif deed == "disable":
         machine._do("set_boot", name, "disabled")
     elif deed == "chmod":
-        machine._do("set_owner_and_mode", path, "root", "root", "644")
+        machine.files[path] = dataclasses.replace(machine.files[path], owner="root", group="root", mode="644")
     elif deed == "sqlite":
         machine.present = dict.fromkeys(machine.present, True)
     else:

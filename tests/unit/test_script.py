@@ -223,11 +223,85 @@ def test_a_file_that_holds_passwords_is_never_readable_by_others(tmp_path: Path,
     path, seen = tmp_path / "nova.conf", tmp_path / "seen"
     user, group = owner(tmp_path)
     # chown stands between the first byte and the rename: it says with which mode the bytes lay there.
-    watch = Call(f'chown() {{ stat -c %a "$3" >{shlex.quote(str(seen))}; command chown "$@"; }}')
+    watch = Call(f'chown() {{ stat -c %a "$2" >{shlex.quote(str(seen))}; command chown "$@"; }}')
     run(ours, watch, call("put_file", str(path), user, group, "640", Secret("hunter2")))
     assert seen.read_text() == "600\n"
     assert oct(path.stat().st_mode)[-3:] == "640"
-    assert [each.name for each in tmp_path.iterdir() if each.name.startswith("nova.conf")] == ["nova.conf"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["nova.conf", "ours", "seen"]
+
+
+@pytest.mark.parametrize(
+    ("function", "moment"),
+    [
+        *(("put_file", moment) for moment in ("stat", "printf", "chown", "chmod", "mv")),
+        *(("put_back_original", moment) for moment in ("stat", "cp", "chown", "chmod", "touch", "mv")),
+    ],
+)
+def test_root_follows_no_link_that_the_owner_of_the_folder_puts_in_its_way(
+    tmp_path: Path, ours: Call, function: str, moment: str
+) -> None:
+    folder, victim = tmp_path / "nova", tmp_path / "shadow"
+    path = folder / "nova.conf"
+    folder.mkdir()
+    path.write_text("theirs")
+    run(ours, call("keep_original", str(path)))
+    victim.write_text("root:hash")
+    victim.chmod(0o600)
+    before = victim.stat()
+    # Whatever is there becomes a link, and our own folder another one that is full of links.
+    race = f"""
+        {moment}() {{
+            [ ! -e {shlex.quote(str(tmp_path))}/raced ] || {{ command {moment} "$@"; return; }}
+            : >{shlex.quote(str(tmp_path))}/raced
+            for each in {shlex.quote(str(folder))}/* {shlex.quote(str(folder))}/.nova-infra.*; do
+                [ -e "$each" ] || continue
+                if [ -d "$each" ]; then command mv "$each" "$each.away"; mkdir "$each"; each=$each/new; else rm -f "$each"; fi
+                ln -s {shlex.quote(str(victim))} "$each"
+            done
+            command {moment} "$@"
+        }}"""
+    arguments = [] if function == "put_back_original" else [*owner(folder), "640", "ours"]
+    status, _, complaint = run(ours, Call(race), call(function, str(path), *arguments))
+    assert (tmp_path / "raced").exists()
+    assert (victim.read_text(), victim.stat().st_mode, victim.stat().st_ctime) == (
+        "root:hash",
+        before.st_mode,
+        before.st_ctime,
+    )
+    assert status == 0, complaint
+    assert path.read_text() == ("ours" if arguments else "theirs")
+    assert not path.is_symlink()
+
+
+def test_what_is_no_folder_of_our_own_is_not_written_into(tmp_path: Path, ours: Call) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(0o755)
+    swap = Call(
+        f'mktemp() {{ ln -s {shlex.quote(str(elsewhere))} "{tmp_path}/.nova-infra.ABCDEF"; echo "{tmp_path}/.nova-infra.ABCDEF"; }}'
+    )
+    status, _, complaint = run(
+        ours, swap, call("put_file", str(tmp_path / "nova.conf"), *owner(tmp_path), "640", "ours")
+    )
+    assert status == 1
+    assert "somebody has put something else in the place of" in complaint
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_a_run_that_was_cut_off_has_left_beside_a_file_goes_with_the_next_one(tmp_path: Path, ours: Call) -> None:
+    path = tmp_path / "nova.conf"
+    cut = Call(r'mv() { [ "$2" != new ] || sh -c "kill -KILL \$PPID"; command mv "$@"; }')
+    put = call("put_file", str(path), *owner(tmp_path), "640", "ours")
+    for then in (put, call("put_back_original", str(path))):
+        run(ours, cut, put)
+        assert list(tmp_path.glob(".nova-infra.*"))
+        run(ours, then)
+        assert not list(tmp_path.glob(".nova-infra.*"))
+
+
+def test_a_folder_that_hands_down_its_group_is_written_to_as_well(tmp_path: Path, ours: Call) -> None:
+    tmp_path.chmod(0o2755)
+    run(ours, call("put_file", str(tmp_path / "nova.conf"), *owner(tmp_path), "640", "ours"))
+    assert (tmp_path / "nova.conf").read_text() == "ours"
 
 
 def test_destroy_puts_a_file_back_as_it_was_however_often_we_wrote_it(tmp_path: Path, ours: Call) -> None:

@@ -37,57 +37,76 @@ space_in() {
     [ -w "$1" ] || printf ', and %s cannot be written' "$1"
 }
 
+# Puts a file whole into its place: path, and the call that makes it as `./new`. Whoever owns the folder, as nova does some of its own, can
+# put a link wherever root is about to write, also between two commands. So it is made in a folder of root's own there, which is entered
+# before anything is made: what becomes of its name then is nothing to us.
+place() {
+    (
+        place=$1; shift
+        own=$(mktemp -d "${place%/*}/.nova-infra.XXXXXX") && cd -P "$own" || exit 1
+        # With the setgid bit of the folder around it, 2700.
+        case $(stat -c '%u %a' .)$(ls -A) in "$(id -u) 700" | "$(id -u) 2700") ;; *) echo "somebody has put something else in the place of $own" >&2; exit 1 ;; esac
+        "$@" && mv -T new "$place"
+        code=$?
+        rm -f new
+        cd / && rmdir "$own" 2>/dev/null
+        exit "$code"
+    )
+}
+
+# What a run that was cut off has left of its own there.
+clear_place() { rm -rf "${1%/*}"/.nova-infra.??????; }
+
+# Makes `./new`: owner, group, mode, content.
+make_file() { printf '%s' "$4" >new && chown "$1:$2" new && chmod "$3" new; }
+
+# Makes `./new` of what is kept.
+make_original() {
+    if [ -L "$1" ]; then cp -P "$1" new; return; fi
+    read -r owner mode ids <"$1.owner" && cp "$1" new &&
+        # The account may be gone with its package; its number is what the file had.
+        { chown "$owner" new 2>/dev/null || chown "$ids" new; } && chmod "$mode" new && touch -r "$1" new
+}
+
 # Keeps a file as it was before us, once, so that it can be put back. The copy is for root only, as the file may hold passwords;
-# its owner and mode stand beside it. A link is kept as a link.
+# its owner and mode stand beside it. A link is kept as a link: cp -P takes no other file for the one that it has seen, nor what a link there
+# names, and owner and mode are those of the copy.
 keep_original() {
     kept=$ours/original$1
     [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] && return 0
     mkdir -p "${kept%/*}"
-    if [ -L "$1" ]; then cp -P "$1" "$kept"
-    elif [ -f "$1" ]; then
-        stat -c '%U:%G %a %u:%g' "$1" >"$kept.owner" && cp "$1" "$kept.new" && chmod 600 "$kept.new" &&
-            touch -r "$1" "$kept.new" && mv "$kept.new" "$kept"
+    rm -f "$kept.new"
+    if [ -f "$1" ] || [ -L "$1" ]; then
+        cp -pP "$1" "$kept.new" && { [ -L "$kept.new" ] || keep_owner "$kept"; } && mv "$kept.new" "$kept"
     else : >"$kept.absent"
     fi || fail "could not keep a copy of $1 in $ours ($(space_in "$ours"))"
 }
 
+keep_owner() {
+    stat -c '%U:%G %a %u:%g' "$1.new" >"$1.owner" && chmod 600 "$1.new" && chown "$(id -u):$(id -g)" "$1.new"
+}
+
 put_back_original() {
     kept=$ours/original$1
-    [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] || { rm -f "$1.nova-infra"; return 0; }
+    clear_place "$1"
+    [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] || return 0
     if [ ! -d "${1%/*}" ]; then
         say "progress${tab}$1 cannot be put back: its directory is gone; it is kept as $kept"
         return 0
     fi
-    rm -f "$1.nova-infra"
     if [ -e "$kept.absent" ]; then rm -f "$1"
-    elif [ -L "$kept" ]; then cp -P "$kept" "$1.nova-infra" && mv -T "$1.nova-infra" "$1"
-    else
-        read -r owner mode ids <"$kept.owner" && cp "$kept" "$1.nova-infra" &&
-            # The account may be gone with its package; its number is what the file had.
-            { chown "$owner" "$1.nova-infra" 2>/dev/null || chown "$ids" "$1.nova-infra"; } &&
-            chmod "$mode" "$1.nova-infra" && touch -r "$kept" "$1.nova-infra" && mv -T "$1.nova-infra" "$1"
+    else place "$1" make_original "$kept"
     fi || fail "could not put $1 back (it is kept as $kept; $(space_in "${1%/*}"))"
     rm -f "$kept" "$kept.owner" "$kept.absent" "$kept.new"
 }
 
-# path, owner, group, mode, content. The file is whole at any time, and never readable by others: the temporary one is new (-C),
-# nothing that somebody else has put there.
+# path, owner, group, mode, content. The file is whole at any time, and never readable by others.
 put_file() {
     keep_original "$1"
-    rm -f "$1.nova-infra"
-    said=$( {
-        (set -C && printf '%s' "$5" >"$1.nova-infra") && chown -h "$2:$3" "$1.nova-infra" && chmod "$4" "$1.nova-infra" &&
-            mv -T "$1.nova-infra" "$1"
-    } 2>&1) || {
-        room=$(space_in "${1%/*}")
-        rm -f "$1.nova-infra"
-        fail "could not write $1: $(printf '%s\n' "$said" | sed 's/^sh: [0-9]*: //; $!d') ($room)"
-    }
-}
-
-set_owner_and_mode() {
-    keep_original "$1"
-    chown "$2:$3" "$1" && chmod "$4" "$1" || fail "could not set owner and mode of $1 (wanted: $2:$3, $4)"
+    clear_place "$1"
+    path=$1; shift
+    said=$(place "$path" make_file "$@" 2>&1) ||
+        fail "could not write $path: $(printf '%s\n' "$said" | sed 's/^sh: [0-9]*: //; $!d') ($(space_in "${path%/*}"))"
 }
 
 # What goes is kept too: somebody may have put something into it.
