@@ -673,3 +673,28 @@ def test_a_wait_says_what_it_waits_for_and_what_was_last_seen_without_secrets(
 def test_a_wait_that_ends_soon_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     wait_until(lambda: True, doing="controller: reports", seconds=5)
     assert capsys.readouterr().out == ""
+
+
+# ------------------------------------------------------------ no room
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (call("lock", "9"), "could not write {ours}/lock ("),
+        (call("write_first_note", "x", "{}"), "could not take the lock {ours}/notes.lock ("),
+        (call("in_own_session", "x", "true"), "could not write {ours}/output ("),
+        (call("run_service", "nova-api", "stop"), "could not write {ours}/output.nova-api ("),
+        (call("keep_original", "/none/nova.conf"), "could not keep a copy of /none/nova.conf in {ours} ("),
+    ],
+    ids=lambda each: each.function if isinstance(each, Call) else "",
+)
+def test_what_cannot_be_written_down_is_said_in_our_words(tmp_path: Path, ours: Call, of: Call, said: str) -> None:
+    # Each fails as on a full disk: where its file would be is a folder, or where its folder would be a file.
+    for name in ("lock", "notes.lock", "output", "output.nova-api"):
+        (tmp_path / "ours" / name).mkdir(parents=True)
+    (tmp_path / "ours" / "original").touch()
+    status, fields, complaint = run(ours, call(of.function, *of.arguments, title="writing it down"))
+    assert status == 1
+    assert said.format(ours=tmp_path / "ours") in complaint.splitlines()[-1]
+    assert ("failed", "writing it down") in fields

@@ -78,7 +78,7 @@ keep_original() {
     rm -f "$kept.new"
     if [ -f "$1" ] || [ -L "$1" ]; then
         cp -pP "$1" "$kept.new" && { [ -L "$kept.new" ] || keep_owner "$kept"; } && mv "$kept.new" "$kept"
-    else : >"$kept.absent"
+    else true >"$kept.absent"
     fi || fail "could not keep a copy of $1 in $ours ($(space_in "$ours"))"
 }
 

@@ -7,7 +7,7 @@ read_note() {
 write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"; }
 
 # Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
-lock_notes() { mkdir -p "$ours" && exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it for 60 s, or there is no room; $(space_in "$ours"))"; }
+lock_notes() { mkdir -p "$ours" && command exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it for 60 s, or there is no room; $(space_in "$ours"))"; }
 
 # Writes a note unless there is one already, and says what it then holds.
 write_first_note() {
@@ -45,7 +45,7 @@ remove_notes() {
     find "$ours/original" -depth -type d -empty -exec rmdir {} \; 2>/dev/null
     # Nothing of ours stays on the node, unless another run is about to write here.
     if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*|.*\.new|new\..*')" ]; then
-        (: >&9) 2>/dev/null || exec 9>>"$ours/lock"
+        (: >&9) 2>/dev/null || command exec 9>>"$ours/lock"
         ! flock -n 9 || rm -rf "$ours"
     fi
     exec 8>&-

@@ -1,6 +1,7 @@
 # How a script on a node lives: what it says and to whom, when it ends, what it waits for, what must not be cut off. This file
 # comes first; ahead of it stands `mark`, the word that begins each line meant for us. The other files of this folder are the
 # functions by subject. Behind them stand the calls of one operation, with quoted arguments.
+# `command exec` and `true >`: a redirection that fails would end the shell at `exec` and at `:`, before it has said anything.
 # Needs only what Ubuntu 14.04's base system has: dash, coreutils, util-linux, dpkg, apt, awk.
 
 umask 077
@@ -36,8 +37,7 @@ encoded() { base64 -w0; }
 
 # One operation at a time on a node. Whoever had to wait has read the machine too early, and is told to begin again.
 lock() {
-    mkdir -p "$ours"
-    exec 9>>"$ours/lock"
+    mkdir -p "$ours" && command exec 9>>"$ours/lock" || fail "could not write $ours/lock ($(space_in "$ours"))"
     flock -n 9 && return 0
     step "waiting for another run that is still working on this node"
     waited=0
@@ -55,7 +55,7 @@ lock() {
 # also when we end before it.
 in_own_session() {
     shown=$1; shift
-    : >"$ours/output"
+    true >"$ours/output" || fail "could not write $ours/output ($(space_in "$ours"))"
     # Other programs get the usual umask; ours is for our own files.
     umask 022
     setsid "$@" >"$ours/output" 2>&1 </dev/null 8>&- &
