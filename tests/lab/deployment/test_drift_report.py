@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser import ARTIFACTS, PHONE, WIDE, Browser
+from tests.error_rows import assert_printed
 from tests.lab.drift.masked import SOMEBODY_ELSES, assert_masked
 from tests.nodes import Lab, Stack
 
@@ -137,3 +138,15 @@ def test_a_role_that_was_taken_away_is_drift_and_what_nova_then_refuses_to_say_i
     assert resources["nova-check"]["reason"].startswith(
         "The compute API in region regionOne: listing its services failed"
     )
+
+
+def test_a_nova_that_has_lost_its_table_of_services_says_500_and_that_is_told(lab: Lab, drifted: Stack) -> None:
+    lab.sql("RENAME TABLE nova.services TO nova.services_away")
+    try:
+        done = drifted.command("drift", "--json")
+    finally:
+        lab.sql("RENAME TABLE nova.services_away TO nova.services")
+    assert done.returncode == 3, done.stdout + done.stderr
+    resources = {each["name"]: each for each in json.loads(done.stdout)["resources"]}
+    assert {name for name, each in resources.items() if each["status"] == "not reachable"} == {"nova-check"}
+    assert_printed("The compute API answers 500", resources["nova-check"]["reason"])
