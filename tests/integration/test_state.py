@@ -134,11 +134,14 @@ def test_a_stack_goes_from_one_backend_to_another_by_the_lines_that_the_page_has
         'import pulumi\npulumi.export("of", pulumi.Output.secret(pulumi.Config().require_secret("password")))\n'
     )
     mine = {key: value for key, value in environment.items() if key not in {"PULUMI_BACKEND_URL", "PULUMI_STACK"}}
-    mine["PULUMI_HOME"] = str(tmp_path / "home")
+    mine |= {"PULUMI_HOME": str(tmp_path / "home"), "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"}
     pulumi(program, mine, "login", f"file://{state}?metadata=skip")
     pulumi(program, mine, "stack", "init", "production", "--non-interactive")
     pulumi(program, mine, "config", "set", "--secret", "password", "hunter2", "--stack", "production")
     pulumi(program, mine, "up", "--stack", "production", "--skip-preview", *PULUMI_ALONE)
+
+    # As the page says of that variable; without it there are some.
+    assert not list(state.rglob("backups"))
 
     lines = (ROOT / "docs" / "state.md").read_text().splitlines()
     beginning = "pulumi stack export --stack production --file"
