@@ -640,9 +640,15 @@ def test_every_commit_of_main_is_tested_and_of_a_pull_request_the_newest() -> No
     assert "concurrency" not in job
 
 
-def test_every_push_is_tested_with_the_lowest_and_the_newest_versions() -> None:
+def test_every_push_is_tested_with_the_lowest_and_the_newest_versions_and_with_the_newest_python() -> None:
     (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "versions")]
-    assert job["strategy"]["matrix"] == {"kind": ["lowest", "newest"]}
+    newest = re.search(r"for name in python3 (\S+) ", (ROOT / "toolchain" / "venv").read_text())
+    assert newest
+    assert job["strategy"]["matrix"] == {
+        "kind": ["lowest", "newest"],
+        "python": ["3.11"],
+        "include": [{"kind": "newest", "python": newest[1].removeprefix("python")}],
+    }
     assert job["steps"][-1]["run"] == 'toolchain/dependency-versions "$KIND"'
 
 
