@@ -123,7 +123,7 @@ SECOND_ENDPOINT = Kind(
     said={ENDPOINT: "it is left as it is. Clients get that "},
     names=what_is_said_of_the_second_endpoint,
     may_say=NOVA_IS_SILENT,
-    follows={ENDPOINT: ["other_records[0]"]},
+    follows={ENDPOINT: ["other_records"]},
     undo=caused_by(
         SERVICE_ID, f"keystone endpoint-delete $(keystone endpoint-list | grep $service | grep -F '{ELSEWHERE}' | id .)"
     ),

@@ -96,7 +96,7 @@ EXTRA_ROLE = Kind(
     after=the_extra_role_is_left,
     said={USER: "The user nova has the role audit in the tenant service"},
     advice="If nobody needs it: keystone user-role-remove --user nova --role audit --tenant service.",
-    follows={USER: ["other_roles[0]"]},
+    follows={USER: ["other_roles"]},
     undo=caused_by("keystone role-delete audit"),
 )
 DEFAULT_TENANT = Kind(
