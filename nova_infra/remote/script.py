@@ -156,7 +156,8 @@ class Listener:
             self._end_step()
             self.current = self._doing
         elif kind == "failed":
-            self.current = rest[0]
+            # What comes before the first step has no name of its own.
+            self.current = rest[0] or self.current
         elif kind in ("again", "end"):
             self._end_step()
             self.ended = True

@@ -297,7 +297,7 @@ def test_what_is_no_folder_of_our_own_is_not_written_into(tmp_path: Path, ours: 
 
 def test_what_a_run_that_was_cut_off_has_left_beside_a_file_goes_with_the_next_one(tmp_path: Path, ours: Call) -> None:
     path = tmp_path / "nova.conf"
-    cut = Call(r'mv() { [ "$2" != new ] || sh -c "kill -KILL \$PPID"; command mv "$@"; }')
+    cut = Call(r'mv() { [ "$2" != new ] || sh -c "kill -KILL $$ \$PPID"; command mv "$@"; }')
     put = call("put_file", str(path), *owner(tmp_path), "640", "ours")
     for then in (put, call("put_back_original", str(path))):
         run(ours, cut, put)
@@ -659,6 +659,12 @@ def test_progress_puts_off_saying_that_it_still_runs() -> None:
     assert heard.after(15, "progress|Setting up nova-api") == ["  Setting up nova-api (15 s)"]
     assert heard.after(19) == []
     assert heard.after(1) == ["  installing: still running (35 s)"]
+
+
+def test_what_fails_before_the_first_step_is_what_the_script_is_for() -> None:
+    heard = Heard()
+    heard.after(0, "failed|")
+    assert heard.listener.current == "reading"
 
 
 def test_a_script_without_steps_is_said_to_run_by_what_it_is_for() -> None:

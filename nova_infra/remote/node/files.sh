@@ -39,22 +39,21 @@ space_in() {
 
 # Puts a file whole into its place: path, and the call that makes it as `./new`. Whoever owns the folder, as nova does some of its own, can
 # put a link wherever root is about to write, also between two commands. So it is made in a folder of root's own there, which is entered
-# before anything is made: what becomes of its name then is nothing to us.
+# before anything is made: what becomes of its name then is nothing to us. Where that fails it stays, so that the room that is left there can be
+# told.
 place() {
     (
         place=$1; shift
         own=$(mktemp -d "${place%/*}/.nova-infra.XXXXXX") && cd -P "$own" || exit 1
         # With the setgid bit of the folder around it, 2700.
         case $(stat -c '%u %a' .)$(ls -A) in "$(id -u) 700" | "$(id -u) 2700") ;; *) echo "somebody has put something else in the place of $own" >&2; exit 1 ;; esac
-        "$@" && mv -T new "$place"
-        code=$?
-        rm -f new
+        "$@" && mv -T new "$place" || exit 1
         cd / && rmdir "$own" 2>/dev/null
-        exit "$code"
+        exit 0
     )
 }
 
-# What a run that was cut off has left of its own there.
+# What a run that failed or was cut off has left of its own there.
 clear_place() { rm -rf "${1%/*}"/.nova-infra.??????; }
 
 # Makes `./new`: owner, group, mode, content, and when it was changed, where that is not now.
@@ -96,7 +95,11 @@ put_back_original() {
     fi
     if [ -e "$kept.absent" ]; then rm -f "$1"
     else place "$1" make_original "$kept"
-    fi || fail "could not put $1 back (it is kept as $kept; $(space_in "${1%/*}"))"
+    fi || {
+        room=$(space_in "${1%/*}")
+        clear_place "$1"
+        fail "could not put $1 back (it is kept as $kept; $room)"
+    }
     rm -f "$kept" "$kept.owner" "$kept.absent" "$kept.new"
 }
 
@@ -105,8 +108,11 @@ put_file() {
     keep_original "$1"
     clear_place "$1"
     path=$1; shift
-    said=$(place "$path" make_file "$@" 2>&1) ||
-        fail "could not write $path: $(printf '%s\n' "$said" | sed 's/^sh: [0-9]*: //; $!d') ($(space_in "${path%/*}"))"
+    said=$(place "$path" make_file "$@" 2>&1) || {
+        room=$(space_in "${path%/*}")
+        clear_place "$path"
+        fail "could not write $path: $(printf '%s\n' "$said" | sed 's/^sh: [0-9]*: //; $!d') ($room)"
+    }
 }
 
 # What goes is kept too: somebody may have put something into it.

@@ -7,7 +7,7 @@ read_note() {
 write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"; }
 
 # Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
-lock_notes() { mkdir -p "$ours" && command exec 8>>"$ours/notes.lock" && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it for 60 s, or there is no room; $(space_in "$ours"))"; }
+lock_notes() { { mkdir -p "$ours" && command exec 8>>"$ours/notes.lock"; } 2>/dev/null && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it for 60 s, or there is no room; $(space_in "$ours"))"; }
 
 # Writes a note unless there is one already, and says what it then holds.
 write_first_note() {

@@ -37,7 +37,7 @@ encoded() { base64 -w0; }
 
 # One operation at a time on a node. Whoever had to wait has read the machine too early, and is told to begin again.
 lock() {
-    mkdir -p "$ours" && command exec 9>>"$ours/lock" || fail "could not write $ours/lock ($(space_in "$ours"))"
+    { mkdir -p "$ours" && command exec 9>>"$ours/lock"; } 2>/dev/null || fail "could not write $ours/lock ($(space_in "$ours"))"
     flock -n 9 && return 0
     step "waiting for another run that is still working on this node"
     waited=0
@@ -55,7 +55,7 @@ lock() {
 # also when we end before it.
 in_own_session() {
     shown=$1; shift
-    true >"$ours/output" || fail "could not write $ours/output ($(space_in "$ours"))"
+    { true >"$ours/output"; } 2>/dev/null || fail "could not write $ours/output ($(space_in "$ours"))"
     # Other programs get the usual umask; ours is for our own files.
     umask 022
     setsid "$@" >"$ours/output" 2>&1 </dev/null 8>&- &

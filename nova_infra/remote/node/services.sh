@@ -186,7 +186,7 @@ read_log() {
 # name, start or stop. The daemons get none of our descriptors, neither the lock nor the channel, and the usual umask: with
 # ours, QEMU could not read the disks that nova-compute makes. upstart's own `start` and `stop` wait without a limit.
 run_service() {
-    true >"$ours/output.$1" || fail "could not write $ours/output.$1 ($(space_in "$ours"))"
+    { true >"$ours/output.$1"; } 2>/dev/null || fail "could not write $ours/output.$1 ($(space_in "$ours"))"
     (umask 022 && exec timeout --foreground -k 5 "$service_patience" service "$1" "$2") >"$ours/output.$1" 2>&1 </dev/null 8>&- 9>&-
 }
 
