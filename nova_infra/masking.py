@@ -23,6 +23,8 @@ MASK = "[secret]"
 _ASSIGNMENT = re.compile(r"(?i)((?:password|passwd|secret|token)['\"]?\s*[:=]\s*)(?!(?:YES|NO)\))(['\"]?)[^\s'\",]+\2")
 _QUOTED = re.compile(r"(?i)(\b(?:password|passwd)\s+)(['\"]).*?\2")
 _URL_PASSWORD = re.compile(r"(\w+://[^/\s:@]+:)[^@\s]+(@)")
+# Without a password the only word ahead of an HTTP server is a token.
+_URL_TOKEN = re.compile(r"(\bhttps?://)[^/\s:@]+(@)")
 
 
 class Secret(str):
@@ -44,6 +46,7 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
     text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
+    text = _URL_TOKEN.sub(rf"\g<1>{MASK}\2", text)
     text = _QUOTED.sub(rf"\g<1>{MASK}", text)
     return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
 

@@ -51,6 +51,7 @@ def test_what_is_marked_as_secret_is_found_quoted_too_and_the_word_secret_stays(
         "GRANT ALL ON nova.* TO 'nova'@'%' IDENTIFIED BY PASSWORD 'hunter2'",
         "connection = mysql://nova:hunter2@controller/nova",
         "amqp://guest:hunter2@10.0.0.11:5672//",
+        "W: Failed to fetch https://hunter2@repo.example.org/dists/x",
         "metadata_proxy_shared_secret = hunter2",
         "auth_token=hunter2",
     ],

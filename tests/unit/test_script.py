@@ -522,6 +522,14 @@ def test_long_work_that_says_nothing_worth_showing_shows_its_last_line_now_and_t
     assert progress_of(fields) == ["still running: Unpacking nova-api"] * 2
 
 
+def test_no_login_of_a_package_source_is_shown(ours: Call) -> None:
+    said = "W: Failed to fetch https://s3cr3ttoken@repo.example.org/x https://user:hunter2@repo.example.org/y"
+    work = call("in_own_session", "^(W|E):", "sh", "-c", f"echo '{said}'")
+    _, fields, _ = run(*quickly(ours), work, Call('say "progress${tab}$(last_words)"'))
+    shown = said.replace("s3cr3ttoken@", "").replace("user:hunter2@", "")
+    assert progress_of(fields) == [shown, shown]
+
+
 def test_work_that_shows_something_is_not_said_to_run_as_well(ours: Call) -> None:
     work = call("in_own_session", "^Setting up", "sh", "-c", "for n in 1 2 3 4; do echo Setting up $n; sleep 0.6; done")
     _, fields, _ = run(*quickly(ours), work)
@@ -712,3 +720,25 @@ def test_what_cannot_be_written_down_is_said_in_our_words(tmp_path: Path, ours: 
     assert status == 1
     assert said.format(ours=tmp_path / "ours") in complaint.splitlines()[-1]
     assert ("failed", "writing it down") in fields
+
+
+# ------------------------------------------------------------ a policy of somebody else
+
+
+def test_a_policy_that_is_a_link_is_asked_meanwhile_and_is_the_link_again(tmp_path: Path, ours: Call) -> None:
+    policy, theirs, asked = (tmp_path / name for name in ("policy-rc.d", "theirs", "asked"))
+    theirs.write_text(f"#!/bin/sh\necho $1 >{asked}\nexit 101\n")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "bin").mkdir()
+    for name in ("dpkg", "apt-get"):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{policy} mysql start\n[ $? = 101 ]\n")
+    for program in (theirs, *(tmp_path / "bin").iterdir()):
+        program.chmod(0o755)
+    policy.symlink_to("theirs")
+    there = f"s#/usr/sbin/policy-rc.d#{policy}#g; s#/var/lib/nova-infra#{tmp_path}/ours#g"
+    moved = Call(f"packages_session=$(printf '%s' \"$packages_session\" | sed '{there}'); PATH={tmp_path}/bin:$PATH")
+    status, _, complaint = run(ours, moved, Call('sh -c "$packages_session" all-yes install nova-api || exit 1'))
+    assert status == 0, complaint
+    assert asked.read_text() == "mysql\n"
+    assert policy.readlink() == Path("theirs")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["asked", "bin", "ours", "policy-rc.d", "theirs"]

@@ -103,9 +103,6 @@ update_lists() {
 }
 unfetched=
 
-# A source may hold the login of who may read it.
-without_logins() { sed 's#://[^/@ ]*@#://#g'; }
-
 apt_sources() {
     sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -n 's/^deb  *//p' | sed 's/^\[.*\] *//' | without_logins | joined)
     echo "$sources"
@@ -120,9 +117,10 @@ ours=/var/lib/nova-infra
 policy=/usr/sbin/policy-rc.d
 accounts() { { sed "s/:.*//; s/^/user /" /etc/passwd; sed "s/:.*//; s/^/group /" /etc/group; } | sort; }
 no_policy() { rm -f $policy.new $policy.kept; echo "E: could not write $policy"; exit 100; }
+there() { [ -e "$1" ] || [ -L "$1" ]; }
 accounts >$ours/accounts.before
-[ -e $policy.nova-infra ] || [ -e $policy.nova-infra-none ] ||
-    if [ -e $policy ]; then cp -p $policy $policy.kept && mv $policy.kept $policy.nova-infra; else touch $policy.nova-infra-none; fi ||
+there $policy.nova-infra || there $policy.nova-infra-none ||
+    if there $policy; then rm -f $policy.kept && cp -pP $policy $policy.kept && mv -T $policy.kept $policy.nova-infra; else touch $policy.nova-infra-none; fi ||
     no_policy
 { echo "#!/bin/sh"; echo "running=\" $nova_running \""; cat <<"POLICY"; } >$policy.new &&
 for word; do
@@ -136,13 +134,13 @@ done
 [ ! -x /usr/sbin/policy-rc.d.nova-infra ] || exec /usr/sbin/policy-rc.d.nova-infra "$@"
 exit 0
 POLICY
-chmod 755 $policy.new && mv $policy.new $policy || no_policy
+chmod 755 $policy.new && mv -T $policy.new $policy || no_policy
 # What these start is not to hold our lock.
 dpkg --force-confold --configure -a 9>&-
 set -- -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
 if [ "$0" = one-yes ]; then echo y | apt-get "$@"; else apt-get -y "$@"; fi
 code=$?
-if [ -e $policy.nova-infra ]; then mv $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
+if there $policy.nova-infra; then mv -T $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
 accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/dev/null | sort -u >$ours/packages.accounts.new &&
     mv $ours/packages.accounts.new $ours/packages.accounts
 rm -f $ours/accounts.before

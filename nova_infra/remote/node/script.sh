@@ -67,7 +67,7 @@ in_own_session() {
         if kill -0 "$child" 2>/dev/null; then alive=yes; else alive=; fi
         count=$(wc -l <"$ours/output")
         if [ "$count" -gt "$seen" ]; then
-            lines=$(sed -n "$((seen + 1)),${count}p" "$ours/output" | grep -E "$shown") && quiet=0 &&
+            lines=$(sed -n "$((seen + 1)),${count}p" "$ours/output" | grep -E "$shown" | without_logins) && [ -n "$lines" ] && quiet=0 &&
                 printf '%s\n' "$lines" | while IFS= read -r line; do say "progress$tab$line"; done
             seen=$count
         fi
@@ -80,5 +80,8 @@ in_own_session() {
     wait "$child"
 }
 
+# A source of apt may hold the login of who may read it, and apt names it where it is not fetched.
+without_logins() { sed 's#://[^/@ ]*@#://#g'; }
+
 # The last line of a command's output that says something: not blank, not the inside of a Python traceback.
-last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" 2>/dev/null | tail -n 1 | tr '\t' ' '; }
+last_words() { grep -v -e '^$' -e '^[[:space:]]' -e '^Traceback ' "$ours/output" 2>/dev/null | tail -n 1 | tr '\t' ' ' | without_logins; }
