@@ -356,6 +356,13 @@ def test_the_first_note_stays_and_says_what_it_says(tmp_path: Path, ours: Call) 
     assert not (tmp_path / "ours").exists()
 
 
+def test_the_note_of_one_whose_name_ends_in_new_is_a_note_like_any_other(tmp_path: Path, ours: Call) -> None:
+    run(ours, call("write_first_note", "user.nova.new", "theirs"), call("write_first_note", "user.nova", "ours"))
+    assert (tmp_path / "ours" / "user.nova.new").read_text() == "theirs"
+    run(ours, call("remove_notes", "user.nova"))
+    assert (tmp_path / "ours" / "user.nova.new").read_text() == "theirs"
+
+
 def test_removing_a_note_leaves_those_of_others(tmp_path: Path, ours: Call) -> None:
     run(ours, call("write_first_note", "a", "1"), call("write_first_note", "b", "2"))
     run(ours, call("remove_notes", "a"))

@@ -74,15 +74,16 @@ keep_original() {
     kept=$ours/original$1
     [ -e "$kept" ] || [ -L "$kept" ] || [ -e "$kept.absent" ] && return 0
     mkdir -p "${kept%/*}"
-    rm -f "$kept.new"
+    copy=$ours/new.original
+    rm -f "$copy"
     if [ -f "$1" ] || [ -L "$1" ]; then
-        cp -pP "$1" "$kept.new" && { [ -L "$kept.new" ] || keep_owner "$kept"; } && mv "$kept.new" "$kept"
+        cp -pP "$1" "$copy" && { [ -L "$copy" ] || keep_owner "$copy" "$kept.owner"; } && mv -T "$copy" "$kept"
     else true >"$kept.absent"
     fi || fail "could not keep a copy of $1 in $ours ($(space_in "$ours"))"
 }
 
 keep_owner() {
-    stat -c '%U:%G %a %u:%g' "$1.new" >"$1.owner" && chmod 600 "$1.new" && chown "$(id -u):$(id -g)" "$1.new"
+    stat -c '%U:%G %a %u:%g' "$1" >"$2" && chmod 600 "$1" && chown "$(id -u):$(id -g)" "$1"
 }
 
 put_back_original() {
@@ -100,7 +101,7 @@ put_back_original() {
         clear_place "$1"
         fail "could not put $1 back (it is kept as $kept; $room)"
     }
-    rm -f "$kept" "$kept.owner" "$kept.absent" "$kept.new"
+    rm -f "$kept" "$kept.owner" "$kept.absent"
 }
 
 # path, owner, group, mode, content[, seconds since 1970]. The file is whole at any time, and never readable by others.

@@ -4,7 +4,8 @@ read_note() {
     if [ -f "$ours/$1" ]; then fact note "$1" "$(encoded <"$ours/$1")"; else fact note "$1" -; fi
 }
 
-write_note() { mkdir -p "$ours"; printf '%s' "$2" >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"; }
+# What begins with `new.` is no note.
+write_note() { { mkdir -p "$ours" && printf '%s' "$2" >"$ours/new.$1" && mv "$ours/new.$1" "$ours/$1"; } 2>/dev/null || fail "could not write $ours/$1 ($(space_in "$ours"))"; }
 
 # Notes have a lock of their own: a resource behind this node need not wait for an apt run on it.
 lock_notes() { { mkdir -p "$ours" && command exec 8>>"$ours/notes.lock"; } 2>/dev/null && flock -w 60 8 || fail "could not take the lock $ours/notes.lock (another run holds it for 60 s, or there is no room; $(space_in "$ours"))"; }
@@ -44,7 +45,7 @@ remove_notes() {
     for name; do rm -f "$ours/$name"; done
     find "$ours/original" -depth -type d -empty -exec rmdir {} \; 2>/dev/null
     # Nothing of ours stays on the node, unless another run is about to write here.
-    if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*|.*\.new|new\..*')" ]; then
+    if [ -z "$(ls -A "$ours" | grep -Evx 'lock|notes\.lock|output.*|new\..*')" ]; then
         (: >&9) 2>/dev/null || command exec 9>>"$ours/lock"
         ! flock -n 9 || rm -rf "$ours"
     fi

@@ -88,7 +88,7 @@ name_packages() {
 
 # Adds the lines of the file $2 to our list $1.
 remember() {
-    cat "$2" "$ours/$1" 2>/dev/null | sort -u >"$ours/$1.new" && mv "$ours/$1.new" "$ours/$1" && rm -f "$2" ||
+    cat "$2" "$ours/$1" 2>/dev/null | sort -u >"$ours/new.$1" && mv "$ours/new.$1" "$ours/$1" && rm -f "$2" ||
         fail "could not write $ours/$1 ($(space_in "$ours"))"
     [ -s "$ours/$1" ] || [ "$1" = packages.added ] || rm -f "$ours/$1"
 }
@@ -141,8 +141,8 @@ set -- -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"
 if [ "$0" = one-yes ]; then echo y | apt-get "$@"; else apt-get -y "$@"; fi
 code=$?
 if there $policy.nova-infra; then mv -T $policy.nova-infra $policy; else rm -f $policy $policy.nova-infra-none; fi
-accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/dev/null | sort -u >$ours/packages.accounts.new &&
-    mv $ours/packages.accounts.new $ours/packages.accounts
+accounts | comm -13 $ours/accounts.before - | cat - $ours/packages.accounts 2>/dev/null | sort -u >$ours/new.packages.accounts &&
+    mv $ours/new.packages.accounts $ours/packages.accounts
 rm -f $ours/accounts.before
 exit $code'
 
@@ -327,8 +327,8 @@ without() { if [ $# -eq 0 ]; then cat; else grep -Fvx "$(printf '%s\n' "$@")"; f
 # Takes the lines $2 out of our list $1.
 forget() {
     [ -e "$ours/$1" ] && [ -n "$2" ] || return 0
-    without $2 <"$ours/$1" >"$ours/$1.new"
-    mv "$ours/$1.new" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"
+    without $2 <"$ours/$1" >"$ours/new.$1"
+    mv "$ours/new.$1" "$ours/$1" || fail "could not write $ours/$1 ($(space_in "$ours"))"
 }
 
 # Of what we added: what is there. Of what had left its configuration here before us, that does not count.
@@ -435,6 +435,6 @@ accounts_gone() {
         if [ "$kind" = user ]; then id -u "$name"; else getent group "$name"; fi >/dev/null 2>&1 || echo "$kind $name"
     done <"$ours/packages.accounts")
     [ -n "$gone" ] || return 0
-    grep -Fvx "$gone" "$ours/packages.accounts" >"$ours/packages.accounts.new"
-    mv "$ours/packages.accounts.new" "$ours/packages.accounts"
+    grep -Fvx "$gone" "$ours/packages.accounts" >"$ours/new.packages.accounts"
+    mv "$ours/new.packages.accounts" "$ours/packages.accounts"
 }
