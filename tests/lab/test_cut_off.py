@@ -110,6 +110,43 @@ def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
     assert stack.resources() == []
 
 
+@pytest.mark.slow
+def test_an_engine_killed_while_it_saves_its_state_only_at_the_end_restarts_nothing_twice(
+    lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.reset()
+    stack = Stack(Path(tmp_path_factory.mktemp("backend")))
+    stack.create()
+    stack.up()
+    state, old = stack.state(), processes(lab)
+    changed = stack.configured(tmp_path, options={"all": {"DEFAULT": {"cpu_allocation_ratio": "2.0"}}})
+
+    # The controller is done and works again, compute1 has its file and no restart.
+    monkeypatch.setenv("PULUMI_SKIP_CHECKPOINTS", "true")
+    kill_when(stack, ["up", "--config-file", changed], r"compute1: writing /etc/nova/nova.conf")
+    monkeypatch.delenv("PULUMI_SKIP_CHECKPOINTS")
+    cut_off = processes(lab)
+    assert [name for name in old["controller"] if cut_off["controller"][name] == old["controller"][name]] == []
+
+    # What docs/operations.md says of it.
+    stack.pulumi("cancel", "--yes", "--stack", "lab")
+    assert stack.state() == state
+    stack.up("--config-file", changed)
+
+    after = processes(lab)
+    assert after["controller"] == cut_off["controller"]
+    assert after["compute1"] != old["compute1"]
+    for node in after:
+        assert "cpu_allocation_ratio = 2.0\n" in lab.run(node, "cat /etc/nova/nova.conf")
+    stack.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive", "--config-file", changed)
+    stack.destroy("--config-file", changed)
+
+
+def processes(lab: Lab) -> dict[str, dict[str, str]]:
+    """Node -> nova's services there, each with its process and when that was started."""
+    return {node: lab.processes(node) for node in ("controller", "compute1")}
+
+
 def again(stack: Stack) -> None:
     """What docs/operations.md says about an engine that was killed; nothing asks a question."""
     stack.pulumi("cancel", "--yes", "--stack", "lab")
