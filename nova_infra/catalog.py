@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+# What Keystone puts into the URL of an endpoint (keystone/catalog/core.py and WHITELISTED_PROPERTIES, Juno).
+_REPLACED = (
+    *("tenant_id", "user_id", "compute_host", "compute_port"),
+    *("admin_bind_host", "admin_endpoint", "admin_port", "public_bind_host", "public_endpoint", "public_port"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,4 +58,12 @@ def no_text(text: str) -> str:
     """Why Keystone would keep another text than `text`, or none, or an empty string."""
     if any(character > "\uffff" for character in text):
         return "holds a character beyond U+FFFF, which Keystone's database does not keep"
+    return ""
+
+
+def no_endpoint_url(url: str) -> str:
+    """Why Keystone could not hand out `url`, or an empty string. One that it cannot format takes the whole catalog down."""
+    rest = re.sub(rf"%%|[%$]\(({'|'.join(_REPLACED)})\)s", "", url)
+    if "%" in rest or "$(" in rest:
+        return f"holds a `%` or `$(` that Keystone cannot replace: it knows {', '.join(f'%({each})s' for each in _REPLACED)}; a percent sign is %%"
     return ""

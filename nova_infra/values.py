@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from .catalog import no_endpoint_url
 from .configuration import unprintable, unsupported
 from .hosts import is_host, parsed_address, split_host
 from .mysql import SCHEMA_PRIVILEGES, no_client_host, no_name, normalized
-from .resources.endpoint import no_endpoint_url
 from .resources.node_packages import no_package_name, no_package_version
 from .wording import quoted
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from ..catalog import EndpointRecord, no_text
+from ..catalog import EndpointRecord, no_endpoint_url, no_text
 from ..errors import IdentityError, Problem
 from .catalog_record import CatalogRecord
 from .lifecycle import Resource, State, known_text, required_text
 
 _URLS = ("public_url", "internal_url", "admin_url")
-# What Keystone puts into the URL of an endpoint (keystone/catalog/core.py and WHITELISTED_PROPERTIES, Juno).
-_REPLACED = (
-    *("tenant_id", "user_id", "compute_host", "compute_port"),
-    *("admin_bind_host", "admin_endpoint", "admin_port", "public_bind_host", "public_endpoint", "public_port"),
-)
 
 
 @dataclass(frozen=True)
@@ -41,14 +35,6 @@ class EndpointArgs:
     """The URL inside the management network."""
     admin_url: pulumi.Input[str]
     """The URL for administrators."""
-
-
-def no_endpoint_url(url: str) -> str:
-    """Why Keystone could not hand out `url`, or an empty string. One that it cannot format takes the whole catalog down."""
-    rest = re.sub(rf"%%|[%$]\(({'|'.join(_REPLACED)})\)s", "", url)
-    if "%" in rest or "$(" in rest:
-        return f"holds a `%` or `$(` that Keystone cannot replace: it knows {', '.join(f'%({each})s' for each in _REPLACED)}; a percent sign is %%"
-    return ""
 
 
 class EndpointLifecycle(CatalogRecord[EndpointRecord]):
