@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import intent
 from ..access import Access, note_file
+from ..at_once import at_once
 from ..checks import database, fleet, identity, machine, queue
 from ..checks.finding import Finding, from_sentence, in_order
 from ..checks.needs import needs_of_nodes
@@ -20,10 +21,10 @@ from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, NovaInfra
 from ..masking import mask
 from ..resources.unreachable import LEAVE
 from ..settings import Settings
+from ..table import table
 from ..wording import abridged, counted, unforeseen
-from .at_once import at_once, say_aside
 from .stack import read_settings
-from .terminal import add_json, add_stack, table
+from .terminal import add_json, add_stack, say_aside
 
 IN_ORDER, PROBLEMS = 0, 2
 SERVERS = (identity.WHERE, database.WHERE)

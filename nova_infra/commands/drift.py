@@ -11,9 +11,8 @@ from ..drift.page import as_page
 from ..drift.report import DRIFTED, GONE, UNREACHABLE, Report, as_json
 from ..drift.text import as_text
 from ..errors import ReportUnwritable
-from .at_once import say_aside
 from .state import managed
-from .terminal import add_json, add_stack
+from .terminal import add_json, add_stack, say_aside
 
 IN_ORDER, DIFFERENT, UNKNOWN = 0, 2, 3
 EPILOG = (

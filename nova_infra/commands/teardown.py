@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..at_once import at_once
 from ..errors import NovaInfraError
 from ..masking import safe
 from ..rehearsal import Rehearsal
+from ..table import table
 from ..wording import abridged, counted
-from .at_once import at_once, say_aside
 from .state import Managed, managed, secrets_of
-from .terminal import add_json, add_stack, table
+from .terminal import add_json, add_stack, say_aside
 
 GOES_THROUGH, REFUSED = 0, 2
 SCHEMA = 1

@@ -1,11 +1,9 @@
-"""How commands draw on a terminal, and the options that they have in common."""
+"""The options that commands have in common, and what they say aside."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
-
-from prettytable import HRuleStyle, PrettyTable
+import sys
 
 
 def add_stack(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +16,6 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON for programs in place of the table")
 
 
-def table(columns: Mapping[str, int], rows: Iterable[Sequence[str]]) -> str:
-    """A table with a line around each row; `columns` says how many characters wide a column may be. Without rows: nothing."""
-    drawn = PrettyTable(list(columns))
-    drawn.align = "l"
-    drawn.valign = "t"
-    drawn.max_width = dict(columns)
-    drawn.hrules = HRuleStyle.ALL
-    drawn.add_rows([list(row) for row in rows])
-    return str(drawn.get_string()) if drawn.rows else ""
+def say_aside(text: str) -> None:
+    """Shows what is no part of the answer: on standard error."""
+    print(text, file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .. import node
-from ..commands.at_once import at_once
+from ..at_once import at_once
 from ..commands.state import Managed, secrets_of
 from ..defaults import ASKING_SECONDS
 from ..errors import NovaInfraError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..commands.terminal import table
 from ..ranges import ranges
+from ..table import table
 from ..wording import abridged
 from .report import DRIFTED, GONE, IN_ORDER, UNREACHABLE, Observed, Report, same, summary
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from ..wording import abridged
+from .wording import abridged
 
 # As many are asked at once. They wait for the network; one that does not answer holds up one of these.
 AT_ONCE = 32
@@ -29,8 +28,3 @@ def at_once(questions: Mapping[str, Callable[[], Any]], say: Callable[[str], Non
         # Whoever interrupts does not wait for the rest.
         pool.shutdown(wait=False, cancel_futures=True)
     return asked
-
-
-def say_aside(text: str) -> None:
-    """Shows what is no part of the answer: on standard error."""
-    print(text, file=sys.stderr, flush=True)
