@@ -8,6 +8,7 @@ import pulumi
 
 from . import intent
 from .options import options_of_nodes
+from .packages import PRESENT
 from .provider import Provider, shard_of, shards
 from .releases import release
 from .resources.compute_node import ComputeNode, ComputeNodeArgs
@@ -15,7 +16,7 @@ from .resources.controller_node import ControllerNode, ControllerNodeArgs
 from .resources.database import Database, DatabaseArgs
 from .resources.endpoint import Endpoint, EndpointArgs
 from .resources.keystone_user import KeystoneUser, KeystoneUserArgs
-from .resources.node_packages import PRESENT, NodePackages, NodePackagesArgs
+from .resources.node_packages import NodePackages, NodePackagesArgs
 from .resources.node_role import answers_of, hidden_in
 from .resources.service import Service, ServiceArgs
 from .resources.service_check import Awaited, ServiceCheck, ServiceCheckArgs

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .defaults import MARIADB_PORT
+from .packages import PRESENT
 from .provider import (
     AccessArgs,
     ControllerArgs,
@@ -18,7 +19,6 @@ from .provider import (
     SSHArgs,
 )
 from .releases import Role, release
-from .resources.node_packages import PRESENT
 from .settings import Controller, Node, Settings
 
 if TYPE_CHECKING:

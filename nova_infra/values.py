@@ -17,7 +17,7 @@ from .catalog import no_endpoint_url
 from .configuration import unprintable, unsupported
 from .hosts import is_host, parsed_address, split_host
 from .mysql import SCHEMA_PRIVILEGES, no_client_host, no_name, normalized
-from .resources.node_packages import no_package_name, no_package_version
+from .packages import no_package_name, no_package_version
 from .wording import quoted
 
 _WEEK = 7 * 24 * 3600

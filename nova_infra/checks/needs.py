@@ -13,9 +13,9 @@ from ..defaults import EVERYWHERE, MARIADB_PORT
 from ..hosts import parsed_address, split_host
 from ..node import UNMANAGED, State
 from ..options import FileOptions, plain_options_of_nodes
+from ..packages import PRESENT
 from ..releases import release
 from ..releases.release import NOVA_CONF, Port, Release
-from ..resources.node_packages import PRESENT
 from ..settings import RABBIT_PORT, Controller, Node, Settings
 
 IMAGE_PORT = 9292

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from pulumi.runtime import rpc
 from .. import remarks
 from ..errors import Problem, Refused
 from ..node import ADDED, same_machine
+from ..packages import PRESENT, no_package_name, no_package_version
 from ..provider import AnyConnection, connection_state
 from ..remote.inspection import Facts, Question, inspect
 from ..remote.operation import operate
@@ -20,15 +20,11 @@ from ..remote.script import Call, call
 from .lifecycle import REMARKS, Lifecycle, Resource, State, required_text, usable_connection
 from .unreachable import REFUSE, leave_if_unreachable, unreachable_problems
 
-PRESENT = "present"
 # How what a package is instead of installed begins; no version holds it.
 _MARK = " ("
 NOTES = "/var/lib/nova-infra"
 # The note on the node of the packages that the stack names.
 NAMED = "packages.named"
-# Debian policy 5.6.1 and 5.6.12. To apt, `name-` means removing it.
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
-_VERSION = re.compile(r"([0-9]+:)?[0-9][A-Za-z0-9.+~:-]*")
 
 
 @dataclass(frozen=True)
@@ -120,20 +116,6 @@ def package_problems(packages: Any) -> list[Problem]:
         reasons = (no_package_name(name), "" if version == rpc.UNKNOWN else no_package_version(version))
         problems += [Problem(f"packages.{name}", reason) for reason in reasons if reason]
     return problems
-
-
-def no_package_name(name: str) -> str:
-    """Why `name` names no package, or an empty string."""
-    if _NAME.fullmatch(name):
-        return ""
-    return "is no name of a package: lower-case letters, digits, `+`, `-` and `.`, at least two, not `-` at an end"
-
-
-def no_package_version(version: Any) -> str:
-    """Why `version` is no version of a package, or an empty string."""
-    if version == PRESENT or (isinstance(version, str) and _VERSION.fullmatch(version)):
-        return ""
-    return f"is {version!r}; it can be `{PRESENT}` or a version such as 1:2014.2.4-0ubuntu1"
 
 
 def observed(state: State, facts: Facts) -> dict[str, str]:
