@@ -35,7 +35,7 @@ GROUPS: dict[str, list[Kind]] = {
         packages.HALF_CONFIGURED,
         catalog.URLS_OF_CLIENTS,
     ],
-    "whole files": [files.LINK, machine.GAINED],
+    "whole files": [files.LINK, machine.GAINED, services.REMOVAL_CUT_OFF],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
     "another version, the schema, the record": [
         packages.ANOTHER_VERSION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
+from nova_infra.resources.compute_node import REASON
 from tests.lab.drift.files_kinds import NOVA_CONF, SQLITE, edit, is_absent, option
 from tests.lab.drift.kinds import Kind
 from tests.lab.drift.plan import FINGERPRINT, NOT_IN_THE_STACK
@@ -227,6 +228,12 @@ DISABLED_AGAINST_THE_STACK = Kind(
     shows={"nova-compute1": {"scheduling": ('"enabled"', '"disabled"')}},
     settings={"computeDefaults": {"scheduling": "enabled"}},
 )
+REMOVAL_CUT_OFF = Kind(
+    "a removal of the node that was cut off has left its service disabled",
+    cause=lambda lab: lab.openstack(f"nova service-disable --reason '{REASON}' compute1 nova-compute >/dev/null"),
+    after=is_scheduled("enabled"),
+    shows={"nova-compute1": {"being_removed": ("", "true")}},
+)
 RECORD_DOUBLED = Kind(
     "nova has a second record of a machine that was renamed",
     cause=leave_a_record_of_another_name,
@@ -256,6 +263,7 @@ RECORDS = [
     RECORD_DISABLED,
     ENABLED_AGAINST_THE_STACK,
     DISABLED_AGAINST_THE_STACK,
+    REMOVAL_CUT_OFF,
     RECORD_DOUBLED,
 ]
 SCHEMA = [SCHEMA_BEHIND, SQLITE_BACK]
