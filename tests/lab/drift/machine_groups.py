@@ -23,7 +23,7 @@ GROUPS: dict[str, list[Kind]] = {
         services.RECORD_DOUBLED,
         machine.CLOCK,
     ],
-    "options": [*files.OPTIONS, files.OWNER_AND_MODE, files.GONE, packages.REMOVED],
+    "options": [*files.OPTIONS, files.OWNER_AND_MODE, files.GONE, packages.REMOVED, services.REMOVAL_CUT_OFF],
     "services": [
         services.STOPPED,
         services.DISABLED_AT_BOOT,
@@ -35,7 +35,7 @@ GROUPS: dict[str, list[Kind]] = {
         packages.HALF_CONFIGURED,
         catalog.URLS_OF_CLIENTS,
     ],
-    "whole files": [files.LINK, machine.GAINED, services.REMOVAL_CUT_OFF],
+    "whole files": [files.LINK, machine.GAINED],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
     "another version, the schema, the record": [
         packages.ANOTHER_VERSION,
