@@ -354,16 +354,16 @@ def _file_calls(state: State, facts: Facts) -> Iterable[Call]:
         if same and (file.owner, file.group, file.mode) == (owner, group, mode):
             continue
         if same and _NO_TEXT not in file.content:
-            # With its comments and its time: a service that somebody has started since has read it as it is.
-            content, title, when = file.content, f"setting owner and mode of {path}", [str(file.changed)]
+            # With its comments.
+            content, title = file.content, f"setting owner and mode of {path}"
         else:
             try:
-                content, title, when = _written(path, _resolved(wanted, facts)), f"writing {path}", []
+                content, title = _written(path, _resolved(wanted, facts)), f"writing {path}"
             except UnsupportedValue as error:
                 raise UnsupportedValue(
                     f"{state['node']}: {path} cannot be written: {error} Correct it in the options of the node."
                 ) from None
-        yield call("put_file", path, owner, group, mode, Secret(content), *when, title=title)
+        yield call("put_file", path, owner, group, mode, Secret(content), title=title)
 
 
 def _resolved(options: Mapping[str, Any], facts: Facts) -> dict[str, dict[str, Any]]:

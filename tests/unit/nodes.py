@@ -123,10 +123,8 @@ class Machine:
 
     def _do(self, function: str, *arguments: str) -> None:
         if function == "put_file":
-            path, owner, group, mode, content, *changed = arguments
+            path, owner, group, mode, content = arguments
             self.write(path, content, owner, group, mode)
-            for when in changed:
-                self.files[path] = dataclasses.replace(self.files[path], changed=int(when))
         elif function == "sync_database":
             self.schema = (self.schema[1], self.schema[1])
         elif function == "remove_file":

@@ -270,20 +270,6 @@ def test_going_to_other_options_and_back_restarts_nothing_that_has_not_read_them
     assert_as_wanted(machine)
 
 
-def test_an_owner_is_put_right_without_a_restart_of_what_somebody_has_started_since() -> None:
-    state = state_of({"options": {NOVA_CONF: {"DEFAULT": {"a": "b"}}}, "services": {"nova-api": {}}})
-    machine = Machine(state, "kvm")
-    apply(machine)
-    machine.clock += 60
-    machine.start("nova-api")
-    machine.clock += 60
-    machine.files[NOVA_CONF] = dataclasses.replace(machine.files[NOVA_CONF], owner="games")
-    apply(machine)
-    assert machine.files[NOVA_CONF].owner == "root"
-    assert node.decide(state, machine.facts()) == []
-    assert node.observed(state, machine.facts(), KEY) == state
-
-
 @pytest.mark.parametrize("values_given", [["one"], []])
 def test_a_list_of_one_value_or_of_none_is_no_drift_for_ever(values_given: list[str]) -> None:
     state = state_of({"options": {NOVA_CONF: {"DEFAULT": {"scheduler": values_given}}}, "services": {"nova-api": {}}})

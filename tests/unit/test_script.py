@@ -106,14 +106,6 @@ def test_the_content_of_a_file_arrives_and_comes_back_as_it_is(tmp_path: Path, o
     assert decoded(read[7]) == value
 
 
-@pytest.mark.parametrize("when", ["1417428000", ""])
-def test_a_file_gets_the_time_that_it_is_to_have(tmp_path: Path, ours: Call, when: str) -> None:
-    path = tmp_path / "nova.conf"
-    run(ours, call("put_file", str(path), *owner(tmp_path), "640", "[DEFAULT]", *([when] if when else [])))
-    changed = path.stat().st_mtime
-    assert changed == int(when) if when else abs(changed - time.time()) < 10
-
-
 @settings(max_examples=20, deadline=None)
 @given(values=st.lists(words, min_size=1, max_size=40))
 def test_no_argument_is_ever_code(values: list[str]) -> None:

@@ -56,8 +56,8 @@ place() {
 # What a run that failed or was cut off has left of its own there.
 clear_place() { rm -rf "${1%/*}"/.nova-infra.??????; }
 
-# Makes `./new`: owner, group, mode, content, and when it was changed, where that is not now.
-make_file() { printf '%s' "$4" >new && chown "$1:$2" new && chmod "$3" new && { [ -z "${5:-}" ] || touch -d "@$5" new; }; }
+# Makes `./new`: owner, group, mode, content.
+make_file() { printf '%s' "$4" >new && chown "$1:$2" new && chmod "$3" new; }
 
 # Makes `./new` of what is kept.
 make_original() {
@@ -104,7 +104,7 @@ put_back_original() {
     rm -f "$kept" "$kept.owner" "$kept.absent"
 }
 
-# path, owner, group, mode, content[, seconds since 1970]. The file is whole at any time, and never readable by others.
+# path, owner, group, mode, content. The file is whole at any time, and never readable by others.
 put_file() {
     keep_original "$1"
     clear_place "$1"
