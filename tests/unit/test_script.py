@@ -10,14 +10,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tenacity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_infra.errors import StepFailed
 from nova_infra.masking import MASK, Secret
-from nova_infra.remote import operation
 from nova_infra.remote.connection import Address, Connection, Login
 from nova_infra.remote.inspection import Question, facts_of
 from nova_infra.remote.operation import operate, wait_until
@@ -605,6 +606,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+
 
 class Heard:
     """A listener, what it shows, and its clock."""
@@ -681,14 +685,17 @@ def test_a_script_without_steps_is_said_to_run_by_what_it_is_for() -> None:
 def test_a_wait_says_what_it_waits_for_and_what_was_last_seen_without_secrets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(operation, "BEAT_SECONDS", 0.1)
-    answers = iter([False] * 15 + [True])
-    wait_until(
-        lambda: next(answers), doing="controller: reports", seconds=5, every=0.02, seen=lambda: "password=hunter2 never"
-    )
+    clock = Clock()
+    passing = SimpleNamespace(monotonic=clock, sleep=clock.passes)
+    monkeypatch.setattr(tenacity, "time", passing)
+    monkeypatch.setattr(tenacity.nap, "time", passing)
+    answers = iter([False] * 45 + [True])
+    wait_until(lambda: next(answers), doing="controller: reports", seconds=60, seen=lambda: "password=hunter2 never")
     said = capsys.readouterr().out.splitlines()
-    assert 1 <= len(said) <= 3
-    assert set(said) == {f"controller: reports: still waiting (0 s); last seen: password={MASK} never"}
+    # Every 20 s.
+    assert said == [
+        f"controller: reports: still waiting ({waited} s); last seen: password={MASK} never" for waited in (20, 40)
+    ]
 
 
 def test_a_wait_that_ends_soon_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
