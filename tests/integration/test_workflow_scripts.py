@@ -50,7 +50,7 @@ class Checkout:
             [
                 "bash",
                 "-c",
-                f". {shlex.quote(str(ROOT))}/activate && cd {shlex.quote(str(self.root))} && unset PULUMI_STACK && exec env {variables} {line}",
+                f". {shlex.quote(str(ROOT))}/activate && cd {shlex.quote(str(self.root))} && unset PULUMI_STACK PULUMI_OPTION_CONFIG_FILE && exec env {variables} {line}",
             ],
             cwd=ROOT,
             env={key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "GIT_", "PYTHON"))},

@@ -157,13 +157,17 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
         for kind in kinds:
             if kind.undo:
                 kind.undo(lab)
+    assert_clean(stack, *settings)
+    return Seen(plan, did, restarted)
+
+
+def assert_clean(stack: Stack, *settings: str) -> None:
+    """The plan has nothing, and no remark. The state says so too: one that a refresh before the repair has stored is no news to the next plan."""
     after = preview(stack, *settings)
     assert not after.failed, after.text + after.error
     assert_named(after, [])
     if after.found:
-        # A remark that the refresh before the repair has stored would be none that is new to the next plan.
         stack.up(*REFRESHED[:1], "--expect-no-changes", *settings)
-    return Seen(plan, did, restarted)
 
 
 def assert_named(plan: Plan, kinds: Sequence[Kind]) -> None:
