@@ -124,7 +124,7 @@ class KeystoneUserLifecycle(Lifecycle):
             PASSWORD_WORKS: not (user.enabled and roles) or self._password_works(known),
         }
         outputs = self._outputs(user, known, dict(known.get("found") or {}))
-        return observed, {**outputs, REMARKS: self._remarks(known, outputs["other_roles"])}
+        return observed, {**outputs, REMARKS: self._remarks(user, known, outputs["other_roles"])}
 
     def change(self, known: State, wanted: State) -> dict[str, Any]:
         """Makes the user as wanted; roles that the stack named and no longer names are taken away, unless they were there before."""
@@ -239,12 +239,16 @@ class KeystoneUserLifecycle(Lifecycle):
         others = [role for role in roles if role not in wanted["roles"]]
         return {"user_id": user.id, "adopted": bool(found), "found": found, "other_roles": others}
 
-    def _remarks(self, known: State, other_roles: Sequence[str]) -> list[str]:
-        user, tenant = shown(known["name"]), shown(known["tenant"])
-        member = {MEMBER_ROLE} if known["tenant"] == known["default_tenant"] else set()
+    def _remarks(self, user: User, known: State, other_roles: Sequence[str]) -> list[str]:
+        name, tenant = shown(known["name"]), shown(known["tenant"])
+        home = known["default_tenant"]
+        if not home and MEMBER_ROLE in other_roles:
+            # The stack may have named one before: it stays, and Keystone's role with it.
+            home = self.access.identity.tenant_name(user.default_tenant_id)
+        member = {MEMBER_ROLE} if known["tenant"] == home else set()
         return [
-            f"The user {user} has the role {shown(role)} in the tenant {tenant}, which the stack does not name: it is left as it is. "
-            f"If nobody needs it: keystone user-role-remove --user {user} --role {shown(role)} --tenant {tenant}."
+            f"The user {name} has the role {shown(role)} in the tenant {tenant}, which the stack does not name: it is left as it is. "
+            f"If nobody needs it: keystone user-role-remove --user {name} --role {shown(role)} --tenant {tenant}."
             for role in other_roles
             if role not in member
         ]

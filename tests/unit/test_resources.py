@@ -698,6 +698,18 @@ def test_the_default_tenant_is_set_and_its_drift_is_seen_by_name(reached: Reache
     assert reached.identity.users["nova"].default_tenant_id == "service"
 
 
+def test_of_a_default_tenant_that_the_stack_no_longer_names_keystones_role_is_nothing_to_say(reached: Reached) -> None:
+    user = lifecycle(KeystoneUserLifecycle, reached)
+    made = user.create({**USER, "default_tenant": "service"}).outs
+    changed = user.update("nova", made, USER).outs
+    assert user.read("nova", changed).outs["remarks"] == []
+    # Where it is another tenant's, somebody has given the role.
+    reached.identity.set_default_tenant(reached.identity.users["nova"], "other")
+    reached.identity.roles.add(("nova", "_member_", "service"))
+    (said,) = user.read("nova", changed).outs["remarks"]
+    assert "has the role _member_ in the tenant service" in said
+
+
 def test_a_default_tenant_that_the_stack_does_not_name_is_left(reached: Reached) -> None:
     made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
     reached.identity.set_default_tenant(reached.identity.users["nova"], "other")
