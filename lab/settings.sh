@@ -1,5 +1,5 @@
 # Sourced by every script of the lab: where things are, which nodes there are, how a script speaks.
-# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, NETWORK, SUBNET, COMPUTES, NODES, LIGHT, LIGHT_NODES, REPO; reads LAB_NAME, LAB_SUBNET,
+# Sets ROOT, LAB (this folder), STATE (.lab), CACHE, NETWORK, ASKED_SUBNET, SUBNET, PREFIX, COMPUTES, NODES, LIGHT, LIGHT_NODES, REPO; reads LAB_NAME, LAB_SUBNET,
 # LAB_COMPUTES, LAB_LIGHT, LAB_REPO.
 # shellcheck shell=bash
 set -euo pipefail
@@ -75,25 +75,30 @@ forget_stack() {
   find "$STATE/pulumi/.pulumi" -depth \( -path '*/nova/lab' -o -path '*/nova/lab.json*' \) -exec rm -rf {} +
 }
 
+# on_subnet A.B.C.0/24: the lab's network. Sets SUBNET and PREFIX.
+on_subnet() {
+  local part
+  [[ $1 =~ ^([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.0/24$ ]] ||
+    fail "LAB_SUBNET is '$1'; it must be a network of the form A.B.C.0/24, such as 10.99.0.0/24"
+  SUBNET=$1 PREFIX=${BASH_REMATCH[1]}
+  for part in ${PREFIX//./ }; do
+    [ "$((10#$part))" -le 255 ] || fail "LAB_SUBNET is '$1'; no part of an address is above 255"
+  done
+}
+
 # What the containers' names begin with: labs of other names, on other networks, live side by side.
 NETWORK=${LAB_NAME:-$(remembered LAB_NAME)}
 NETWORK=${NETWORK:-nova-lab}
 DEFAULT_SUBNET=10.0.0.0/24
 DEFAULT_COMPUTES=1
-SUBNET=${LAB_SUBNET:-$(remembered LAB_SUBNET)}
-SUBNET=${SUBNET:-$DEFAULT_SUBNET}
+ASKED_SUBNET=${LAB_SUBNET:-$(remembered LAB_SUBNET)}
+on_subnet "${ASKED_SUBNET:-$DEFAULT_SUBNET}"
 COMPUTES=${LAB_COMPUTES:-$(remembered LAB_COMPUTES)}
 COMPUTES=${COMPUTES:-$DEFAULT_COMPUTES}
 LIGHT=${LAB_LIGHT:-$(remembered LAB_LIGHT)}
 LIGHT=${LIGHT:-0}
 REPO=${LAB_REPO-$(remembered LAB_REPO)}
 
-[[ $SUBNET =~ ^([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.0/24$ ]] ||
-  fail "LAB_SUBNET is '$SUBNET'; it must be a network of the form A.B.C.0/24, such as 10.99.0.0/24"
-PREFIX=${BASH_REMATCH[1]}
-for part in ${PREFIX//./ }; do
-  [ "$((10#$part))" -le 255 ] || fail "LAB_SUBNET is '$SUBNET'; no part of an address is above 255"
-done
 [[ $NETWORK =~ ^[a-z][a-z0-9-]{0,30}$ ]] ||
   fail "LAB_NAME is '$NETWORK'; it must be small letters, digits and hyphens, such as nova-lab-2"
 [[ $COMPUTES =~ ^[1-9][0-9]?$ ]] && [ "$COMPUTES" -le 60 ] ||

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,6 +61,32 @@ def test_a_subnet_that_this_machine_uses_is_refused_with_the_way_out(lab: Lab) -
     assert done.returncode == 1
     assert "LAB_SUBNET" in done.stderr
     assert lab_command("bridge").returncode == 0, "the running lab was touched"
+
+
+def chosen_subnet(state: Path, usual: str, **environment: str) -> list[str]:
+    """What lab/up says of its network, and the one that it takes, for a lab that is not there yet."""
+    script = f". lab/settings.sh; . lab/network.sh; on_subnet {usual}; choose_subnet; say $SUBNET"
+    env = {**os.environ, "LAB_STATE": str(state), "LAB_NAME": "nova-lab-elsewhere", "LAB_SUBNET": "", **environment}
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_where_the_usual_network_is_in_use_the_next_free_one_is_taken_and_it_is_said(lab: Lab, tmp_path: Path) -> None:
+    mine = lab.address("controller").rpartition(".")[0] + ".0/24"
+
+    said, taken = chosen_subnet(tmp_path, mine)
+
+    assert said.startswith(f"==> lab: {mine} is already in use on this machine ({mine[:-5]}.")
+    assert said.endswith(f"the lab takes {taken}")
+    assert taken != mine
+    assert lab_command("bridge", LAB_SUBNET=taken).returncode == 1, "it is the running lab's"
+
+
+def test_a_network_that_is_free_or_asked_for_is_the_one_that_is_taken(lab: Lab, tmp_path: Path) -> None:
+    mine = lab.address("controller").rpartition(".")[0] + ".0/24"
+
+    assert chosen_subnet(tmp_path, "10.98.0.0/24") == ["10.98.0.0/24"]
+    assert chosen_subnet(tmp_path, mine, LAB_SUBNET=mine) == [mine], "lab/up refuses it, with the way out"
 
 
 @pytest.mark.parametrize("subnet", ["10.0.0.0/16", "10.0.0.300/24", "nonsense"])

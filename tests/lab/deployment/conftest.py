@@ -16,8 +16,6 @@ from tests.conftest import need
 from tests.lab.snapshot import Snapshot, snapshot
 from tests.nodes import Lab, Stack, lab_state, why_not
 
-SUBNET = "10.0.12.0/24"
-
 
 @pytest.fixture(scope="package")
 def lab() -> Iterator[Lab]:
@@ -27,13 +25,13 @@ def lab() -> Iterator[Lab]:
     own = {
         "LAB_STATE": str(folder),
         "LAB_NAME": f"{name}-2",
-        "LAB_SUBNET": os.environ.get("LAB_SECOND_SUBNET", SUBNET),
         "LAB_COMPUTES": "1",
         "LAB_LIGHT": "0",
     }
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in own.items():
             patch.setenv(variable, value)
+        patch.delenv("LAB_SUBNET", raising=False)
         made = Lab()
         made.up()
         yield made
