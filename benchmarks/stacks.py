@@ -24,6 +24,7 @@ MARK = f"-concurrency-{CONCURRENCY}" if CONCURRENCY else ""
 # An option of Pulumi: a killed engine leaves the state as it was before.
 SAVED_ONCE = "PULUMI_SKIP_CHECKPOINTS=true"
 UP = ("up", "--yes", "--skip-preview")
+_WORKING = ("up", "preview", "destroy")
 PROVIDER_TYPE = "pulumi:providers:pulumi-python"
 
 
@@ -55,7 +56,10 @@ class Stack:
 
     def command(self, *words: str) -> Command:
         """`pulumi` with these words."""
-        return Command(("pulumi", *words, "--non-interactive", "--color", "never"), self.project, self.environment())
+        # Pulumi's own limit would be the lower one.
+        limit = ("--parallel", CONCURRENCY) if CONCURRENCY and words[0] in _WORKING else ()
+        words = (*words, *limit, "--non-interactive", "--color", "never")
+        return Command(("pulumi", *words), self.project, self.environment())
 
     def own_command(self, *words: str) -> Command:
         """`python -m nova_infra` with these words."""

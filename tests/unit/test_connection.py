@@ -26,6 +26,7 @@ from nova_infra.remote import connection as connection_module
 from nova_infra.remote.connection import Address, Connection, Login, Unreachable, connect
 from nova_infra.remote.http import session_through
 from nova_infra.remote.script import Call, call
+from tests.error_rows import assert_printed
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -378,6 +379,16 @@ def test_a_refused_login_is_a_sentence_with_what_to_do(machine: Machine) -> None
     with pytest.raises(ConnectionFailed, match=r"compute1 .*refused the login.*authorized_keys"):
         run(Connection("compute1", machine.address(), login), ON)
     assert machine.commands == []
+
+
+def test_a_host_or_user_that_ssh_does_not_take_is_one_sentence(machine: Machine) -> None:
+    def refusal(address: Address) -> str:
+        with pytest.raises(ConnectionFailed) as error:
+            run(Connection("compute1", address, LOGIN), ON)
+        return str(error.value)
+
+    assert_printed("SSH takes no such host", refusal(dataclasses.replace(machine.address(), host="compute..1")))
+    assert_printed("SSH takes no such user", refusal(machine.address("\ue000")))
 
 
 def test_a_key_file_is_read_where_pulumi_runs(machine: Machine, tmp_path: Path) -> None:
