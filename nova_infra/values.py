@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from .catalog import no_endpoint_url
 from .configuration import unprintable, unsupported
+from .grants import SCHEMA_PRIVILEGES, no_client_host, no_name, normalized
 from .hosts import is_host, parsed_address, split_host
-from .mysql import SCHEMA_PRIVILEGES, no_client_host, no_name, normalized
 from .packages import no_package_name, no_package_version
 from .wording import quoted
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..mysql import ALL, GRANT_OPTION, SCHEMA_PRIVILEGES, Schema, Server, normalized
+from ..grants import ALL, GRANT_OPTION, SCHEMA_PRIVILEGES, Schema, normalized
+from ..mysql import Server
 from ..resources.database import DatabaseLifecycle
 from ..settings import Settings
 from .finding import Finding

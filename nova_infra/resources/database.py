@@ -13,8 +13,7 @@ import pulumi
 from pulumi.runtime import rpc
 
 from ..errors import Problem, Refused
-from ..marks import bears, marked
-from ..mysql import (
+from ..grants import (
     ALL,
     GRANT_OPTION,
     SCHEMA_PRIVILEGES,
@@ -26,6 +25,7 @@ from ..mysql import (
     password_matches,
     takes_in,
 )
+from ..marks import bears, marked
 from ..wording import shown
 from .lifecycle import (
     PASSWORD_WORKS,

@@ -21,8 +21,9 @@ import pytest
 from nova_infra.access import Access
 from nova_infra.catalog import no_name, no_text
 from nova_infra.errors import DatabaseError, IdentityError, UnsupportedValue
+from nova_infra.grants import Schema
 from nova_infra.identity import Identity
-from nova_infra.mysql import Schema, Server
+from nova_infra.mysql import Server
 from nova_infra.remote.script import Call, call, decoded
 from tests.hostile import sample
 from tests.nodes import Lab

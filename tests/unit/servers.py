@@ -13,7 +13,7 @@ from nova_infra import mysql
 from nova_infra.catalog import EndpointRecord, ServiceRecord, User
 from nova_infra.compute import Server, ServiceReport
 from nova_infra.errors import IdentityError
-from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
+from nova_infra.grants import ALL, GRANT_OPTION, Schema, native_hash
 from nova_infra.records import Records
 from nova_infra.remote.script import Answer, progress
 

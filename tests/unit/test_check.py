@@ -24,7 +24,8 @@ from nova_infra.commands import check
 from nova_infra.commands.check import Result, _refused, as_json, as_table, ask_all, counts
 from nova_infra.defaults import EVERYWHERE
 from nova_infra.errors import ConnectionFailed, DatabaseError, RemoteError, StepFailed, UnreadableFile
-from nova_infra.mysql import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema, Server
+from nova_infra.grants import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema
+from nova_infra.mysql import Server
 from nova_infra.node import ADDED, FOUND
 from nova_infra.remote.inspection import Facts, File, Process
 from nova_infra.remote.script import Answer, call

@@ -11,7 +11,8 @@ import pymysql
 import pytest
 import yaml
 
-from nova_infra.mysql import Server, native_hash
+from nova_infra.grants import native_hash
+from nova_infra.mysql import Server
 from nova_infra.resources.database import DatabaseLifecycle
 
 from .servers import Reached

@@ -21,7 +21,8 @@ from oslo_config import iniparser
 from nova_infra import openrc
 from nova_infra.configuration import read_options, unsupported_name, write_options
 from nova_infra.errors import InvalidSettings, UnsupportedValue
-from nova_infra.mysql import Schema, option_file
+from nova_infra.grants import Schema
+from nova_infra.mysql import option_file
 from nova_infra.options import _rendered
 from nova_infra.releases.release import NOVA_CONF
 from nova_infra.remote.script import Call, call, compose, fields_of

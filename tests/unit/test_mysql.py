@@ -15,18 +15,17 @@ from hypothesis import strategies as st
 
 from nova_infra import mysql
 from nova_infra.errors import DatabaseError
-from nova_infra.mysql import (
+from nova_infra.grants import (
     ALL,
     GRANT_OPTION,
     SCHEMA_PRIVILEGES,
     Schema,
-    Server,
     lacking,
     native_hash,
     normalized,
-    option_file,
     password_matches,
 )
+from nova_infra.mysql import Server, option_file
 
 # The columns of mysql.db and the privileges that they stand for (MariaDB's documentation, "mysql.db Table" and "GRANT").
 PRIVILEGES = {

@@ -16,7 +16,7 @@ import pytest
 from nova_infra import adoption, node
 from nova_infra.compute import ServiceReport
 from nova_infra.errors import ComputeError
-from nova_infra.mysql import GRANT_OPTION, Schema
+from nova_infra.grants import GRANT_OPTION, Schema
 from nova_infra.records import Records
 from nova_infra.remote.inspection import Facts, Package
 from nova_infra.resources import node_packages, node_role

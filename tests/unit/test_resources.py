@@ -25,7 +25,7 @@ from nova_infra.errors import (
     RemoteError,
     StepFailed,
 )
-from nova_infra.mysql import ALL, GRANT_OPTION, Schema, native_hash
+from nova_infra.grants import ALL, GRANT_OPTION, Schema, native_hash
 from nova_infra.records import Records
 from nova_infra.remote.operation import Operated
 from nova_infra.remote.script import Answer

@@ -14,8 +14,8 @@ from nova_infra.commands.state import Managed
 from nova_infra.commands.teardown import End, as_json, as_text, end_of, ends_of
 from nova_infra.compute import Compute, Server
 from nova_infra.errors import NoConnection
+from nova_infra.grants import Schema
 from nova_infra.identity import Identity
-from nova_infra.mysql import Schema
 from nova_infra.mysql import Server as MariaDB
 from nova_infra.rehearsal import (
     COMPUTE_ASKS,
