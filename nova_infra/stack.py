@@ -11,7 +11,8 @@ import pulumi
 
 from .errors import InvalidSettings, Refused
 from .options import template_problems
-from .settings import Settings, read
+from .settings import Settings
+from .stack_config import read
 
 # The --config-file of every command; `. ./activate` may have set it for another stack than the one that a command names.
 CONFIG_FILE = "PULUMI_OPTION_CONFIG_FILE"
@@ -35,7 +36,7 @@ def load(config: pulumi.Config) -> Settings:
 def load_from(
     get: Callable[[str], str | None], *, keys: Iterable[str], is_secret: Callable[[str], bool], prefix: str
 ) -> Settings:
-    """As `load`, from texts: see nova_infra.settings.read."""
+    """As `load`, from texts: see nova_infra.stack_config.read."""
     settings, problems = read(get, keys=keys, is_secret=is_secret, prefix=prefix)
     if problems:
         raise InvalidSettings([*problems, *template_problems(settings)])

@@ -22,8 +22,9 @@ import yaml
 
 from ..defaults import SERVERS_HOST
 from ..errors import InvalidSettings, NotWritten, Problem, Refused
-from ..settings import SECRETS, Settings, is_structured, read, top_level_keys
+from ..settings import SECRETS, Settings, is_structured, top_level_keys
 from ..stack import CONFIG_FILE, load_from
+from ..stack_config import read
 from ..values import in_url
 from ..wording import quoted
 from .engine import PULUMI_SECONDS, pulumi_on_path

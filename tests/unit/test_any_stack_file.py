@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nova_infra.errors import InvalidSettings
 from nova_infra.options import template_problems
-from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, parse, read, top_level_keys
+from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, top_level_keys
+from nova_infra.stack_config import parse, read
 
 from .test_settings import COMPUTE, CONTROLLER
 

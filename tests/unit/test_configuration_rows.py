@@ -11,7 +11,7 @@ import pytest
 
 from nova_infra.errors import InvalidSettings
 from nova_infra.options import options_of_nodes
-from nova_infra.settings import parse
+from nova_infra.stack_config import parse
 from tests.error_rows import PAGE, assert_printed
 
 from .test_settings import COMPUTE, CONTROLLER, PASSWORDS, parsed

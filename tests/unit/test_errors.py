@@ -58,7 +58,7 @@ from nova_infra.resources.node_packages import NodePackagesLifecycle
 from nova_infra.resources.readiness import Started, start_those_without_a_record, wait_for_answers
 from nova_infra.resources.service import ServiceLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle
-from nova_infra.settings import parse
+from nova_infra.stack_config import parse
 from nova_infra.templates import render_options, render_variables
 
 from .nodes import NOVA_CONF, Machine, facts_of_case

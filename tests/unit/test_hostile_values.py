@@ -26,7 +26,8 @@ from nova_infra.mysql import option_file
 from nova_infra.options import _rendered
 from nova_infra.releases.release import NOVA_CONF
 from nova_infra.remote.script import Call, call, compose, fields_of
-from nova_infra.settings import Settings, parse
+from nova_infra.settings import Settings
+from nova_infra.stack_config import parse
 from tests.hostile import batch, batches, half_a_character, hostile, repeatable
 
 from .test_configuration import as_nova_reads

@@ -11,7 +11,8 @@ import pytest
 from nova_infra.access import DEADLINES
 from nova_infra.errors import InvalidSettings
 from nova_infra.hosts import split_host
-from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings, parse
+from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings
+from nova_infra.stack_config import parse
 from nova_infra.values import SecretReference
 
 CONTROLLER = {"name": "controller", "address": "10.0.0.11"}

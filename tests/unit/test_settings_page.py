@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from nova_infra.ranges import expanded
-from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings, parse
+from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings
+from nova_infra.stack_config import parse
 
 from .test_settings import PASSWORDS
 
