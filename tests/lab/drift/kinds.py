@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,25 +157,33 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
         for kind in kinds:
             if kind.undo:
                 kind.undo(lab)
-    assert_clean(stack, *settings)
+    assert_clean(stack, kinds, *settings)
     return Seen(plan, did, restarted)
 
 
-def assert_clean(stack: Stack, *settings: str) -> None:
+def followed(kinds: Iterable[Kind]) -> set[tuple[str, str]]:
+    """What follows from these kinds, and from their repair: resource and path."""
+    return {(resource, path) for kind in kinds for resource, paths in kind.follows.items() for path in paths}
+
+
+def assert_clean(stack: Stack, kinds: Sequence[Kind], *settings: str) -> None:
     """The plan has nothing, and no remark. The state says so too: one that a refresh before the repair has stored is no news to the next plan."""
     after = preview(stack, *settings)
     assert not after.failed, after.text + after.error
-    assert_named(after, [])
+    assert_named(after, [], followed(kinds))
     if after.found:
         stack.up(*REFRESHED[:1], "--expect-no-changes", *settings)
 
 
-def assert_named(plan: Plan, kinds: Sequence[Kind]) -> None:
-    """Each drifted property stands in the plan with both values, as found and as repaired; each remark is said; and nothing else."""
+def assert_named(plan: Plan, kinds: Sequence[Kind], repaired: Collection[tuple[str, str]] = ()) -> None:
+    """Each drifted property stands in the plan with both values, as found and as repaired; each remark is said; and nothing else.
+
+    `repaired` are paths that a repair before the plan has changed: other UUIDs of records that hang on the repaired one.
+    """
     expected = differences(kinds)
     gone = {resource for kind in kinds for resource in kind.gone}
-    follows = {(resource, path) for kind in kinds for resource, paths in kind.follows.items() for path in paths}
-    passed_over = (FOLLOWS | follows) - expected.keys()
+    follows = followed(kinds)
+    passed_over = (FOLLOWS | follows | set(repaired)) - expected.keys()
     seen = {
         (resource, path): values
         for (resource, path), values in plan.found.items()
