@@ -67,8 +67,10 @@ def run(name: str, nodes: int) -> None:
 
 def main() -> int:
     """Runs what was asked for, writes the page, and leaves no node behind."""
-    # `make` passes a signal on as it is; the way out is the same as for Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # `make` passes a signal on as it is; the way out is the same as for Ctrl-C. A script's background commands ignore that one, and so would
+    # what they start: Pulumi's plugins, which it interrupts at its end and then waits 5 s for.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     try:
         benchmarks = chosen()
         LOGS.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ process. What is printed is kept as docs/benchmarks/profile-WHAT-NODES.txt, and 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -102,6 +103,8 @@ class Watch:
 
 def main() -> int:
     """Deploys, runs the command under the spies, prints where the time went, and takes the nodes down."""
+    # See benchmarks/__main__.py.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     nodes, what = int(os.environ.get("NODES", "20")), os.environ.get("WHAT", "preview")
     folder = STATE / "profile"
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -157,6 +158,8 @@ def main() -> int:
     if reason := why_not():
         print(reason, file=sys.stderr)
         return 1
+    # As tests/conftest.py does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     words = os.environ.get("KIND", "")
     lab, stack = Lab(), Stack(ROOT / ".lab" / "drift")
     failed = []
