@@ -12,7 +12,7 @@ wanted, own = ipaddress.ip_network(sys.argv[1]), sys.argv[2]
 text, decoder = sys.stdin.read(), json.JSONDecoder()
 routes, end = decoder.raw_decode(text)
 networks = json.loads(text[end:])
-bridges = [each["network_interface"] for each in networks if each["name"] == own]
+bridges = [each.get("network_interface") for each in networks if each["name"] == own]
 used = [
     (route["dst"], "on " + route.get("dev", "?"))
     for route in routes
@@ -22,7 +22,7 @@ used += [
     (subnet["subnet"], "of the podman network " + each["name"])
     for each in networks
     if each["name"] != own
-    for subnet in each.get("subnets", ())
+    for subnet in each.get("subnets") or ()
 ]
 for target, where in used:
     network = ipaddress.ip_network(target, strict=False)

@@ -14,7 +14,7 @@ from tests.nodes import ROOT, Lab, why_not
 from tests.wheel import Installed, install
 
 # A script's background commands ignore Ctrl-C, and so would all that they start. Pulumi interrupts its plugins at its end, and waits 5 s
-# for those that ignore it: a quarter of an hour in a run of all tests.
+# for those that ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEPLOYMENT = ROOT / "tests" / "lab" / "deployment"
