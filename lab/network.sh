@@ -62,7 +62,6 @@ make_network() {
   if found=$(subnet_of_network); then
     [ "$found" = "$SUBNET" ] || fail "the lab exists on $found and $SUBNET was asked for; lab/reset makes it anew there, LAB_SUBNET=$found keeps it"
   else
-    found=
+    podman network create --subnet "$SUBNET" --gateway "$PREFIX.1" --internal --disable-dns "$NETWORK" >/dev/null
   fi
-  [ -n "$found" ] || podman network create --subnet "$SUBNET" --gateway "$PREFIX.1" --internal --disable-dns "$NETWORK" >/dev/null
 }

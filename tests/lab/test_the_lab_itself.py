@@ -63,6 +63,10 @@ def test_a_subnet_that_this_machine_uses_is_refused_with_the_way_out(lab: Lab) -
     assert lab_command("bridge").returncode == 0, "the running lab was touched"
 
 
+def subnet_of(lab: Lab) -> str:
+    return lab.address("controller").rpartition(".")[0] + ".0/24"
+
+
 def chosen_subnet(state: Path, usual: str, **environment: str) -> list[str]:
     """What lab/up says of its network, and the one that it takes, for a lab that is not there yet."""
     script = f". lab/settings.sh; . lab/network.sh; on_subnet {usual}; choose_subnet; say $SUBNET"
@@ -72,7 +76,7 @@ def chosen_subnet(state: Path, usual: str, **environment: str) -> list[str]:
 
 
 def test_where_the_usual_network_is_in_use_the_next_free_one_is_taken_and_it_is_said(lab: Lab, tmp_path: Path) -> None:
-    mine = lab.address("controller").rpartition(".")[0] + ".0/24"
+    mine = subnet_of(lab)
 
     said, taken = chosen_subnet(tmp_path, mine)
 
@@ -83,7 +87,7 @@ def test_where_the_usual_network_is_in_use_the_next_free_one_is_taken_and_it_is_
 
 
 def test_a_network_that_is_free_or_asked_for_is_the_one_that_is_taken(lab: Lab, tmp_path: Path) -> None:
-    mine = lab.address("controller").rpartition(".")[0] + ".0/24"
+    mine = subnet_of(lab)
 
     assert chosen_subnet(tmp_path, "10.98.0.0/24") == ["10.98.0.0/24"]
     assert chosen_subnet(tmp_path, mine, LAB_SUBNET=mine) == [mine], "lab/up refuses it, with the way out"
