@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +15,8 @@ from nova_infra.remote.script import Call, call, decoded
 
 from .test_script import facts
 
-# No other process of this machine has that name.
-NAME = "nova-of-the-tests"
+# No other process of this machine has that name: another process of pytest may run a test of this file at the same time.
+NAME = f"nova-of-the-tests-{os.getpid()}"
 PROGRAM = "import subprocess, sys, time\nif 'worker' in sys.argv: subprocess.Popen([sys.executable, *sys.argv[:1]])\ntime.sleep(60)\n"
 
 
