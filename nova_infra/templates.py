@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,13 +34,13 @@ def render_options(path: Path, render: Render[T]) -> dict[str, dict[str, T]]:
     reader.parse(template.text.split("\n"))
     rendered: dict[str, dict[str, T]] = {}
     for (section, option), sources in reader.sources.items():
-        line = line_of(template.text, section, option)
+        line = partial(line_of, template.text, section, option)
         if section == _NAMELESS:
             continue
         if not section:
-            template.fault(line, f"the option {option} stands before the first [section]")
+            template.fault(line(), f"the option {option} stands before the first [section]")
         elif len(sources) > 1:
-            template.fault(line, f"[{section}] {option} is given more than once; a template gives each option once")
+            template.fault(line(), f"[{section}] {option} is given more than once; a template gives each option once")
         else:
             value = template.rendered(line, f"[{section}] {option}", sources[0], render)
             if value is not None:
@@ -60,7 +61,7 @@ def render_variables(path: Path, render: Render[T]) -> dict[str, dict[str, T]]:
             template.fault(number, "this is no `export NAME=value`")
             continue
         name, source = exported[1], exported[2].strip()
-        value = template.rendered(number, name, source, render)
+        value = template.rendered(partial(int, number), name, source, render)
         if value is not None:
             rendered[name] = value
     template.refuse_faults()
@@ -85,13 +86,13 @@ class _Template:
         """Remembers what is wrong in a line; 0 is the file itself."""
         self._faults.add((line, sentence))
 
-    def rendered(self, line: int, name: str, source: str, render: Render[T]) -> T | None:
-        """The value of a line, or None where there is none."""
+    def rendered(self, line: Callable[[], int], name: str, source: str, render: Render[T]) -> T | None:
+        """The value of a line, or None where there is none. Which line it is, only a fault needs to know."""
         try:
             return render(source)
         except Exception as error:  # a template may ask for anything: 1/0, text + number
             text = str(error).strip().rstrip(".") or type(error).__name__
-            self.fault(line, f"{name} does not render: {text}")
+            self.fault(line(), f"{name} does not render: {text}")
             return None
 
     def refuse_faults(self) -> None:

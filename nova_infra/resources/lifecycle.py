@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -223,15 +223,33 @@ def known_list(wanted: State, key: str) -> list[Any] | None:
 
 def normal(value: pulumi.Input[T], function: Callable[[Any], U]) -> pulumi.Input[U]:
     """What the function makes of an input: at once of a plain value, so that previews show it, else when it is known."""
-    return pulumi.Output.from_input(value).apply(function) if _has_outputs(value) else function(value)
+    return when_known(value, function) if _later(value) else function(value)
 
 
-def _has_outputs(value: Any) -> bool:
+def when_known(value: pulumi.Input[T], function: Callable[[Any], U]) -> pulumi.Output[U]:
+    """What the function makes of an input when all of it is known. The same as `Output.from_input(value).apply(function)`.
+
+    That would make an Output of each leaf, a millisecond for a node's options; here only those that are Outputs are waited for.
+    """
+    return pulumi.Output.all(*_later(value)).apply(lambda known: function(_filled(value, iter(known))))
+
+
+def _later(value: Any) -> list[Any]:
+    """The leaves that are known only later, in their order."""
     if isinstance(value, Mapping):
-        return any(_has_outputs(each) for each in value.values())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return any(_has_outputs(each) for each in value)
-    return isinstance(value, pulumi.Output) or isawaitable(value)
+        return [leaf for each in value.values() for leaf in _later(each)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for each in value for leaf in _later(each)]
+    return [value] if isinstance(value, pulumi.Output) or isawaitable(value) else []
+
+
+def _filled(value: Any, known: Iterator[Any]) -> Any:
+    """The value with these in place of the leaves of `_later`."""
+    if isinstance(value, Mapping):
+        return {key: _filled(each, known) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_filled(each, known) for each in value]
+    return next(known) if isinstance(value, pulumi.Output) or isawaitable(value) else value
 
 
 def _changed(olds: State, news: State) -> set[str]:

@@ -24,7 +24,7 @@ from ..remote.inspection import Facts, Process, Question, inspect
 from ..remote.operation import Decide, Operated, operate, progress
 from ..remote.script import Call
 from ..wording import shown
-from .lifecycle import REMARKS, Lifecycle, State, required_text, usable_connection
+from .lifecycle import REMARKS, Lifecycle, State, required_text, usable_connection, when_known
 from .readiness import (
     Started,
     moment,
@@ -392,5 +392,4 @@ def shown_fingerprint(files: Mapping[str, Any]) -> pulumi.Output[str]:
 
     Not a secret, though made from some: the engine shows no change of a secret, and this one announces a restart.
     """
-    values: pulumi.Output[Any] = pulumi.Output.from_input(dict(files))
-    return pulumi.Output.unsecret(values.apply(lambda resolved: node.service_fingerprint(resolved, sorted(resolved))))
+    return pulumi.Output.unsecret(when_known(files, lambda known: node.service_fingerprint(known, sorted(known))))

@@ -7,7 +7,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from nova_infra import DatabaseArgs, EndpointArgs, KeystoneUserArgs, ServiceArgs
+from nova_infra import ComputeNodeArgs, DatabaseArgs, EndpointArgs, IdentityArgs, KeystoneUserArgs, Provider, ServiceArgs
+from nova_infra.node import service_fingerprint
+from nova_infra.resources.compute_node import ComputeNode
 from nova_infra.resources.database import Database
 from nova_infra.resources.endpoint import Endpoint
 from nova_infra.resources.keystone_user import KeystoneUser
@@ -53,6 +55,33 @@ def test_a_database_takes_outputs_and_only_its_password_is_a_secret(hosts: Any) 
     assert (inputs["name"], inputs["user"], inputs["charset"]) == ("nova", "nova", "utf8")
     assert inputs["hosts"]["%"]["privileges"] == ["DROP", "SELECT"]
     assert inputs["hosts"]["%"]["password"] == "a secret"
+
+
+def fingerprint(conf: Any) -> Any:
+    """That of nova-compute, whose nova.conf says in [DEFAULT] what `conf` makes."""
+
+    def build() -> None:
+        access = Provider("access", identity=IdentityArgs("http://controller:35357/v2.0", password="x"))
+        options = {"/etc/nova/nova.conf": {"DEFAULT": conf()}, "/etc/nova/nova-compute.conf": {}}
+        args = ComputeNodeArgs("compute1", {"host": "192.0.2.31", "user": "ubuntu"}, options)
+        ComputeNode("it", args, pulumi.ResourceOptions(provider=access))
+
+    return made(build)["services"]["nova-compute"]["fingerprint"]
+
+
+SAME_OPTIONS = [
+    pytest.param(lambda: {"rabbit_password": "x", "flags": ["a", "b"]}, id="none"),
+    pytest.param(lambda: {"rabbit_password": pulumi.Output.secret("x"), "flags": ["a", "b"]}, id="a value"),
+    pytest.param(lambda: {"rabbit_password": out("x"), "flags": [out("a"), out("b")]}, id="values of a list"),
+    pytest.param(lambda: {"rabbit_password": "x", "flags": out([out("a"), "b"])}, id="a list"),
+]
+
+
+@pytest.mark.parametrize("conf", SAME_OPTIONS)
+def test_a_fingerprint_is_that_of_the_options_whichever_of_them_are_outputs(conf: Any) -> None:
+    files = {"/etc/nova/nova.conf": {"DEFAULT": {"rabbit_password": "x", "flags": ["a", "b"]}}}
+    assert fingerprint(conf) == service_fingerprint(files, [*files, "/etc/nova/nova-compute.conf"])
+    assert fingerprint(lambda: {**conf(), "flags": ["b", "a"]}) != fingerprint(conf)
 
 
 def test_a_user_a_service_and_an_endpoint_take_outputs() -> None:
