@@ -7,7 +7,15 @@ from typing import Any
 import pulumi
 import pytest
 
-from nova_infra import ComputeNodeArgs, DatabaseArgs, EndpointArgs, IdentityArgs, KeystoneUserArgs, Provider, ServiceArgs
+from nova_infra import (
+    ComputeNodeArgs,
+    DatabaseArgs,
+    EndpointArgs,
+    IdentityArgs,
+    KeystoneUserArgs,
+    Provider,
+    ServiceArgs,
+)
 from nova_infra.node import service_fingerprint
 from nova_infra.resources.compute_node import ComputeNode
 from nova_infra.resources.database import Database
