@@ -58,35 +58,53 @@ class CatalogRecord(Lifecycle, Generic[R]):
     # ------------------------------------------------------------ lifecycle
 
     def make(self, wanted: State) -> dict[str, Any]:
-        """Adopts a record of this key and makes it as wanted, or makes one; never a second."""
+        """Adopts a record of this key and makes it as wanted, or makes one; never a second of ours.
+
+        Where a run was here before, only what it has left is ours: a record that came later is somebody's, and stays as it is.
+        """
         records, name = self._records(wanted), self.note_of(wanted)
-        now = self._first_note(records, wanted)
+        now = self._first_note(self._fitting(records, wanted) or next(iter(records), None), records, wanted)
         note = json.loads(self.access.note_first(name, json.dumps(now)))
-        mine = [each for each in records if each.id not in note["others"]]
-        if _some_gone(note["others"], records) and "replacing" not in note and not self._fitting(mine, wanted):
-            # They may be those of others under new UUIDs.
-            mine = []
+        mine = records if note == now else [each for each in records if self._is_of_the_note(each, note, wanted)]
         if note != now and not mine:
-            # Ours, or the one that was there before us, is gone. Of those that others have one is adopted now; without any the one
-            # that is made now is ours.
-            note = now
+            # Ours, or the one that was there before us, is gone. One that others have is adopted now where nothing has to change.
+            mine = [each for each in records if self._fits(each, wanted)]
+            note = self._first_note(next(iter(mine), None), records, wanted)
             self.access.note(name, json.dumps(note))
-            mine = [each for each in records if each.id not in note["others"]]
+        mine = [each for each in mine if each.id not in note["others"]]
         record = self._fitting(mine, wanted) or next(iter(mine), None)
         if "replacing" in note:
             # A run that was cut off has noted which one it was replacing.
             record = next((each for each in mine if each.id == note["replacing"]["old"]), record)
         return self._become(record, records, wanted, note)
 
-    def _first_note(self, records: list[R], wanted: State) -> dict[str, Any]:
-        record = self._fitting(records, wanted) or next(iter(records), None)
+    def _first_note(self, record: R | None, records: list[R], wanted: State) -> dict[str, Any]:
+        """What there was before us: `record`, which is adopted, and the others."""
         if record is None:
-            return {"adopted": False, "found": {}, "others": []}
+            return self._made_by_us(records, wanted)
         others = [each.id for each in records if each.id != record.id]
-        note: dict[str, Any] = {"adopted": True, "found": self._content(record), "others": others}
+        content = self._content(record)
+        note: dict[str, Any] = {"adopted": True, "found": content, "others": others, "says": content}
         if not self._fits(record, wanted):
             note["replacing"] = self._replacing(record, records, wanted)
         return note
+
+    def _made_by_us(self, records: list[R], wanted: State) -> dict[str, Any]:
+        others = [each.id for each in records]
+        return {"adopted": False, "found": {}, "others": others, "says": self._content(wanted)}
+
+    def _is_of_the_note(self, record: R, note: State, wanted: State) -> bool:
+        """Whether it is the record of an earlier run: by what that has noted of it, or because it is what is wanted now.
+
+        By its UUID alone it cannot be known: an update of its Service gives it another one.
+        """
+        if record.id in note["others"]:
+            return False
+        if record.id == note.get("replacing", {}).get("old"):
+            return True
+        replaced = self._left_by_a_run_that_died([record], note)
+        # A note of an earlier version does not say what ours says.
+        return bool(replaced) or self._content(record) in (self._content(wanted), note["found"], note.get("says"))
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The recorded record, or another of the same key when that is gone."""
@@ -107,7 +125,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
             record = self._fitting(left, wanted) or next(iter(left), None)
         if record is None and note["adopted"]:
             # Somebody deleted the one that was there before us: the one that is made now is ours.
-            note = {"adopted": False, "found": {}, "others": [each.id for each in records]}
+            note = self._made_by_us(records, wanted)
             self.access.note(self.note_of(wanted), json.dumps(note))
         return self._become(record, records, wanted, note)
 
@@ -142,7 +160,7 @@ class CatalogRecord(Lifecycle, Generic[R]):
         for uuid in sorted(deleted):
             self._delete(uuid)
         if note.pop("replacing", None):
-            self.access.note(self.note_of(wanted), json.dumps(note))
+            self.access.note(self.note_of(wanted), json.dumps({**note, "says": self._content(wanted)}))
         return self._outputs(new, [each for each in records if each.id not in deleted], note)
 
     def _made(self, old: R | None, records: list[R], left: list[R], wanted: State, note: dict[str, Any]) -> R:

@@ -493,16 +493,88 @@ def test_an_update_never_takes_the_record_of_somebody_else(reached: Reached) -> 
     assert list(reached.identity.service_records) == [theirs.id]
 
 
-def test_when_ours_is_gone_the_record_of_somebody_else_is_adopted_and_stays(reached: Reached) -> None:
-    reached.identity.create_service("nova", "compute", "theirs")
-    ours = reached.identity.create_service("nova", "compute", "OpenStack Compute")
-    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
-    reached.identity.delete_service(ours.id)
-    assert lifecycle(ServiceLifecycle, reached).read("compute/nova", made).id == ""
-    made = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
-    assert (made["adopted"], made["found"], made["other_records"]) == (True, {"description": "theirs"}, [])
-    lifecycle(ServiceLifecycle, reached).delete("compute/nova", made)
-    assert [each.description for each in reached.identity.service_records.values()] == ["theirs"]
+RECORDS = pytest.mark.parametrize(
+    ("kind", "wanted", "key"),
+    [
+        pytest.param(ServiceLifecycle, SERVICE, "compute/nova", id="service"),
+        pytest.param(EndpointLifecycle, ENDPOINT, "regionOne/compute/nova", id="endpoint"),
+    ],
+)
+
+
+def records_of(reached: Reached, kind: type[Lifecycle]) -> dict[str, Any]:
+    identity = reached.identity
+    return identity.service_records if kind is ServiceLifecycle else identity.endpoint_records
+
+
+@RECORDS
+@pytest.mark.parametrize("came", ["before ours", "after ours"])
+@pytest.mark.parametrize("refreshed", [False, True], ids=["", "refreshed"])
+def test_when_ours_is_gone_it_is_made_anew_beside_that_of_somebody_else_which_stays(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str, came: str, *, refreshed: bool
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    made = lifecycle(kind, reached).create(wanted).outs
+    if came == "before ours":
+        # Nobody has noted a record of ours in that Keystone yet.
+        reached.notes.clear()
+        records_of(reached, kind).clear()
+        MADE_BEFORE[kind](reached)
+        ours = reached.identity.create_service("nova", "compute", SERVICE["description"])
+        if kind is EndpointLifecycle:
+            del reached.identity.service_records[ours.id]
+            service = next(iter(reached.identity.service_records))
+            reached.identity.create_endpoint(service, "regionOne", URL, URL, URL)
+        made = lifecycle(kind, reached).create(wanted).outs
+    else:
+        MADE_BEFORE[kind](reached)
+    state = lifecycle(kind, reached).read(key, made).outs if refreshed else made
+    ((theirs, said),) = [(uuid, each) for uuid, each in records_of(reached, kind).items() if uuid != made[kind.uuid]]
+    del records_of(reached, kind)[made[kind.uuid]]
+    if refreshed:
+        assert lifecycle(kind, reached).read(key, state).id == ""
+    made = lifecycle(kind, reached).create(wanted).outs
+    assert records_of(reached, kind)[theirs] == said
+    assert (made["adopted"], made["other_records"]) == (False, [theirs])
+    assert lifecycle(kind, reached).read(key, made).inputs == wanted
+    lifecycle(kind, reached).delete(key, made)
+    assert records_of(reached, kind) == {theirs: said}
+
+
+@RECORDS
+def test_when_ours_is_gone_one_of_somebody_else_that_says_the_same_is_adopted_and_stays(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    MADE_BEFORE[kind](reached)
+    made = lifecycle(kind, reached).create(wanted).outs
+    del records_of(reached, kind)[made[kind.uuid]]
+    if kind is ServiceLifecycle:
+        reached.identity.create_service("nova", "compute", SERVICE["description"])
+    else:
+        reached.identity.create_endpoint(next(iter(reached.identity.service_records)), "regionOne", URL, URL, URL)
+    before = dict(records_of(reached, kind))
+    made = lifecycle(kind, reached).create(wanted).outs
+    assert (made["adopted"], records_of(reached, kind)) == (True, before)
+
+
+@RECORDS
+def test_a_run_that_died_after_it_had_made_ours_finds_it_also_when_the_stack_says_something_else_by_then(
+    reached: Reached, kind: type[Lifecycle], wanted: dict[str, Any], key: str
+) -> None:
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    lifecycle(kind, reached).create(wanted)
+    news = {**wanted, **CHANGED[kind]}
+    made = lifecycle(kind, reached).create(news).outs
+    assert list(records_of(reached, kind)) == [made[kind.uuid]]
+    assert lifecycle(kind, reached).read(key, made).inputs == news
+    # And once more, after a change that was done.
+    made = lifecycle(kind, reached).update(key, made, wanted).outs
+    made = lifecycle(kind, reached).create(news).outs
+    assert list(records_of(reached, kind)) == [made[kind.uuid]]
 
 
 def test_an_endpoint_is_ours_again_after_its_service_was_made_anew(reached: Reached) -> None:
