@@ -71,9 +71,12 @@ class Identity:
         with self._asked("setting the password of the user", user.name, password):
             self._client.users.update_password(user.id, password)
 
-    def password_works(self, name: str, password: str, tenant: str) -> bool:
-        """Whether the user gets a token with this password. There is no other way to see it; ask at most once an operation."""
-        auth = v2.Password(auth_url=self.url, username=name, password=password, tenant_name=tenant)
+    def password_works(self, name: str, password: str) -> bool:
+        """Whether the user gets a token with this password. There is no other way to see it; ask at most once an operation.
+
+        A token of no tenant: for one that is disabled, or in which the user has no role, Keystone refuses every password.
+        """
+        auth = v2.Password(auth_url=self.url, username=name, password=password)
         try:
             with self._asked("trying the password of the user", name, password):
                 auth.get_access(keystoneauth1.session.Session(session=self._http, timeout=TIMEOUT_SECONDS))

@@ -24,7 +24,7 @@ from typing import Any
 from .configuration import as_list, read_options, write_options
 from .errors import StepFailed, UnreadableFile, UnsupportedValue
 from .marks import marked, unmarked
-from .masking import Secret, fingerprint, key_from
+from .masking import Secret, fingerprint, key_from, mask
 from .openrc import is_variables_file, read_variables, write_variables
 from .remote.inspection import Facts, File, Process, Question
 from .remote.script import Call, call
@@ -210,6 +210,9 @@ def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[st
                 # The engine masks both values, and then shows no difference between them.
                 here[option] = ours
                 here[f"{option} {FOUND_THERE}"] = f"another value ({fingerprint(value, key)})"
+            elif any(mask(each) != each for each in as_list(value)):
+                # Somebody has put a login there, as of a URL: what is stored is no secret, and a plan would show it.
+                here[option] = f"another value ({fingerprint(value, key)})"
             else:
                 here[option] = value
     return shown

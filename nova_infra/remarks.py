@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .node import AUTO, FOUND_ON_THE_MACHINE, options_in
+from .node import AUTO, FOUND_ON_THE_MACHINE, UNMANAGED, options_in
 from .remote.inspection import Facts
 from .wording import shown
 
@@ -19,8 +19,8 @@ State = Mapping[str, Any]
 
 
 def of_machine(state: State, facts: Facts) -> list[str]:
-    """About virtualization and processes that somebody has started by hand."""
-    return [*_virtualization(state, facts), *_strays(state, facts)]
+    """About virtualization, processes that somebody has started by hand, and a schema that the packages do not know."""
+    return [*_virtualization(state, facts), *_strays(state, facts), *_newer_schema(state, facts)]
 
 
 def _virtualization(state: State, facts: Facts) -> Iterable[str]:
@@ -48,6 +48,15 @@ def _strays(state: State, facts: Facts) -> Iterable[str]:
         yield (
             f"{state['node']}: somebody has started {stray.name} by hand (process {stray.pid}{shown(read)}), besides the service. It is "
             f"left alone; `kill {stray.pid}` ends it."
+        )
+
+
+def _newer_schema(state: State, facts: Facts) -> Iterable[str]:
+    version, newest = facts.schema
+    if state["schema"] != UNMANAGED and newest and version is not None and version > newest:
+        yield (
+            f"{state['node']}: the schema is at version {version}, and the installed packages know {newest}: newer ones have been here. "
+            "Nova has no way back; install the newer packages again, or restore the schema from a dump."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ..drift.asking import ask
@@ -35,10 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if page is not None:
         refuse_unwritable(page)
     resources = managed(arguments.stack)
-    if not resources:
-        print("The stack has no resources of nova-infra: nothing was deployed, or all of it was destroyed.")
-        return IN_ORDER
-    report = ask(resources, say_aside)
+    report = ask(resources, say_aside) if resources else Report(arguments.stack, datetime.now(UTC), (), ())
     if page is not None:
         write(page, as_page(report))
     print(json.dumps(as_json(report), indent=2) if arguments.json else as_text(report))

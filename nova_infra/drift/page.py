@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from ..resources.compute_node import BINARY
+from ..resources.compute_node import BEING_REMOVED, BINARY
 from ..wording import counted
 from .comparison import Difference, path_text
 from .report import (
@@ -173,7 +173,7 @@ def _concerns(difference: Difference, service: str) -> bool:
         # One that nova has no record of bears a mark on one of the sides.
         name = json.dumps(service)
         return (name in difference.recorded) != (name in difference.found)
-    if difference.path == "scheduling":
+    if difference.path in ("scheduling", BEING_REMOVED):
         return service == BINARY
     way = path_text(("services", service))
     return difference.path == way or difference.path.startswith((f"{way}.", f"{way}["))

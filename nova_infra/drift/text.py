@@ -13,6 +13,8 @@ _ORDER = (UNREACHABLE, GONE, DRIFTED, IN_ORDER)
 
 def as_text(report: Report) -> str:
     """The table, the notes, and the line of counts. The same of many resources is one line."""
+    if not report.resources:
+        return "The stack has no resources of nova-infra: nothing was deployed, or all of it was destroyed."
     rows = [
         [_names(group), _kinds(group), group[0].status, _what(group[0])]
         for status in _ORDER

@@ -296,17 +296,21 @@ class DatabaseLifecycle(Lifecycle):
         server, name, user = self.access.database, known["name"], known["user"]
         others = [each for each in server.accounts_on(name) if each not in {(user, host) for host in known["hosts"]}]
         said = [
-            f"{_account(*each)} has privileges on the schema {name}, and the stack does not name it: it is left as it is. If nobody needs it: "
-            f"REVOKE ALL PRIVILEGES ON `{name}`.* FROM {_account(*each)}."
+            f"{_account(*each)} has privileges on the schema {name}, and the stack does not name it: it is left as it is. What it may do: "
+            f"SHOW GRANTS FOR {_account(*each)}. If nobody needs it: DROP USER {_account(*each)}."
             for each in others
         ]
-        for anonymous in sorted(server.password_hashes("")):
-            ours = [host for host in hosts if takes_in(host, anonymous)]
-            if ours and anonymous not in hosts:
+        # MariaDB takes the account whose host is the most exact; of one host, the one with the name.
+        rivals = [("", host) for host in server.password_hashes("") if host not in hosts]
+        rivals += [(user, host) for host in hosts if host not in known["hosts"]]
+        for rival, host in sorted(rivals):
+            ours = [each for each in hosts if each in known["hosts"] and takes_in(each, host)]
+            if ours:
+                whose = _account(rival, host) if rival else f"the anonymous user {_account('', host)}"
                 said.append(
-                    f"Logins of {shown(user)} from {shown(anonymous)} are taken for the anonymous user {_account('', anonymous)}, whose host is more "
-                    f"exact than that of {_account(user, ours[0])}: they are refused, or may do nothing. If nobody needs it: "
-                    f"DROP USER {_account('', anonymous)}."
+                    f"Logins of {shown(user)} from {shown(host)} are taken for {whose}, whose host is more exact than that of "
+                    f"{_account(user, ours[0])}: they need its password, and may do what it may. If nobody needs it: "
+                    f"DROP USER {_account(rival, host)}."
                 )
         return said
 

@@ -120,8 +120,8 @@ class KeystoneUserLifecycle(Lifecycle):
             "enabled": user.enabled,
             "default_tenant": identity.tenant_name(user.default_tenant_id) if known["default_tenant"] else "",
             "roles": marked(known["roles"], set(known["roles"]) - set(roles), _MISSING),
-            # A user that is disabled or has no role gets no token with any password.
-            PASSWORD_WORKS: not (user.enabled and roles) or self._password_works(known),
+            # A user that is disabled gets no token with any password.
+            PASSWORD_WORKS: not user.enabled or self._password_works(known),
         }
         outputs = self._outputs(user, known, dict(known.get("found") or {}))
         return observed, {**outputs, REMARKS: self._remarks(user, known, outputs["other_roles"])}
@@ -229,7 +229,7 @@ class KeystoneUserLifecycle(Lifecycle):
         return sorted({state["tenant"], state["default_tenant"]} - {""})
 
     def _password_works(self, state: State) -> bool:
-        return self.access.identity.password_works(state["name"], state["password"], state["tenant"])
+        return self.access.identity.password_works(state["name"], state["password"])
 
     def _outputs(self, user: User, wanted: State, found: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -140,7 +140,7 @@ class ServiceCheckLifecycle(Lifecycle):
                 reports = compute.services()
                 enable_again(compute, [*restarted, *anew], reports)
                 missing = _missing(wanted, reports)
-                tables.update(_tables(compute.services(), compute.images()))
+                tables.update(service_list=service_table(compute.services()), image_list=image_table(compute.images()))
             except ComputeError as error:
                 # A service that has just been started answers with errors for a moment.
                 missing = [str(error)]
@@ -193,14 +193,13 @@ class ServiceCheckLifecycle(Lifecycle):
         return Started(connection, facts.services, facts.later - time.time(), hidden=awaited["hidden"])
 
     def look(self, known: State) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Both tables as they are now; when nova does not answer, they say so, and a remark does.
+        """Both tables as they are now; one that nova does not give says so, and a remark does.
 
-        Then the next `up` looks again, because what was in nova's way may be what it repairs. Not where nobody answers at all: a service of
-        ours that is stopped is looked at when it is started, and a place that is not ours is nothing that `up` could change.
+        Where nova does not list its services, the next `up` looks again, because what was in nova's way may be what it repairs. Not where nobody answers at all: a service of
+        ours that is stopped is looked at when it is started, and a place that is not ours is nothing that `up` could change. Nor is Glance.
         """
         try:
             reports = self.access.compute.services()
-            images = self.access.compute.images()
         except (ComputeError, IdentityError, DeadlineExceeded) as error:
             reason = f"{NOT_KNOWN}{error}"
             said = [f"What nova lists is {reason}"]
@@ -210,7 +209,16 @@ class ServiceCheckLifecycle(Lifecycle):
                 REMARKS: said,
             }
         said = remarks.of_others(known["services"], reports)
-        return _to_look_again(known, False), {**_tables(reports, images), REMARKS: said}
+        try:
+            images = image_table(self.access.compute.images())
+        except (ComputeError, DeadlineExceeded) as error:
+            images = f"{NOT_KNOWN}{error}"
+            said.append(f"Which images there are is {images}")
+        return _to_look_again(known, False), {
+            "service_list": service_table(reports),
+            "image_list": images,
+            REMARKS: said,
+        }
 
     def remove(self, known: State) -> None:
         """There is nothing to remove."""
@@ -235,10 +243,6 @@ def _missing(wanted: State, reports: Sequence[ServiceReport]) -> list[str]:
         for binary in binaries
         if states.get((host, binary)) != "up"
     ]
-
-
-def _tables(reports: Sequence[ServiceReport], images: Sequence[Image]) -> dict[str, str]:
-    return {"service_list": service_table(reports), "image_list": image_table(images)}
 
 
 def service_table(reports: Sequence[ServiceReport]) -> str:

@@ -86,8 +86,8 @@ def test_a_user_is_made_with_its_role_and_made_twice_is_one(lab: Lab, user: Keys
 
 def test_the_user_gets_a_token_with_the_password(access: Access, user: KeystoneUserLifecycle) -> None:
     user.make(USER)
-    assert access.identity.password_works(USER["name"], USER["password"], "service")
-    assert not access.identity.password_works(USER["name"], "another", "service")
+    assert access.identity.password_works(USER["name"], USER["password"])
+    assert not access.identity.password_works(USER["name"], "another")
 
 
 def test_a_user_changed_behind_our_back_is_seen_and_repaired(lab: Lab, user: KeystoneUserLifecycle) -> None:

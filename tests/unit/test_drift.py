@@ -547,6 +547,7 @@ def test_every_node_and_every_drifted_property_is_in_the_page_as_text() -> None:
         ({"reporting": ["nova-cert (no record)"]}, {"reporting": ["nova-cert"]}, ["nova-cert"]),
         ({"reporting": ["nova-cert", "nova-compute"]}, {"reporting": []}, ["nova-cert", "nova-compute"]),
         ({"scheduling": "enabled"}, {"scheduling": "disabled"}, ["nova-compute"]),
+        ({}, {"being_removed": True}, ["nova-compute"]),
         ({"absent": []}, {"absent": ["/var/lib/nova/nova.sqlite (is there)"]}, []),
     ],
 )  # fmt: skip
@@ -687,6 +688,17 @@ def test_a_stack_without_resources_is_in_order(
 
     assert main(["drift"]) == 0
     assert "has no resources" in capsys.readouterr().out
+
+
+def test_a_report_of_a_stack_without_resources_is_json_and_a_page_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "managed", lambda _stack: [])
+    from nova_infra.__main__ import main
+
+    assert main(["drift", "--stack", "mine", "--json", "--html", str(tmp_path / "drift.html")]) == 0
+    assert json.loads(capsys.readouterr().out)["resources"] == []
+    assert "0 resources" in " ".join(Page((tmp_path / "drift.html").read_text()).texts)
 
 
 def test_the_help_says_what_each_code_means(capsys: pytest.CaptureFixture[str]) -> None:

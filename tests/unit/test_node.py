@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -335,6 +336,16 @@ def test_a_secret_that_somebody_changed_is_named_beside_ours_and_never_shown() -
     assert set(there) == {"rabbit_password", "rabbit_password (found)", "plugin", "plugin (found)", "my_ip"}
     assert (there["rabbit_password"], there["plugin"], there["my_ip"]) == ("ours", "hidden-ours", "10.0.0.99")
     assert "theirs" not in str(there)
+
+
+@pytest.mark.parametrize("there", ["rabbit://guest:hunter2@controller", "a, http://proxy:hunter2@192.0.2.7:3128"])
+def test_a_login_that_somebody_has_put_into_an_option_of_ours_is_not_shown(there: str) -> None:
+    wanted = {"DEFAULT": {"proxy": "controller"}}
+    seen = shown(f"[DEFAULT]\nproxy = {there}\n", wanted)
+    found = seen["options"][NOVA_CONF]["DEFAULT"]["proxy"]
+    assert re.fullmatch(r"another value \([0-9a-f]{12}\)", found)
+    # A refresh that was stored has seen it before.
+    assert shown(f"[DEFAULT]\nproxy = {there}\n", {"DEFAULT": {"proxy": found}})["options"] == seen["options"]
 
 
 def test_an_option_that_the_stack_does_not_name_is_shown_without_its_value() -> None:

@@ -49,6 +49,28 @@ def test_a_process_beside_the_service_is_named_with_what_it_reads_and_how_to_end
     assert all(word in second for word in ("compute1", "nova-compute", "4711", "/srv/mine.conf", "`kill 4711`"))
 
 
+@pytest.mark.parametrize(
+    ("schema", "version", "newest", "said"),
+    [
+        ("current", 348, 347, True),
+        ("current", 347, 347, False),
+        ("current", 346, 347, False),
+        ("current", None, 347, False),
+        # No migration was found.
+        ("current", 347, 0, False),
+        ("unmanaged", 348, 347, False),
+    ],
+)
+def test_a_schema_that_the_packages_do_not_know_is_said(
+    schema: str, version: int | None, newest: int, *, said: bool
+) -> None:
+    state = state_of({"node": "controller", "options": {COMPUTE_CONF: {}}, "services": {"nova-api": {}}})
+    there = dataclasses.replace(facts("qemu"), schema=(version, newest))
+    remarked = remarks.of_machine({**state, "schema": schema}, there)
+    assert len(remarked) == said
+    assert all(word in "".join(remarked) for word in ("controller", "348", "347", "dump") if said)
+
+
 def test_a_package_that_is_held_back_is_named_with_its_version() -> None:
     packages = {
         "nova-api": Package("hold ok installed", "1:2014.2.4"),

@@ -971,10 +971,12 @@ def test_other_users_of_the_schema_are_said_and_left(reached: Reached) -> None:
     before = reached.database.grants.copy()
     said = remarks_of(reached, DatabaseLifecycle, DATABASE, "nova")
     assert said == [
-        "'nova'@'192.0.2.7' has privileges on the schema nova, and the stack does not name it: it is left as it is. If nobody needs it: "
-        "REVOKE ALL PRIVILEGES ON `nova`.* FROM 'nova'@'192.0.2.7'.",
-        "'report'@'%' has privileges on the schema nova, and the stack does not name it: it is left as it is. If nobody needs it: "
-        "REVOKE ALL PRIVILEGES ON `nova`.* FROM 'report'@'%'.",
+        "'nova'@'192.0.2.7' has privileges on the schema nova, and the stack does not name it: it is left as it is. What it may do: "
+        "SHOW GRANTS FOR 'nova'@'192.0.2.7'. If nobody needs it: DROP USER 'nova'@'192.0.2.7'.",
+        "'report'@'%' has privileges on the schema nova, and the stack does not name it: it is left as it is. What it may do: "
+        "SHOW GRANTS FOR 'report'@'%'. If nobody needs it: DROP USER 'report'@'%'.",
+        "Logins of nova from 192.0.2.7 are taken for 'nova'@'192.0.2.7', whose host is more exact than that of 'nova'@'%': they need its password, "
+        "and may do what it may. If nobody needs it: DROP USER 'nova'@'192.0.2.7'.",
     ]
     assert reached.database.grants.items() >= before.items()
 
@@ -1005,6 +1007,24 @@ def test_an_anonymous_user_that_the_server_takes_for_ours_is_said(
             f"Logins of nova from {from_where} are taken for the anonymous user ''@'{from_where}'"
         )
         assert said[0].endswith(f"DROP USER ''@'{from_where}'.")
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(["%"], "192.0.2.7"), (["%", "localhost"], "192.0.2.%")])
+def test_an_account_of_our_own_name_that_the_server_takes_for_ours_is_said(
+    reached: Reached, ours: list[str], theirs: str
+) -> None:
+    # It may do nothing on our schema, so that nobody else speaks of it.
+    reached.database.create_user("nova", theirs, "another")
+    hosts = dict.fromkeys(ours, DATABASE["hosts"]["%"])
+    (said,) = remarks_of(reached, DatabaseLifecycle, {**DATABASE, "hosts": hosts}, "nova")
+    assert said.startswith(f"Logins of nova from {theirs} are taken for 'nova'@'{theirs}', ")
+    assert said.endswith(f"DROP USER 'nova'@'{theirs}'.")
+
+
+def test_an_account_of_our_own_name_with_a_wider_host_is_in_nobodys_way(reached: Reached) -> None:
+    reached.database.create_user("nova", "%", "another")
+    hosts = {"192.0.2.7": DATABASE["hosts"]["%"]}
+    assert remarks_of(reached, DatabaseLifecycle, {**DATABASE, "hosts": hosts}, "nova") == []
 
 
 def test_drift_of_a_database_is_shown_host_by_host_and_no_hash_with_it(reached: Reached) -> None:
@@ -2049,6 +2069,16 @@ def test_a_refresh_while_nova_does_not_answer_says_so_and_goes_on(reached: Reach
     assert read.inputs == {**CHECK, "look_again": True}
     assert "does not answer" in read.outs["service_list"]
     assert "does not answer" in read.outs["remarks"][0]
+
+
+def test_a_refresh_while_glance_does_not_answer_still_has_the_services_and_is_nothing_for_up(reached: Reached) -> None:
+    reached.compute.reports = [report("theirs", "nova-compute", "up")]
+    reached.compute.images = refusing(ComputeError("HTTP 500"))  # type: ignore[attr-defined]
+    read = lifecycle(ServiceCheckLifecycle, reached).read("services", CHECK)
+    assert read.inputs == CHECK
+    assert "theirs" in read.outs["service_list"]
+    assert read.outs["image_list"] == "not known: HTTP 500"
+    assert read.outs["remarks"] == ["Which images there are is not known: HTTP 500"]
 
 
 def test_after_a_refresh_that_nova_did_not_answer_up_looks_again_and_waits_for_no_restart(

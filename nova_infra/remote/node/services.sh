@@ -300,7 +300,10 @@ set_boot() {
             fail "could not write $override (disk space: $(df -Pk "$etc_init" | tail -n 1))"
         [ "$(service_enabled "$1")" = "$2" ] ||
             fail "$etc_init/$1.conf itself does not start $1 at boot (it says manual, or has no \`start on\`). Put a \`start on\` into $override"
-    elif [ "$2" = enabled ]; then update-rc.d "$1" enable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 enable says why)"
+    elif [ "$2" = enabled ]; then
+        # Where somebody has removed all links there is nothing that it could enable.
+        ls /etc/rc[0-6S].d/[SK][0-9][0-9]"$1" >/dev/null 2>&1 || update-rc.d "$1" defaults >/dev/null 2>&1
+        update-rc.d "$1" enable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 enable says why)"
     else update-rc.d "$1" disable >/dev/null 2>&1 || fail "could not make $1 $2 at boot (update-rc.d $1 disable says why)"
     fi
 }

@@ -68,6 +68,10 @@ def the_anonymous_user_is_left(lab: Lab) -> None:
     assert lab.sql("SELECT Host FROM mysql.user WHERE User = ''") == [["192.0.2.9"]]
 
 
+def the_other_account_is_left(lab: Lab) -> None:
+    assert lab.sql("SELECT Host FROM mysql.user WHERE User = 'nova' AND Host = '192.0.2.8'") == [["192.0.2.8"]]
+
+
 CHARACTER_SET = Kind(
     "the character set is changed",
     cause=caused_by("ALTER DATABASE nova CHARACTER SET latin1 COLLATE latin1_swedish_ci"),
@@ -130,7 +134,7 @@ OTHER_USER = Kind(
     ),
     after=the_other_user_is_left,
     said={DATABASE: "'report'@'%' has privileges on the schema nova"},
-    advice="If nobody needs it: REVOKE ALL PRIVILEGES ON `nova`.* FROM 'report'@'%'.",
+    advice="SHOW GRANTS FOR 'report'@'%'. If nobody needs it: DROP USER 'report'@'%'.",
     undo=caused_by("DROP USER 'report'@'%'"),
 )
 # Of a client that is none of the lab's: nova itself is to get in.
@@ -143,6 +147,14 @@ ANONYMOUS_USER = Kind(
     },
     advice="If nobody needs it: DROP USER ''@'192.0.2.9'.",
     undo=caused_by("DROP USER ''@'192.0.2.9'"),
+)
+ANOTHER_ACCOUNT = Kind(
+    "another account of our user's name that shadows nova@'%'",
+    cause=caused_by(f"CREATE USER 'nova'@'192.0.2.8' IDENTIFIED BY '{SOMEBODY_ELSES}'"),
+    after=the_other_account_is_left,
+    said={DATABASE: "Logins of nova from 192.0.2.8 are taken for 'nova'@'192.0.2.8', whose host is more exact"},
+    advice="If nobody needs it: DROP USER 'nova'@'192.0.2.8'.",
+    undo=caused_by("DROP USER 'nova'@'192.0.2.8'"),
 )
 SCHEMA_GONE = Kind(
     "the schema is gone",
@@ -177,4 +189,5 @@ KINDS = [
     PASSWORD,
     OTHER_USER,
     ANONYMOUS_USER,
+    ANOTHER_ACCOUNT,
 ]

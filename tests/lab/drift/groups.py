@@ -7,6 +7,7 @@ from tests.lab.drift import database_kinds as database
 from tests.lab.drift import files_kinds as files
 from tests.lab.drift import identity_kinds as identity
 from tests.lab.drift import machine_groups
+from tests.lab.drift import services_kinds as services
 from tests.lab.drift.kinds import Kind
 
 GROUPS: dict[str, list[Kind]] = {
@@ -18,6 +19,10 @@ GROUPS: dict[str, list[Kind]] = {
         database.EXTRA,
         database.GRANT_OPTION,
         database.PASSWORD,
+        # While something else of its resource is repaired, it is left all the same.
+        database.OTHER_USER,
+        database.ANOTHER_ACCOUNT,
+        identity.EXTRA_ROLE,
         identity.DISABLED,
         identity.EMAIL_CHANGED,
         identity.ROLE_TAKEN,
@@ -40,12 +45,14 @@ GROUPS: dict[str, list[Kind]] = {
     "what hangs together is gone": [
         identity.GONE,
         catalog.SERVICE_GONE,
+        services.API_STOPPED,
         files.LINK_THERE,
         files.EMPTIED,
     ],
     "what is left as it is": [
         database.OTHER_USER,
         database.ANONYMOUS_USER,
+        database.ANOTHER_ACCOUNT,
         identity.EXTRA_ROLE,
         catalog.SECOND_ENDPOINT,
     ],

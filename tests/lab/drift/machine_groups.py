@@ -27,6 +27,7 @@ GROUPS: dict[str, list[Kind]] = {
     "services": [
         services.STOPPED,
         services.DISABLED_AT_BOOT,
+        services.LINKS_REMOVED,
         services.HAS_READ_SOMETHING_ELSE,
         services.ANOTHER_CONFIGURATION,
         files.CRLF,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.lab.drift.kinds import preview, processes
+from tests.lab.drift.files_kinds import NOVA_CONF, edit, option, says
+from tests.lab.drift.kinds import preview, processes, servers
 from tests.nodes import Lab, Stack, eventually
 
 AREA = "Refused and not reachable"
@@ -37,6 +38,8 @@ class Cause:
     """(resource, input) which others cannot be asked for then, and whose value in the state says so until the next refresh."""
     slow: bool = False
     """Whether it is waited for, again and again."""
+    drifted: str = ""
+    """A node that answers and has drifted meanwhile: that is shown, and not repaired."""
 
     def said(self, lab: Lab) -> dict[str, str]:
         """`silent`, with the address."""
@@ -100,6 +103,14 @@ NOT_REACHABLE = Cause(
     "a node is not reachable",
     partial(without_sshd, node="compute1"),
     all_of_compute1("compute1 (ubuntu@{address}): no SSH connection: "),
+    drifted="controller",
+)
+# Nobody says that it is gone: the connection is taken, and nothing comes.
+SILENT = Cause(
+    "a node takes connections and does not answer",
+    lambda lab: lab.frozen("compute1"),
+    all_of_compute1("compute1 (ubuntu@{address}): "),
+    slow=True,
 )
 ANOTHER_HOST_KEY = Cause(
     "another machine is at the address of a node: its host key is another one",
@@ -115,6 +126,7 @@ KEYSTONE_STOPPED = Cause(
     "Keystone is not reachable",
     partial(stopped, server="keystone"),
     {**all_of_keystone(KEYSTONE), "nova-check": COMPUTE_API},
+    drifted="compute1",
 )
 # The servers are behind the first controller.
 CONTROLLER_NOT_REACHABLE = Cause(
@@ -143,6 +155,7 @@ MARIADB_STOPPED = Cause(
 )
 CAUSES = [
     NOT_REACHABLE,
+    SILENT,
     ANOTHER_HOST_KEY,
     KEYSTONE_STOPPED,
     ANOTHER_HOST_NAME,
@@ -152,24 +165,43 @@ CAUSES = [
 
 
 def assert_refused(lab: Lab, stack: Stack, cause: Cause, *settings: str) -> str:
-    """Plan and `up` fail with the sentence that is returned; the report has it, and the others in order; nothing is changed."""
-    recorded, before, said = inputs(stack, cause), processes(lab), cause.said(lab)
-    with cause.happens(lab):
-        plan = preview(stack, *settings)
-        assert_in_the_report(stack, said)
-        done = stack.up("--refresh", *settings, check=False)
+    """Plan and `up` fail with the sentence that is returned; the report has it, and the others as they are; nothing is changed."""
+    with drifted(lab, cause.drifted):
+        recorded, running, said = inputs(stack, cause), (processes(lab), servers(lab)), cause.said(lab)
+        with cause.happens(lab):
+            plan = preview(stack, *settings)
+            assert_in_the_report(stack, said, cause.drifted)
+            done = stack.up("--refresh", *settings, check=False)
+        if cause.drifted:
+            says(cause.drifted, NOVA_CONF, "DEFAULT", "verbose", "False")(lab)
+            assert (f"nova-{cause.drifted}", option("DEFAULT", "verbose")) in plan.found, plan.text
+        # A server that was stopped is another process now.
+        assert (processes(lab), servers(lab)) == running or cause in (KEYSTONE_STOPPED, MARIADB_STOPPED)
+        assert processes(lab) == running[0]
     assert plan.failed, plan.text
     assert done.returncode != 0, done.stdout
     words = next(iter(said.values()))
     sentences = [sentence(text, words) for text in (plan.text + plan.error, done.stdout + done.stderr)]
     assert not plan.steps("create") | plan.steps("delete") | plan.steps("update"), plan.text
     assert inputs(stack, cause) == recorded
-    assert processes(lab) == before
     return sentences[0]
 
 
-def assert_in_the_report(stack: Stack, said: Mapping[str, str]) -> None:
-    """`python -m nova_infra drift` names those that it could not ask, and why; the others are in order; it stores nothing."""
+@contextmanager
+def drifted(lab: Lab, node: str) -> Iterator[None]:
+    """An option of the node's nova.conf is another one meanwhile; without a node nothing is."""
+    if not node:
+        yield
+        return
+    edit(node, NOVA_CONF, "s/^verbose = True/verbose = False/")(lab)
+    try:
+        yield
+    finally:
+        edit(node, NOVA_CONF, "s/^verbose = False/verbose = True/")(lab)
+
+
+def assert_in_the_report(stack: Stack, said: Mapping[str, str], node: str = "") -> None:
+    """`python -m nova_infra drift` names those that it could not ask, and why; the others are in order but the node; it stores nothing."""
     state = stack.state()
     done = stack.command("drift", "--json")
     assert done.returncode == 3, done.stdout + done.stderr
@@ -177,7 +209,10 @@ def assert_in_the_report(stack: Stack, said: Mapping[str, str]) -> None:
     silent = {name: each["reason"] for name, each in resources.items() if each["status"] == "not reachable"}
     assert silent.keys() == said.keys(), done.stdout
     assert {name: reason for name, reason in silent.items() if not reason.startswith(said[name])} == {}
-    assert {each["status"] for name, each in resources.items() if name not in said} == {"in order"}, done.stdout
+    others = {name: each["status"] for name, each in resources.items() if name not in said}
+    assert {name for name, status in others.items() if status != "in order"} == ({f"nova-{node}"} if node else set()), (
+        done.stdout
+    )
     assert stack.state() == state
 
 
@@ -190,14 +225,14 @@ def sentence(printed: str, words: str) -> str:
 
 
 def inputs(stack: Stack, cause: Cause) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Resource -> id and inputs in the state, secrets in plain, without those that the cause leaves unknown."""
+    """Resource -> id and inputs in the state, secrets in plain, without those that the cause leaves unknown, and what has drifted meanwhile."""
     return {
         each["urn"]: (
             each.get("id"),
             {
                 key: value
                 for key, value in each.get("inputs", {}).items()
-                if (each["urn"].split("::")[-1], key) not in cause.unknown
+                if (each["urn"].split("::")[-1], key) not in {*cause.unknown, (f"nova-{cause.drifted}", "options")}
             },
         )
         for each in json.loads(stack.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]["resources"]

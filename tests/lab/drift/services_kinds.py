@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nova_infra.resources.compute_node import REASON
 from tests.lab.drift.files_kinds import NOVA_CONF, SQLITE, edit, is_absent, option
-from tests.lab.drift.kinds import Kind
+from tests.lab.drift.kinds import NOVA_IS_SILENT, Kind
 from tests.lab.drift.plan import FINGERPRINT, NOT_IN_THE_STACK
 from tests.nodes import Lab
 
@@ -140,6 +140,22 @@ DISABLED_AT_BOOT = Kind(
     after=lambda lab: lab.run("controller", "ls /etc/rc2.d/S*nova-cert >/dev/null") and None,
     shows={"nova-controller": {"services.nova-cert.enabled": ("true", "false")}},
 )
+LINKS_REMOVED = Kind(
+    "the links that start a service at boot are removed",
+    cause=lambda lab: lab.run("controller", "update-rc.d -f nova-conductor remove"),
+    after=lambda lab: lab.run("controller", "ls /etc/rc2.d/S*nova-conductor >/dev/null") and None,
+    shows={"nova-controller": {"services.nova-conductor.enabled": ("true", "false")}},
+)
+API_STOPPED = Kind(
+    "nova-api is stopped",
+    cause=lambda lab: lab.run("controller", "service nova-api stop >/dev/null"),
+    after=lambda lab: runs(lab, "nova-api"),
+    shows={"nova-controller": {"services.nova-api.running": ("true", "false")}},
+    # Nobody else lists nova's records.
+    said=NOVA_IS_SILENT,
+    restarts={"controller": ["nova-api"]},
+    updates=["nova-check"],
+)
 HAS_READ_SOMETHING_ELSE = Kind(
     "a service runs with an option that was changed for its start and put back",
     cause=read_something_else,
@@ -257,7 +273,17 @@ SQLITE_BACK = Kind(
     after=is_absent("controller", SQLITE),
     shows={"nova-controller": {"absent[0]": (f'"{SQLITE}"', f'"{SQLITE} (is there)"')}},
 )
-SERVICES = [STOPPED, DISABLED_AT_BOOT, HAS_READ_SOMETHING_ELSE, ANOTHER_CONFIGURATION, CRASHING, PUT_BACK, BY_HAND]
+SERVICES = [
+    STOPPED,
+    API_STOPPED,
+    DISABLED_AT_BOOT,
+    LINKS_REMOVED,
+    HAS_READ_SOMETHING_ELSE,
+    ANOTHER_CONFIGURATION,
+    CRASHING,
+    PUT_BACK,
+    BY_HAND,
+]
 RECORDS = [
     RECORD_GONE,
     RECORD_DISABLED,
