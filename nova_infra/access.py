@@ -9,21 +9,24 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from .compute import Compute, ServiceReport
 from .defaults import ASKING_SECONDS, DATABASE_SOCKET, DEADLINES, MARIADB_PORT, PREFIX, SSH_PORT
 from .errors import InvalidSettings, Problem, Refused
-from .identity import Identity
 from .masking import Secret
-from .mysql import Server, option_file
 from .records import Records
 from .remote.connection import Address, Connection, Login, connect
-from .remote.http import session_through
 from .remote.operation import progress
 from .remote.script import call, decoded
 
+if TYPE_CHECKING:
+    from .compute import Compute, ServiceReport
+    from .identity import Identity
+    from .mysql import Server
+
+# The clients of servers are imported where they are made: to import them takes two thirds of a second of all processes that have nodes only,
+# and the others can connect to machines meanwhile.
 NOTE_SECONDS = 60.0
 # 255 bytes, less `.new`.
 LONGEST_NAME = 250
@@ -141,6 +144,9 @@ class Access:
     @cached_property
     def identity(self) -> Identity:
         """Keystone, as the administrator."""
+        from .identity import Identity  # noqa: PLC0415
+        from .remote.http import session_through  # noqa: PLC0415
+
         return Identity(
             self.get("identity_url"),
             self.get("identity_username"),
@@ -152,6 +158,8 @@ class Access:
     @cached_property
     def compute(self) -> Compute:
         """The compute API, as Keystone's administrator."""
+        from .compute import Compute  # noqa: PLC0415
+
         return Compute(
             self.identity.session,
             self.get("identity_region"),
@@ -167,6 +175,8 @@ class Access:
     @cached_property
     def database(self) -> Server:
         """MariaDB, as the account that may create schemas and users."""
+        from .mysql import Server  # noqa: PLC0415
+
         controller, host, port = self.controller, self.get("database_host"), self._port("database", MARIADB_PORT)
         path = self.get("database_socket") or DATABASE_SOCKET
         name = f"{host}:{port}" if host else f"{controller.name}:{path}" if controller else path
@@ -215,6 +225,8 @@ class Access:
 
         Raises Refused when there is no controller, StepFailed when there is no complete dump.
         """
+        from .mysql import option_file  # noqa: PLC0415
+
         controller, host, port = self.controller, self.get("database_host"), str(self._port("database", MARIADB_PORT))
         if controller is None:
             raise Refused(

@@ -9,7 +9,7 @@ import pulumi
 from . import intent
 from .options import options_of_nodes
 from .packages import PRESENT
-from .provider import Provider, shard_of, shards
+from .provider import Provider, shard_of, shards, shards_of
 from .releases import release
 from .resources.compute_node import ComputeNode, ComputeNodeArgs
 from .resources.controller_node import ControllerNode, ControllerNodeArgs
@@ -47,6 +47,7 @@ class NovaDeployment(pulumi.ComponentResource):
         # Few nodes leave no work for more processes.
         self._at_once = min(settings.concurrency, len(settings.nodes()))
         self._shards = [self._access(f"{name}-{number}") for number in shards(self._at_once)]
+        self._shard_of = shards_of([node.name for node in settings.nodes()], self._at_once)
 
         packages = {node.name: self._packages(node) for node in settings.nodes()}
         database = self._database()
@@ -76,7 +77,7 @@ class NovaDeployment(pulumi.ComponentResource):
         return f"{self._name}-{what}"
 
     def _options(self, node: str = "", *needs: pulumi.Resource) -> pulumi.ResourceOptions:
-        provider = self._shards[shard_of(node, self._at_once)]
+        provider = self._shards[self._shard_of[node] if node else shard_of("", self._at_once)]
         return pulumi.ResourceOptions(parent=self, provider=provider, depends_on=list(needs))
 
     def _guarded(self, node: str = "", *needs: pulumi.Resource) -> pulumi.ResourceOptions:

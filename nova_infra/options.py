@@ -158,7 +158,8 @@ class _Rendering:
             return self._secrets[key]
 
         try:
-            text = _compiled(source).render(self._names, secret=secret)
+            # Most values are plain text.
+            text = _compiled(source).render(self._names, secret=secret) if "{" in source else source
         except Exception as error:
             raise jinja2.TemplateRuntimeError(mask(str(error), self._secrets.values())) from None
         if text == _OMIT:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -265,11 +265,28 @@ class Provider(pulumi.ProviderResource):
         self.jump_host = access.ssh.jump_host
 
 
-def shard_of(node: str, concurrency: int) -> int:
-    """The number of the provider, from 0, that a node's operations run in: stable for a name and a concurrency."""
-    shards = math.ceil(concurrency / THREADS_OF_A_PROVIDER)
-    digest = hashlib.sha256(node.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % shards
+def shards_of(nodes: Sequence[str], concurrency: int) -> dict[str, int]:
+    """By node the number of the provider, from 0, that its operations run in.
+
+    A stable hash of the name says which one, and where that one has its share already, the next: of 100 nodes and two providers one would
+    have 56, and the other would wait for it. A node that is added moves few others, and a move replaces nothing.
+    """
+    among = len(shards(concurrency))
+    room = dict.fromkeys(range(among), math.ceil(len(nodes) / among))
+    placed = {}
+    for node in nodes:
+        number = shard_of(node, concurrency)
+        while not room[number]:
+            number = (number + 1) % among
+        room[number] -= 1
+        placed[node] = number
+    return placed
+
+
+def shard_of(name: str, concurrency: int) -> int:
+    """The number of the provider, from 0, that goes with a name: the same in every process."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % len(shards(concurrency))
 
 
 def shards(concurrency: int) -> range:

@@ -12,8 +12,8 @@ from .errors import RemoteError
 if TYPE_CHECKING:
     from .compute import ServiceReport
 
-# Nodes are read at the same time; what is older than this is asked anew.
-FRESH_SECONDS = 5.0
+# Nodes are read at the same time, a hundred of them within half a minute; what is older than this is asked anew.
+FRESH_SECONDS = 30.0
 
 
 class Records:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 import nova_infra
 from nova_infra.masking import fingerprint
 from nova_infra.node import service_fingerprint
-from nova_infra.provider import shard_of, shards
+from nova_infra.provider import shard_of, shards, shards_of
 from tests import mocked
 from tests.mocked import Registered, without_secrets
 
@@ -418,9 +420,13 @@ def test_the_provider_of_a_node_is_the_same_in_every_process() -> None:
     assert shard_of("compute1", 12) == int("d02434e0be28279f", 16) % 3
 
 
-def test_nodes_are_spread_over_the_providers() -> None:
-    counts = [0] * 5
-    for number in range(1000):
-        counts[shard_of(f"compute{number}", 20)] += 1
-    assert min(counts) > 150
-    assert max(counts) < 250
+@pytest.mark.parametrize(("nodes", "concurrency"), [(2, 8), (7, 12), (101, 8), (101, 12), (1000, 40)])
+def test_each_provider_has_its_share_of_the_nodes_and_one_more_node_moves_few(nodes: int, concurrency: int) -> None:
+    names = [f"compute{number:03}" for number in range(nodes + 1)]
+    before, after = shards_of(names[:-1], concurrency), shards_of(names, concurrency)
+    counts = Counter(before.values())
+    assert max(counts.values()) == math.ceil(nodes / len(shards(concurrency)))
+    moved = [name for name in before if before[name] != after[name]]
+    assert len(moved) <= 2 * len(shards(concurrency))
+    at_home = [name for name in before if before[name] == shard_of(name, concurrency)]
+    assert len(at_home) >= nodes / 2

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.drift.groups import GROUPS, SLOW_GROUPS
 from tests.lab.drift.kinds import Kind, unexpected
-from tests.lab.drift.matrix import areas, names, with_rows, written
+from tests.lab.drift.matrix import PAGE, areas, names, with_rows, written
 from tests.lab.drift.plan import Plan
 from tests.lab.drift.refused import sentence
 
@@ -135,6 +135,13 @@ def test_whatever_happens_has_a_row_in_the_table_of_its_area() -> None:
     assert sum(map(len, rows.values())) == sum(len(happens) for _, happens in names())
     page = "<!-- written by make drift-matrix: begin -->\n<!-- end -->\n"
     assert written(with_rows(page, rows)) == rows
+
+
+def test_the_page_has_a_row_for_whatever_happens() -> None:
+    rows = written(PAGE.read_text(encoding="utf-8"))
+    assert {area: set(happens) - set(rows.get(area, {})) for area, happens in names()} == {
+        area: set() for area, _ in names()
+    }
 
 
 def test_a_sentence_is_the_error_and_not_what_is_printed_on_the_way_to_it() -> None:

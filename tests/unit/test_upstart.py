@@ -118,7 +118,7 @@ def test_every_case_says_where_it_comes_from(kind: str) -> None:
 @cases("init")
 def test_which_init_system_runs(machine: Machine, case: dict[str, Any]) -> None:
     machine.reply(machine.bin / "version.", case)
-    assert facts(*machine.calls(Call('fact init "$(init_system)"'))) == [("init", case["init"])]
+    assert facts(*machine.calls(Call('find_init; fact init "$init"'))) == [("init", case["init"])]
 
 
 @cases("status")

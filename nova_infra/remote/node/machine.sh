@@ -4,7 +4,8 @@ read_machine() {
     fact hostname "$(hostname)"
     fact now "$(date +%s)"
     if grep -Eq '(vmx|svm)' /proc/cpuinfo; then fact virt_type kvm; else fact virt_type qemu; fi
-    fact init "$(init_system)"
+    find_init
+    fact init "$init"
 }
 
 # The clock at the end of the questions; read_machine has asked at their beginning.

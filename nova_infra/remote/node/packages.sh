@@ -5,11 +5,14 @@ apt_locks='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/loc
 apt_patience=600
 
 read_packages() {
-    for package; do
-        # A package may be installed for more than one architecture: the first line is that of the machine's own.
-        state=$(dpkg-query -W -f '${Status}\t${Version}\n' "$package" 2>/dev/null | head -n 1)
-        fact package "$package" "${state:-none$tab-}"
-    done
+    # A package may be installed for more than one architecture: the first line is that of the machine's own.
+    dpkg-query -W -f '${Package}\t${Status}\t${Version}\n' "$@" 2>/dev/null | awk -F '\t' -v names="$*" -v mark="$mark" '
+        BEGIN { OFS = "\t" }
+        !($1 in state) { state[$1] = $2 OFS $3 }
+        END {
+            count = split(names, name, " ")
+            for (i = 1; i <= count; i++) print mark, "fact", "package", name[i], (name[i] in state ? state[name[i]] : "none" OFS "-")
+        }'
 }
 
 # What apt would add for these (name or name=version), appended to our lists before it is done. Without -y: with it apt would not

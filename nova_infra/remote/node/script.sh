@@ -18,7 +18,7 @@ ours=/var/lib/nova-infra
 # Seconds until a wait says again what it waits for.
 beat=15
 current=
-tab=$(printf '\t')
+tab='	'
 
 # The other side keeps our standard input open for as long as it waits for us. When it closes (connection lost, engine
 # killed) this process group ends. What must not be cut off (dpkg, db sync) runs in a session of its own.

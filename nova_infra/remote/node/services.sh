@@ -6,19 +6,24 @@ service_patience=120
 # Seconds after which a process is no longer one that ends as soon as it is started.
 settled=6
 
-init_system() {
-    if [ -d "$etc_init" ] && initctl version 2>/dev/null | grep -q upstart; then echo upstart; else echo sysv; fi
+# Sets `init` to upstart or sysv, once a script.
+init=
+find_init() {
+    [ -z "$init" ] || return 0
+    if [ -d "$etc_init" ] && initctl version 2>/dev/null | grep -q upstart; then init=upstart; else init=sysv; fi
 }
 
 # A service: running or stopped, process id, its start (clock ticks and seconds), enabled at boot, what we noted at our
 # last start of it. Collects `mains` (name=process) and, of these, `young`: those that somebody else has started just now.
 mains=
 young=
+hz=
 read_service() {
     pid=$(service_pid "$1")
     note=$(service_note "$1")
     if [ -n "$pid" ]; then
         ticks=$(process_ticks "$pid")
+        : "${hz:=$(getconf CLK_TCK)}"
         started=$(process_start "$ticks")
         mains="$mains $1=$pid"
         # Those that we have started are waited for.
@@ -83,7 +88,6 @@ read_processes() {
 
 # A service may have been started between the look at it and that at all processes: then its new main process is no stray.
 without_new_mains() {
-    tab=$(printf '\t')
     while IFS= read -r line; do
         rest=${line#*"${tab}process$tab"}
         name=${rest%%"$tab"*}
@@ -100,7 +104,7 @@ is_being_started() { upstart_job "$1" && case $(job_state "$1") in start/running
 
 service_note() { if [ -f "$ours/service.$1" ]; then cat "$ours/service.$1"; else echo -; fi; }
 
-upstart_job() { [ "$(init_system)" = upstart ] && [ -f "$etc_init/$1.conf" ]; }
+upstart_job() { find_init; [ "$init" = upstart ] && [ -f "$etc_init/$1.conf" ]; }
 
 # What upstart says of a job: goal/state and its process, such as `start/running 1234`; nothing of a job that it does not know.
 # The text counts, `status` exits 0 for a stopped job too. A process that is named, as in `(post-start) process 7`, is not the
@@ -119,7 +123,7 @@ service_pid() {
     else
         service "$1" status >/dev/null 2>&1 || return 0
         for file in "/var/run/nova/$1.pid" "/var/run/$1.pid" "/var/run/$1/$1.pid"; do
-            [ -s "$file" ] && pid=$(cat "$file") && break
+            [ -s "$file" ] && IFS= read -r pid <"$file" && break
         done
     fi
     if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then echo "$pid"; fi
@@ -133,8 +137,8 @@ service_stopped() {
     fi
 }
 
-process_ticks() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | awk '{ print $20 }'; }
-process_start() { awk -v ticks="$1" -v hz="$(getconf CLK_TCK)" '/^btime/ { printf "%d\n", $2 + ticks / hz }' /proc/stat; }
+process_ticks() { awk '{ sub(/^.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null; }
+process_start() { awk -v ticks="$1" -v hz="${hz:-$(getconf CLK_TCK)}" '/^btime/ { printf "%d\n", $2 + ticks / hz }' /proc/stat; }
 
 service_enabled() {
     if upstart_job "$1"; then

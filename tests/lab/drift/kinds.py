@@ -138,6 +138,7 @@ def assert_found_and_repaired(lab: Lab, stack: Stack, kinds: Sequence[Kind], *se
             drifted.add(CHECK)
         if drifted:
             assert plan.failed, plan.text
+            assert "no changes were expected" in plan.text + plan.error, plan.text + plan.error
             assert (plan.steps("update") | plan.steps("create")) - {CHECK} == drifted - {CHECK}, plan.text
         else:
             assert not plan.failed, plan.text + plan.error
