@@ -101,6 +101,25 @@ def secrets_in(state: State) -> list[str]:
     return [*_secret_values(state["options"]), *hidden]
 
 
+def without_secrets(state: State) -> dict[str, dict[str, dict[str, Any]]]:
+    """The options, of secrets their names only."""
+    return {
+        path: {
+            section: {
+                option: _without_the_secret(value) if _is_secret(state, path, section, option) else value
+                for option, value in options.items()
+            }
+            for section, options in sections.items()
+        }
+        for path, sections in state["options"].items()
+    }
+
+
+def _without_the_secret(value: Any) -> str:
+    # One that was gone, and that somebody has put back after a stored refresh, may be another one: the state no longer says.
+    return NOT_IN_THE_STACK if _is_not_in_the_stack(value) else ""
+
+
 def holds_a_secret(option: str) -> bool:
     """Whether the name of an option says that its value is a secret, or that one is part of it."""
     return bool(_SECRET_OPTION.search(option.lower()))
@@ -203,7 +222,7 @@ def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[st
             ours = wanted.get(section, {}).get(option)
             if section == UNREADABLE or value == ours:
                 here[option] = value
-            elif ours is None or str(ours).startswith(f"{NOT_IN_THE_STACK} ("):
+            elif ours is None or _is_not_in_the_stack(ours):
                 # The second, where a refresh that was stored has said so before.
                 here[option] = f"{NOT_IN_THE_STACK} ({fingerprint(value, key)})"
             elif _is_secret(state, path, section, option):
@@ -216,6 +235,10 @@ def _shown(state: State, path: str, facts: Facts, key: str) -> dict[str, dict[st
             else:
                 here[option] = value
     return shown
+
+
+def _is_not_in_the_stack(shown: Any) -> bool:
+    return str(shown).startswith(f"{NOT_IN_THE_STACK} (")
 
 
 def _is_secret(state: State, path: str, section: str, option: str) -> bool:

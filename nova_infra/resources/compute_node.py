@@ -64,6 +64,7 @@ class ComputeNodeLifecycle(NodeRole):
     kept_in_state = NodeRole.kept_in_state | {"drain"}
     optional = frozenset({"scheduling"})
     only_found = frozenset({BEING_REMOVED})
+    looked_at: tuple[str, ...] = (*NodeRole.looked_at, "scheduling")
 
     def problems(self, wanted: State) -> list[Problem]:
         """Those of every node, and another word for `scheduling` than there are."""

@@ -42,7 +42,7 @@ class EndpointLifecycle(CatalogRecord[EndpointRecord]):
 
     kind = "endpoint"
     identity = ("region", "service_type", "service_name")
-    contents = _URLS
+    contents = looked_at = _URLS
     uuid = "endpoint_id"
     computed = ("endpoint_id", "adopted", "found", "other_records")
 

@@ -62,6 +62,7 @@ class KeystoneUserLifecycle(Lifecycle):
     kind = "Keystone user"
     identity = ("name",)
     computed = ("user_id", "adopted", "found", "other_roles")
+    looked_at = ("email", "enabled", "default_tenant", "roles", PASSWORD_WORKS)
 
     def name_of(self, wanted: State) -> str:
         """The name of the user."""

@@ -20,6 +20,7 @@ from pulumi.runtime import rpc
 from ..errors import Problem, Refused
 from ..provider import AnyConnection, with_provider
 from .engine import end_with_the_engine
+from .last_up import LAST_UP, short_hash
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -29,7 +30,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 # The format of what we store, in the state and in the notes. A state of another format is refused.
 STATE_SCHEMA = 2
-_NOT_OURS = ("__provider", "state_schema")
+_NOT_OURS = ("__provider", "state_schema", LAST_UP)
 # An output of every resource: sentences about what is there and is nobody's fault, or not ours to put right. Never drift.
 REMARKS = "remarks"
 # An input that stands beside a password and is always true. Plans mask secrets on both sides, so a password that somebody changed shows as
@@ -54,6 +55,8 @@ class Lifecycle(dynamic.ResourceProvider):
     """Inputs that are absent where nothing is said: to leave one out is a change, and opens no connection."""
     only_found: frozenset[str] = frozenset()
     """Inputs that no program has: a look makes one where something is left to take back, and `up` takes it back."""
+    looked_at: tuple[str, ...] = ()
+    """The inputs that a look finds out; all others it returns as the state has them."""
     rename: str = "remove the resource, run `pulumi up`, add it with the new name, and run `pulumi up` again"
 
     # ------------------------------------------------------------ what a resource implements
@@ -84,6 +87,28 @@ class Lifecycle(dynamic.ResourceProvider):
     @abstractmethod
     def remove(self, known: State) -> None:
         """Undoes what we did, and nothing else."""
+
+    def without_secrets(self, inputs: State) -> State:
+        """The inputs that a look finds out, without values of secrets: of what is left the state holds hashes that everybody may read."""
+        return inputs
+
+    # ------------------------------------------------------------ what the last `up` made
+
+    def last_up(self, wanted: State) -> dict[str, str]:
+        """A short hash of each input that a look finds out. A refresh that is stored puts what it has found in place of the inputs, and these stay."""
+        hashed = self.without_secrets(wanted)
+        return {key: short_hash(hashed[key]) for key in self.looked_at if key in hashed}
+
+    def as_last_up(self, stored: State, inputs: State) -> dict[str, bool]:
+        """Of each input that a look finds out, whether it is as the last `up` made it.
+
+        `stored` is the state. One that an earlier version has written does not tell it: then there is none.
+        """
+        made = stored.get(LAST_UP)
+        if made is None:
+            return {}
+        here = self.last_up(inputs)
+        return {key: made[key] == here.get(key) for key in made} | {key: key not in inputs for key in self.only_found}
 
     # ------------------------------------------------------------ what the engine asks
 
@@ -125,7 +150,7 @@ class Lifecycle(dynamic.ResourceProvider):
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Makes it."""
         wanted = self._inputs(props)
-        return dynamic.CreateResult(self.name_of(wanted), _outputs(wanted, self.make(wanted)))
+        return dynamic.CreateResult(self.name_of(wanted), _outputs(wanted, self.make(wanted), self.last_up(wanted)))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Says what is really there, also as inputs, so that a preview shows drift and repair property by property."""
@@ -135,7 +160,7 @@ class Lifecycle(dynamic.ResourceProvider):
             return dynamic.ReadResult("", {})
         inputs, outputs = found
         observed = self._inputs(inputs)
-        return dynamic.ReadResult(id_, _outputs(observed, outputs), observed)
+        return dynamic.ReadResult(id_, _outputs(observed, outputs, props.get(LAST_UP)), observed)
 
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Makes it as wanted."""
@@ -145,7 +170,7 @@ class Lifecycle(dynamic.ResourceProvider):
             outputs = {key: olds[key] for key in (*self.computed, REMARKS) if key in olds}
         else:
             outputs = self.change(plain(olds), wanted)
-        return dynamic.UpdateResult(_outputs(wanted, outputs))
+        return dynamic.UpdateResult(_outputs(wanted, outputs, self.last_up(wanted)))
 
     def delete(self, id_: str, props: dict[str, Any]) -> None:
         """Takes it away."""
@@ -185,6 +210,9 @@ class Resource(dynamic.Resource):
         """`connection` is that of a resource which needs nothing else: without a provider it gets one made from it."""
         # Should somebody force a replacement, the old one goes first: `create` would adopt it otherwise.
         opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), opts)
+        if any(_is_later(inputs.get(key)) for key in lifecycle.looked_at):
+            # It may be a secret, and whoever reads a short hash of one can try guesses.
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=[LAST_UP]))
         if connection is not None:
             opts = with_provider(name, connection, opts)
         super().__init__(lifecycle, name, {**inputs, REMARKS: None}, opts)
@@ -240,7 +268,7 @@ def _later(value: Any) -> list[Any]:
         return [leaf for each in value.values() for leaf in _later(each)]
     if isinstance(value, (list, tuple)):
         return [leaf for each in value for leaf in _later(each)]
-    return [value] if isinstance(value, pulumi.Output) or isawaitable(value) else []
+    return [value] if _is_later(value) else []
 
 
 def _filled(value: Any, known: Iterator[Any]) -> Any:
@@ -249,7 +277,11 @@ def _filled(value: Any, known: Iterator[Any]) -> Any:
         return {key: _filled(each, known) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_filled(each, known) for each in value]
-    return next(known) if isinstance(value, pulumi.Output) or isawaitable(value) else value
+    return next(known) if _is_later(value) else value
+
+
+def _is_later(value: Any) -> bool:
+    return isinstance(value, pulumi.Output) or isawaitable(value)
 
 
 def _changed(olds: State, news: State) -> set[str]:
@@ -267,5 +299,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _outputs(inputs: State, outputs: State) -> dict[str, Any]:
-    return {**inputs, REMARKS: [], **outputs, "state_schema": STATE_SCHEMA}
+def _outputs(inputs: State, outputs: State, last_up: State | None) -> dict[str, Any]:
+    # A state of an earlier version has none, and what a refresh finds is not what an `up` has made.
+    made = {} if last_up is None else {LAST_UP: last_up}
+    return {**inputs, REMARKS: [], **outputs, "state_schema": STATE_SCHEMA, **made}

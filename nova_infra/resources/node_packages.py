@@ -50,6 +50,7 @@ class NodePackagesLifecycle(Lifecycle):
     identity = ("node",)
     computed = ("versions", "added")
     kept_in_state = frozenset({"on_unreachable"})
+    looked_at = ("packages",)
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""

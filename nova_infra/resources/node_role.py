@@ -59,6 +59,7 @@ class NodeRole(Lifecycle):
     """Whether a change is waited for here also where a ServiceCheck waits for what is new."""
     computed = ("virt_type", "init_system", "schema_version", "worked_before", "started_at")
     kept_in_state = frozenset({"adopt", "on_unreachable", "wait"})
+    looked_at: tuple[str, ...] = ("options", "files", "services", "absent", "schema", "reporting")
 
     def name_of(self, wanted: State) -> str:
         """The node's name."""
@@ -73,6 +74,10 @@ class NodeRole(Lifecycle):
             *_bad_options(wanted.get("options", {})),
         ]
         return problems if wanted["services"] else [*problems, Problem("services", "is empty")]
+
+    def without_secrets(self, inputs: State) -> State:
+        """Of options that hold secrets the names stay: that one came or went is to be seen."""
+        return {**inputs, "options": node.without_secrets(inputs)}
 
     def make(self, wanted: State) -> dict[str, Any]:
         """Writes, syncs, starts, and waits until nova says that it works. Refuses to overwrite what somebody else wrote.

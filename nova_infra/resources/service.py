@@ -32,7 +32,7 @@ class ServiceLifecycle(CatalogRecord[ServiceRecord]):
 
     kind = "service"
     identity = ("type", "name")
-    contents = ("description",)
+    contents = looked_at = ("description",)
     uuid = "service_id"
     computed = ("service_id", "adopted", "found", "other_records")
 

@@ -82,6 +82,7 @@ class ServiceCheckLifecycle(Lifecycle):
     kind = "check"
     identity = ()
     computed = ("service_list", "image_list")
+    looked_at = (LOOK_AGAIN,)
 
     def name_of(self, wanted: State) -> str:  # noqa: ARG002 - there is one in a deployment
         """Always the same."""

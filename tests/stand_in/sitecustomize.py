@@ -15,6 +15,7 @@ from pulumi import dynamic
 from nova_infra.errors import NoConnection
 from nova_infra.remote.connection import Connection
 from nova_infra.resources import lifecycle
+from nova_infra.resources.last_up import LAST_UP
 from nova_infra.resources.lifecycle import Lifecycle, State
 
 OUTPUTS = {"started_at": "2014-11-22T14:02:24Z", "adopted": False, "found": {}}
@@ -26,12 +27,14 @@ def made(self: Lifecycle, wanted: State) -> dict[str, Any]:
 
 def create(self: Lifecycle, props: dict[str, Any]) -> dynamic.CreateResult:
     wanted = self._inputs(props)
-    return dynamic.CreateResult(self.name_of(wanted), lifecycle._outputs(wanted, made(self, wanted)))
+    return dynamic.CreateResult(
+        self.name_of(wanted), lifecycle._outputs(wanted, made(self, wanted), self.last_up(wanted))
+    )
 
 
 def update(self: Lifecycle, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
     wanted = self._inputs(news)
-    return dynamic.UpdateResult(lifecycle._outputs(wanted, made(self, wanted)))
+    return dynamic.UpdateResult(lifecycle._outputs(wanted, made(self, wanted), self.last_up(wanted)))
 
 
 def read(self: Lifecycle, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
@@ -50,7 +53,7 @@ def read(self: Lifecycle, id_: str, props: dict[str, Any]) -> dynamic.ReadResult
             place = place[key]
         place[last] = value
     outputs = {key: props[key] for key in self.computed if key in props}
-    return dynamic.ReadResult(id_, lifecycle._outputs(observed, outputs), observed)
+    return dynamic.ReadResult(id_, lifecycle._outputs(observed, outputs, props.get(LAST_UP)), observed)
 
 
 Connection.open = lambda *_: None  # type: ignore[method-assign]

@@ -188,7 +188,7 @@ def test_a_change_of_what_only_state_needs_opens_no_connection(
         olds = {**wanted, **stored, "__provider": "code"}
         news = {**wanted, name: "keep" if name == "on_delete" else {**CONNECTION, "host": "192.0.2.9"}}
         outs = lifecycle(kind, Unreachable()).update("id", olds, news).outs
-        assert outs == {**news, **stored}
+        assert outs == {**news, **stored, "last_up": kind().last_up(news)}
 
 
 @pytest.mark.parametrize("schema", [1, 3, 1.0, "2", None])
