@@ -144,8 +144,12 @@ class Lifecycle(dynamic.ResourceProvider):
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """A change of any input is an update; nothing is ever replaced unless the user forces it."""
         left_out = any(key in olds and key not in news for key in self.optional | self.only_found)
-        changes = left_out or bool(_changed(olds, news))
+        changes = left_out or bool(_changed(olds, news)) or self._now_wants_what_a_refresh_found(olds)
         return dynamic.DiffResult(changes=changes, replaces=[], delete_before_replace=True)
+
+    def _now_wants_what_a_refresh_found(self, olds: State) -> bool:
+        # Asked where the stack wants what is stored. Nothing is to be done then but to store that it is wanted.
+        return not all(self.as_last_up(olds, plain(olds)).values())
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Makes it."""

@@ -149,6 +149,21 @@ def test_what_only_a_look_finds_is_unlike_the_last_up_while_it_is_there(world: W
     assert compute.diff("compute1", stored.outs, wanted).changes is True
 
 
+@DRIFT
+def test_a_stack_that_comes_to_want_what_a_stored_refresh_has_found_stores_that_once_and_opens_no_connection(
+    world: World, kind: type[Lifecycle], wanted: dict[str, Any], taken: Deed, put_back: Deed
+) -> None:
+    resource, state = lifecycle(kind, world.reached), made(world, kind, wanted)
+    key = resource.name_of(wanted)
+    taken(world)
+    stored = resource.read(key, state)
+    assert resource.diff(key, stored.outs, stored.inputs).changes is True
+    taken_over = lifecycle(kind, Unreachable()).update(key, stored.outs, stored.inputs).outs
+    assert {**taken_over, LAST_UP: {}} == {**stored.outs, LAST_UP: {}}
+    assert unlike(resource, taken_over, stored.inputs) == set()
+    assert resource.diff(key, taken_over, stored.inputs).changes is False
+
+
 # ------------------------------------------------------------ an earlier version's state, and what is no drift
 
 
