@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import node
 from ..at_once import at_once
@@ -19,10 +19,10 @@ from ..commands.state import Managed, secrets_of
 from ..defaults import ASKING_SECONDS
 from ..errors import NovaInfraError
 from ..masking import safe
-from ..resources.lifecycle import REMARKS
+from ..resources.lifecycle import REMARKS, Lifecycle
 from ..resources.service_check import unanswered
 from ..wording import counted, escaped, unforeseen
-from .comparison import differences
+from .comparison import Difference, differences, path_text, stored
 from .report import COMPUTE, CONTROLLER, DRIFTED, GONE, IN_ORDER, SERVER, UNREACHABLE, Observed, Place, Report
 
 if TYPE_CHECKING:
@@ -93,16 +93,30 @@ def observed(resource: Managed, secrets: Collection[str], refusals: dict[Connect
 
 
 def _compared(told: Observed, resource: Managed, secrets: Collection[str]) -> Observed:
-    read = resource.lifecycle().read(resource.id, dict(resource.outputs))
+    lifecycle = resource.lifecycle()
+    read = lifecycle.read(resource.id, dict(resource.outputs))
     if not read.id:
         return replace(told, status=GONE)
     # A refresh goes on without nova's answer, and keeps what the state has. Who asks for a report is told.
     if reason := unanswered(read.outs or {}):
         return replace(told, status=UNREACHABLE, sentence=safe(reason, secrets))
-    recorded = {key: value for key, value in resource.inputs.items() if key != _NOT_OURS}
-    found = differences(recorded, read.inputs or {}, hidden=resource.secrets, secrets=secrets)
+    found = _found(resource, lifecycle, read.inputs or {}, secrets)
     remarks = tuple(safe(each, secrets) for each in (read.outs or {}).get(REMARKS, []))
     return replace(told, status=DRIFTED if found else IN_ORDER, differences=found, remarks=remarks)
+
+
+def _found(
+    resource: Managed, lifecycle: Lifecycle, there: Mapping[str, Any], secrets: Collection[str]
+) -> tuple[Difference, ...]:
+    """What differs from what the last `up` made, also where a stored refresh has put it into the state; that is asked where the state tells it."""
+    recorded = {key: value for key, value in resource.inputs.items() if key != _NOT_OURS}
+    then, now = (lifecycle.as_last_up(resource.outputs, inputs) for inputs in (recorded, there))
+    # What a stored refresh has found, and somebody has put back since, is in order.
+    beside = ({key: each for key, each in side.items() if not now.get(key)} for side in (recorded, there))
+    named = differences(*beside, hidden=resource.secrets, secrets=secrets)
+    paths = {each.path for each in named}
+    kept = {key: there.get(key) for key, same in now.items() if not (same or then[key] or path_text((key,)) in paths)}
+    return *named, *stored(kept, hidden=resource.secrets, secrets=secrets)
 
 
 def without_what_a_silent_database_would_say(seen: Sequence[Observed]) -> list[Observed]:

@@ -12,8 +12,10 @@ from ..masking import MASK, mask, safe
 from ..node import holds_a_secret
 from ..wording import escaped
 
-CHANGED, ADDED, REMOVED = "changed", "added", "removed"
+CHANGED, ADDED, REMOVED, STORED = "changed", "added", "removed", "stored"
 NOTHING = "nothing"
+# Behind a property of which the state says what was found.
+_SAID_OF_STORED = "differs from what the last `pulumi up` made; a stored refresh has found it, `pulumi preview --diff` shows both values"
 # As Pulumi writes a path: what else a key holds stands in ["..."].
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 
@@ -32,13 +34,17 @@ class Difference:
     path: str
     """As Pulumi writes it: `options["/etc/nova/nova.conf"].DEFAULT.verbose`."""
     change: str
-    """`changed`; `added`, when only the machine or server has it; `removed`, when only the state has it."""
+    """`changed`; `added`, when only the machine or server has it; `removed`, when only the state has it.
+
+    `stored`, when both say the same and the last `up` has made it otherwise: a stored refresh has put it into the state."""
     recorded: str
-    """JSON, `[secret]`, or `nothing`."""
+    """JSON, `[secret]`, or `nothing`. Of one that is `stored` empty where it is a mapping: which of its keys differ is not known."""
     found: str
     secret: bool = False
 
     def __str__(self) -> str:
+        if self.change == STORED:
+            return " ".join(filter(None, (f"{self.path}:", self.found, _SAID_OF_STORED)))
         return f"{self.path}: {self.recorded} => {self.found}"
 
 
@@ -58,6 +64,23 @@ def differences(
         _difference(way, before, after, secret=_is_secret(way, hidden), secrets=secrets)
         for way, before, after in _leaves((), recorded, found)
     )
+
+
+def stored(
+    properties: Mapping[str, Any],
+    *,
+    hidden: Collection[tuple[str | int, ...]] = (),
+    secrets: Collection[str] = (),
+) -> tuple[Difference, ...]:
+    """These properties as a stored refresh has put them into the state, in the order of the keys. The rest is as with `differences`."""
+    return tuple(
+        _stored(key, properties[key], secret=_is_secret((key,), hidden), secrets=secrets) for key in sorted(properties)
+    )
+
+
+def _stored(key: str, value: Any, *, secret: bool, secrets: Collection[str]) -> Difference:
+    text = "" if isinstance(value, Mapping) else _text(value, secret, secrets)
+    return Difference(path_text((key,)), STORED, text, text, secret)
 
 
 def _leaves(way: tuple[str, ...], recorded: Any, found: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ..resources.compute_node import BEING_REMOVED, BINARY
 from ..wording import counted
-from .comparison import Difference, path_text
+from .comparison import STORED, Difference, path_text
 from .report import (
     COMPUTE,
     CONTROLLER,
@@ -170,10 +170,15 @@ def _status(node: Observed, service: str) -> str:
 def _concerns(difference: Difference, service: str) -> bool:
     """Whether it is about the service: its own properties, and what nova says of it."""
     if difference.path == "reporting":
-        # One that nova has no record of bears a mark on one of the sides.
+        # One that nova has no record of bears a mark on one of the sides, or in what a stored refresh has found.
         name = json.dumps(service)
+        if difference.change == STORED:
+            return f"{name[:-1]} (" in difference.found
         return (name in difference.recorded) != (name in difference.found)
     if difference.path in ("scheduling", BEING_REMOVED):
         return service == BINARY
+    if difference.path == "services" and difference.change == STORED:
+        # It may be any of them.
+        return True
     way = path_text(("services", service))
     return difference.path == way or difference.path.startswith((f"{way}.", f"{way}["))

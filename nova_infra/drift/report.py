@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..wording import counted
-from .comparison import Difference
+from .comparison import ADDED, REMOVED, Difference
 
 IN_ORDER, DRIFTED, GONE, UNREACHABLE = "in order", "drifted", "gone", "not reachable"
 STATUSES = (IN_ORDER, DRIFTED, GONE, UNREACHABLE)
@@ -100,7 +100,8 @@ def as_json(report: Report) -> dict[str, object]:
 
     `{"schema": 1, "stack": "PROJECT/STACK", "moment": "2026-01-31T02:00:00Z", "counts": {STATUS: number}, "resources": [...]}`. A resource
     has `name`, `kind`, `place`, `status`, `differences` (`path`, `change`, `recorded`, `found`, `secret`), `reason` (why it is not reachable) and
-    `remarks`. Values are JSON as text; `recorded` and `found` are null where there is nothing and where the value is a secret.
+    `remarks`. Values are JSON as text; `recorded` and `found` are null where there is nothing, where the value is a secret, and of a mapping
+    that is `stored`.
     """
     numbers = Counter(each.status for each in report.resources)
     return {
@@ -127,7 +128,7 @@ def _plain(difference: Difference) -> dict[str, object]:
     return {
         "path": difference.path,
         "change": difference.change,
-        "recorded": None if difference.secret or difference.change == "added" else difference.recorded,
-        "found": None if difference.secret or difference.change == "removed" else difference.found,
+        "recorded": None if difference.secret or difference.change == ADDED else difference.recorded or None,
+        "found": None if difference.secret or difference.change == REMOVED else difference.found or None,
         "secret": difference.secret,
     }

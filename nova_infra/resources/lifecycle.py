@@ -108,7 +108,8 @@ class Lifecycle(dynamic.ResourceProvider):
         if made is None:
             return {}
         here = self.last_up(inputs)
-        return {key: made[key] == here.get(key) for key in made} | {key: key not in inputs for key in self.only_found}
+        told = {key: made[key] == here.get(key) for key in self.looked_at if key in made}
+        return told | {key: key not in inputs for key in self.only_found}
 
     # ------------------------------------------------------------ what the engine asks
 

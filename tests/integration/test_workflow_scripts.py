@@ -256,6 +256,22 @@ def test_the_nightly_report_says_what_it_found_by_its_code(
     assert "<html" in (out / "report.html").read_text()
 
 
+def test_the_nightly_report_says_what_a_refresh_has_stored_until_it_is_put_right(checkout: Checkout, out: Path) -> None:
+    def compute1(verbose: str) -> dict[str, Any]:
+        return {"drift": {"compute1": {"options|/etc/nova/nova.conf|DEFAULT|verbose": verbose}}}
+
+    refresh = ("pulumi", "refresh", "--stack", STACK, "--yes", "--skip-preview", "--non-interactive")
+    checkout.there = compute1("False")
+    checkout.run(*refresh)
+    checkout.script("drift", STACK, str(out))
+    assert (out / "code").read_text().strip() == "2"
+    assert "a stored refresh has found it" in " ".join((out / "report.txt").read_text().replace("|", " ").split())
+    checkout.there = compute1("True")
+    checkout.script("drift", STACK, str(out))
+    assert (out / "code").read_text().strip() == "0"
+    checkout.run(*refresh)
+
+
 def test_a_nightly_report_that_could_not_be_made_says_why(checkout: Checkout, out: Path) -> None:
     checkout.script("drift", "nosuch", str(out))
     assert (out / "code").read_text().strip() == "1"
