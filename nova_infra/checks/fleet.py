@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
+from .. import clock
 from ..wording import abridged
 from .finding import Finding
 from .machine import Machine
@@ -69,7 +70,7 @@ def _clocks(reference: str, needs: Sequence[Needs], machines: Mapping[str, Machi
             yield Finding(
                 each.node,
                 "clock",
-                f"{differs}; beyond {each.clock_seconds:.0f} s nova takes services for down",
+                f"{differs}, and it may differ by {each.clock_seconds:.0f} s: {clock.consequence(each.state['services'])}",
                 "Set it, and let NTP keep it (apt-get install ntp)",
             )
         else:

@@ -251,7 +251,7 @@ class NodeRole(Lifecycle):
         if novas is None:
             novas, of = 0.0, "of this machine (nova-api's is not known)"
         ahead = seconds_ahead - novas
-        return clock.sentence(state["node"], ahead, of, limit) if abs(ahead) > limit else ""
+        return clock.sentence(state["node"], ahead, of, limit, state["services"]) if abs(ahead) > limit else ""
 
     def _wait_until_done(self, wanted: State, started: Started) -> None:
         """Returns when every service does its work and its process is still the one that was started."""

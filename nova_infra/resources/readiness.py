@@ -358,7 +358,8 @@ class _Seen:
     def what_may_pass(self, clock_ahead: float | None) -> list[str]:
         skew = self.facts.now - self.asked_at - clock_ahead if self.facts and clock_ahead is not None else 0.0
         limit = clock.allowed({})
-        off = [clock.sentence(self.started.node, skew, "of nova-api", limit)] if abs(skew) > limit else []
+        services = self.started.processes
+        off = [clock.sentence(self.started.node, skew, "of nova-api", limit, services)] if abs(skew) > limit else []
         ended = self.ended()
         return [*off, *self._started_anew(), *self._refusals(lambda name, each: not each.final and name not in ended)]
 

@@ -32,3 +32,16 @@ def a_clock_that_is_off(lab: Lab, node: str, by: str) -> Iterator[None]:
         yield
     finally:
         right_clock(lab, node)
+
+
+@contextmanager
+def a_service_whose_clock_is_off(lab: Lab, node: str, service: str, by: str) -> Iterator[None]:
+    """Within this, the process of the service itself is off `by` some seconds."""
+    library = "$(ls /usr/lib/*/faketime/libfaketimeMT.so.1)"
+    script = f"/etc/init.d/{service}"
+    # service(8) would leave the variables out.
+    lab.run(node, f"{script} stop >/dev/null && LD_PRELOAD={library} FAKETIME={by} {script} start >/dev/null")
+    try:
+        yield
+    finally:
+        lab.run(node, f"{script} restart >/dev/null")

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from nova_infra.masking import MASK
 from tests.error_rows import assert_printed
-from tests.lab.clock import a_clock_that_is_off
-from tests.nodes import Lab, Stack
+from tests.lab.clock import a_clock_that_is_off, a_service_whose_clock_is_off
+from tests.nodes import Lab, Stack, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -94,3 +95,26 @@ def test_a_clock_that_is_off_by_more_than_nova_allows_is_said(lab: Lab, deployed
     assert_printed("A clock is off", text)
     # It is said, and what was asked for is done all the same.
     assert "reserved_host_disk_mb = 1" in lab.run("compute1", "cat /etc/nova/nova.conf")
+
+
+def test_nova_compute_whose_own_clock_is_off_stays_up_as_that_sentence_says(lab: Lab, deployed: Stack) -> None:
+    with a_service_whose_clock_is_off(lab, "compute1", "nova-compute", "+600"):
+        began = at(lab.run("controller", "date -u +%Y-%m-%dT%H:%M:%S").strip())
+        # The first report comes within 10 s, and a new process counts as up for a minute whatever it does.
+        assert eventually(lambda: reported(lab) > began + timedelta(seconds=10))
+        (row,) = [row for row in lab.table("nova service-list") if row["Binary"] == "nova-compute"]
+        assert row["State"] == "up"
+        now = at(lab.run("controller", "date -u +%Y-%m-%dT%H:%M:%S").strip())
+        assert reported(lab) < now + timedelta(seconds=60)
+        # Its own clock is another one.
+        logged = lab.run("compute1", "tail -n 1 /var/log/nova/nova-compute.log | cut -c1-19").strip().replace(" ", "T")
+        assert at(logged) > now + timedelta(seconds=400)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def reported(lab: Lab) -> datetime:
+    (row,) = [row for row in lab.table("nova service-list") if row["Binary"] == "nova-compute"]
+    return at(row["Updated_at"])
