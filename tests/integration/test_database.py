@@ -10,6 +10,7 @@ import pytest
 
 from nova_infra.access import Access
 from nova_infra.errors import DatabaseError, Refused, StepFailed
+from nova_infra.grants import GRANT_OPTION
 from nova_infra.resources.database import DatabaseLifecycle
 from tests.nodes import Lab, setting
 
@@ -279,3 +280,18 @@ def test_a_wrong_password_of_the_administrator_is_one_sentence_without_it(access
     assert "databaseAdminPassword" in str(raised.value)
     assert "not-the-password" not in str(raised.value)
     assert setting("DB_ROOT_PASS") not in str(raised.value)
+
+
+def test_what_an_account_with_few_privileges_may_is_what_the_server_says(lab: Lab, access: Access) -> None:
+    account = "'deployer'@'localhost'"
+    lab.sql(
+        f"CREATE USER {account} IDENTIFIED BY 'few'; GRANT CREATE USER ON *.* TO {account};"
+        f"GRANT CREATE, ALTER, SELECT ON `first\\_light`.* TO {account} WITH GRANT OPTION"
+    )
+    own = {"database_user": "deployer", "database_password": "few"}
+    try:
+        server = Access(lambda key: own.get(key) or access.get(key)).database
+        assert server.own_privileges(NAME) == {"CREATE USER", "CREATE", "ALTER", "SELECT", GRANT_OPTION}
+        assert server.own_privileges("another") == {"CREATE USER"}
+    finally:
+        lab.sql(f"DROP USER {account}")
