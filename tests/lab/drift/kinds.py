@@ -240,7 +240,7 @@ def assert_in_the_report(lab: Lab, stack: Stack, kinds: Sequence[Kind]) -> None:
             wanted = [words, *besides]
             whole = [note for note in notes[resource] if all(each in note for each in wanted)]
             assert whole, f"{wanted} is not in the report: {notes}"
-    assert unexpected(notes, kinds) == []
+    assert unexpected(notes, kinds) == [], unexpected(notes, kinds)
 
 
 def same(seen: Difference, expected: tuple[Value, Value]) -> bool:
