@@ -160,9 +160,9 @@ def rows(plan: Plan) -> list[Row]:
 
 
 def with_kind(step: Step) -> str:
-    """As `subject`, nodes too with what they are: `compute node compute1`, `packages of compute1`."""
-    kind = NODES.get(step.kind) or ("packages of" if step.kind == PACKAGES else "")
-    return f"{kind} {subject(step)}".strip()
+    """As `subject`, nodes too with what they are: `compute node compute1`, `packages of compute1`. A controller of that name is one word."""
+    kind, name = NODES.get(step.kind) or ("packages of" if step.kind == PACKAGES else ""), subject(step)
+    return name if kind == name else f"{kind} {name}".strip()
 
 
 def _together(found: Sequence[Row]) -> list[Row]:

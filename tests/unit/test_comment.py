@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nova_infra.__main__ import REFUSED, main
 from nova_infra.errors import PlanUnreadable
 from nova_infra.masking import MASK
-from nova_infra.plan.changes import CHANGED, MADE, OTHER_VALUE, REMOVED, rows
+from nova_infra.plan.changes import CHANGED, MADE, OTHER_VALUE, REMOVED, rows, with_kind
 from nova_infra.plan.comment import LIMIT, Circumstances, comment, marker
 from nova_infra.plan.dangers import dangers
 from nova_infra.plan.markdown import code
@@ -152,6 +152,19 @@ def test_what_is_made_and_removed_has_a_row_each_and_packages_go_with_their_node
         REMOVED: {"compute node compute3"},
         MADE: {"access nova-1", "compute node compute4", "compute node compute5"},
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "named"),
+    [
+        ("ControllerNode", "controller", "controller"),
+        ("ControllerNode", "controller1", "controller controller1"),
+        ("ComputeNode", "compute1", "compute node compute1"),
+    ],
+)
+def test_a_node_whose_name_is_its_kind_is_named_once(kind: str, node: str, named: str) -> None:
+    steps = [step for step in edited("destroy", kind, {"node": node}).steps if step.kind == kind]
+    assert {with_kind(step) for step in steps} == {named}
 
 
 @pytest.mark.parametrize("case", ["drift", "catalog-and-grants"])
