@@ -36,7 +36,7 @@ class StandIn(Stack):
     """The stack on machines that are not there."""
 
     there: dict[str, Any] = field(default_factory=dict)
-    """What a refresh finds: see tests/stand_in/sitecustomize.py."""
+    """What a create or a refresh finds: see tests/stand_in/sitecustomize.py."""
 
     def environment(self) -> dict[str, str]:
         self.backend.mkdir(parents=True, exist_ok=True)
@@ -71,6 +71,8 @@ class Case:
     """The guard of the database before the change."""
     protect: bool = False
     """Whether what all the rest hangs on was protected before the change."""
+    adopted: tuple[str, ...] = ()
+    """The ids of what was there before the deployment."""
     arguments: tuple[str, ...] = ("preview", "--json")
 
 
@@ -134,14 +136,21 @@ PLANS = {
     ),
     "bad-settings": Case({"regoin": "x", "computes": [{"name": "compute1", "address": "nowhere"}]}, fails=True),
     "destroy": Case(arguments=("destroy", "--preview-only", "--json"), on_delete="drop"),
+    "destroy-what-was-adopted": Case(
+        arguments=("destroy", "--preview-only", "--json"),
+        on_delete="drop",
+        adopted=("nova", "compute/nova", "regionOne/compute/nova"),
+    ),
 }
 
 
 def deployed(folder: Path, case: Case | None = None) -> StandIn:
     """The deployment that a case changes."""
-    stack = StandIn(folder)
+    case = case or Case()
+    stack = StandIn(folder, there={"adopted": case.adopted})
     stack.create()
-    stack.up("--config-file", str(settings_file(folder, guards(case or Case()))))
+    stack.up("--config-file", str(settings_file(folder, guards(case))))
+    stack.there = {}
     return stack
 
 

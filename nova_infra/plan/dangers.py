@@ -25,6 +25,12 @@ _REMOVED = {
     "Service": "The service goes from the catalog: clients no longer find nova",
     "Endpoint": "The endpoint goes from the catalog: clients no longer find nova there",
 }
+_STAYS = {
+    "Database": "The schema was there before us, and stays; the user and the privileges that we made go",
+    "KeystoneUser": "The user was there before us, and stays with the password that it has now; the roles that we added go",
+    "Service": "The service was there before us, and stays with the description that it had then",
+    "Endpoint": "The endpoint was there before us, and stays with the URLs that it had then",
+}
 _GONE = {"Database": "The schema is gone, and what is made anew is empty"}
 _INSTANCES = {
     (False, "refuse"): "It is refused while instances are on it",
@@ -92,12 +98,11 @@ def _renamed(step: Step) -> Iterable[str]:
 
 
 def _removed(step: Step) -> Iterable[tuple[int, str]]:
-    if step.kind == "Database":
-        if step.outputs.get("adopted") is True:
-            yield 2, "The schema was there before us, and stays; the user and the privileges that we made go"
-        else:
-            on_delete = str(step.old.get("on_delete"))
-            yield 2 if on_delete == "keep" else 0, _WITH_THE_SCHEMA.get(on_delete, "The schema is removed")
+    if step.kind in _STAYS and step.outputs.get("adopted") is True:
+        yield 2, _STAYS[step.kind]
+    elif step.kind == "Database":
+        on_delete = str(step.old.get("on_delete"))
+        yield 2 if on_delete == "keep" else 0, _WITH_THE_SCHEMA.get(on_delete, "The schema is removed")
     elif step.kind in _REMOVED:
         instances = _INSTANCES[step.old.get("drain") is True, _on_unreachable(step)]
         also = f". {instances}" if step.kind == "ComputeNode" else ""

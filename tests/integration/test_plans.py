@@ -25,7 +25,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Sta
 
     def of(case: Case) -> StandIn:
         """One for all cases that begin alike."""
-        before = json.dumps(guards(case))
+        before = json.dumps([guards(case), case.adopted])
         made[before] = made.get(before) or deployed(tmp_path_factory.mktemp("backend"), case)
         return made[before]
 

@@ -1,6 +1,6 @@
 """Loaded by every Python that has this folder on its PYTHONPATH: resources are made and looked at without any machine.
 
-$STAND_IN is a JSON file: `{"drift": {id: {path/of/property: value}}, "unreachable": {id: sentence}, "gone": [id]}`.
+$STAND_IN is a JSON file: `{"drift": {id: {path/of/property: value}}, "unreachable": {id: sentence}, "gone": [id], "adopted": [id]}`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from nova_infra.resources import lifecycle
 from nova_infra.resources.last_up import LAST_UP
 from nova_infra.resources.lifecycle import Lifecycle, State
 
-OUTPUTS = {"started_at": "2014-11-22T14:02:24Z", "adopted": False, "found": {}}
+OUTPUTS = {"started_at": "2014-11-22T14:02:24Z", "found": {}}
+
+
+def there() -> dict[str, Any]:
+    return dict(json.loads(Path(os.environ["STAND_IN"]).read_text())) if os.environ.get("STAND_IN") else {}
 
 
 def made(self: Lifecycle, wanted: State) -> dict[str, Any]:
-    return {key: OUTPUTS.get(key, "") for key in self.computed}
+    outputs = {**OUTPUTS, "adopted": self.name_of(wanted) in there().get("adopted", [])}
+    return {key: outputs.get(key, "") for key in self.computed}
 
 
 def create(self: Lifecycle, props: dict[str, Any]) -> dynamic.CreateResult:
@@ -38,15 +43,15 @@ def update(self: Lifecycle, _id: str, _olds: dict[str, Any], news: dict[str, Any
 
 
 def read(self: Lifecycle, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
-    there = json.loads(Path(os.environ["STAND_IN"]).read_text()) if os.environ.get("STAND_IN") else {}
+    found = there()
     # A node and its packages have one id.
     name = f"{id_} packages" if type(self).__name__ == "NodePackagesLifecycle" else id_
-    if name in there.get("unreachable", {}):
-        raise NoConnection(there["unreachable"][name]) from None
-    if name in there.get("gone", []):
+    if name in found.get("unreachable", {}):
+        raise NoConnection(found["unreachable"][name]) from None
+    if name in found.get("gone", []):
         return dynamic.ReadResult("", {})
     observed = self._inputs(props)
-    for path, value in there.get("drift", {}).get(name, {}).items():
+    for path, value in found.get("drift", {}).get(name, {}).items():
         *way, last = path.split("|")
         place = observed
         for key in way:

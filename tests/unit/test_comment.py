@@ -232,6 +232,15 @@ def edited(case: str, kind: str, change: dict[str, Any], state: str = "oldState"
     return read_plan(json.dumps(printed), case)
 
 
+def test_what_was_there_before_us_is_said_to_stay_when_it_is_removed() -> None:
+    said = {each.subjects: each.sentence for each in dangers(plan_of("destroy-what-was-adopted"))}
+    for subject in ("schema nova", "Keystone user nova", "service compute/nova", "endpoint regionOne/compute/nova"):
+        assert "was there before us, and stays" in said[subject,]
+        assert not re.search("deleted|dropped|goes|no longer", said[subject,])
+    # What we have made goes as ever.
+    assert "removed" in said["controller",]
+
+
 @pytest.mark.parametrize(
     ("on_delete", "words"), [("keep", "left as it is"), ("dump", "dumped into"), ("refuse", "`pulumi up` will fail")]
 )
