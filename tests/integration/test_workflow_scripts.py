@@ -169,6 +169,21 @@ def test_a_stack_whose_file_goes_is_said_to_be_nobodys(checkout: Checkout, out: 
     assert f"Commit {COMMIT}. [The run](https://example.org/runs/1)" in comment
 
 
+def test_a_fork_that_removes_the_file_of_a_stack_gets_the_same_comment(checkout: Checkout, out: Path) -> None:
+    checkout.run("git", "rm", "-q", f"stacks/Pulumi.{STACK}.yaml")
+    try:
+        checkout.script("preview", STACK, str(out / "own"), PULUMI_CONFIG_PASSPHRASE="")
+        checkout.run("git", "commit", "-q", "-m", "a stack goes")
+        checkout.script("preview-without-secrets", STACK, "HEAD~1", "HEAD", str(out))
+        # The way back makes a stack, and has a plan.
+        checkout.script("preview-without-secrets", STACK, "HEAD", "HEAD~1", str(out / "back"))
+    finally:
+        checkout.run("git", "reset", "-q", "--hard", "HEAD~1")
+    assert (out / "without-file").exists()
+    assert (out / "comment.md").read_text() == (out / "own" / "comment.md").read_text()
+    assert "to make" in (out / "back" / "comment.md").read_text()
+
+
 def test_a_comment_that_could_not_be_made_is_not_there(checkout: Checkout, out: Path) -> None:
     done = checkout.script("preview", STACK, str(out), check=False, RUN_URL="no address")
     assert done.returncode != 0

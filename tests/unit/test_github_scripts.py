@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
-from nova_infra.plan.comment import comment, marker
+from nova_infra.plan.comment import Circumstances, comment, comment_without_file, marker
 from nova_infra.plan.reading import Plan
 from tests.nodes import ROOT
 
@@ -201,6 +201,21 @@ def test_a_fork_that_touches_a_stack_no_more_has_left_no_plan_and_its_run_is_gre
     github.lists["issues/7/comments"] = [a_comment(2, f"{MARKER}\n\nold")]
     from_a_fork(github, tmp_path, conclusion)
     assert len(github.sent) == written
+
+
+def test_a_fork_that_removes_a_stack_gets_the_comment_of_a_branch_of_our_own(github: GitHub, tmp_path: Path) -> None:
+    (tmp_path / "preview-staging").mkdir()
+    (tmp_path / "preview-staging" / "without-file").touch()
+    from_a_fork(github, tmp_path, "success")
+    own = comment_without_file("staging", Circumstances(commit=COMMIT, link=github.environment["RUN_URL"]))
+    assert github.sent == [("POST", "issues/7/comments", {"body": own})]
+
+
+def test_all_that_the_preview_of_a_fork_leaves_for_its_comment_is_kept() -> None:
+    (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("preview", "preview-without-secrets")]
+    (kept,) = [step["with"]["path"] for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+    read = re.findall(r"\$made/([a-z.-]+)", (SCRIPTS / "comment-on-fork").read_text())
+    assert set(kept.split()) == {f"out/{name}" for name in read}
 
 
 @pytest.mark.parametrize(
