@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ import yaml
 from nova_infra.plan.comment import Circumstances, comment, comment_without_file, marker
 from nova_infra.plan.reading import Plan
 from tests.nodes import ROOT
+from tests.plans import CASES
 
 SCRIPTS = ROOT / ".github" / "scripts"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -209,6 +211,64 @@ def test_a_fork_that_removes_a_stack_gets_the_comment_of_a_branch_of_our_own(git
     from_a_fork(github, tmp_path, "success")
     own = comment_without_file("staging", Circumstances(commit=COMMIT, link=github.environment["RUN_URL"]))
     assert github.sent == [("POST", "issues/7/comments", {"body": own})]
+
+
+def left_by_a_fork(folder: Path, *names: str) -> None:
+    """What the run of a fork has left: a folder each that says that the stack's file is gone, for which no plan is needed."""
+    for name in names:
+        (folder / f"preview-{name}").mkdir()
+        (folder / f"preview-{name}" / "without-file").touch()
+
+
+def test_a_stack_that_only_the_fork_has_gets_a_comment(github: GitHub, tmp_path: Path) -> None:
+    plan = CASES / "nodes.json"
+    (tmp_path / "preview-new.stack_1").mkdir()
+    for name in ("base.json", "head.json"):
+        shutil.copy(plan, tmp_path / "preview-new.stack_1" / name)
+    (tmp_path / "preview-new.stack_1" / "plan.log").touch()
+    from_a_fork(github, tmp_path, "success")
+    ((method, _, fields),) = github.sent
+    assert method == "POST"
+    assert fields["body"].startswith(f"{marker('new.stack_1')}\n")
+
+
+def test_what_is_no_name_of_a_stack_gets_no_comment(github: GitHub, tmp_path: Path) -> None:
+    left_by_a_fork(tmp_path, "", "a stack", "$(id)", "ä", "a'b", "x" * 101, "-x", "x" * 100)
+    (tmp_path / "preview-a-file").touch()
+    from_a_fork(github, tmp_path, "success")
+    named = [fields["body"].splitlines()[0] for _, _, fields in github.sent]
+    assert sorted(named) == sorted([marker("-x"), marker("x" * 100)])
+
+
+# What `python` is asked for, in the place of it: to start the real one sixty times takes a minute.
+A_PYTHON = """#!/bin/sh
+case $* in
+"-m nova_infra comment "*) echo "comment: $*" ;;
+*post-comment*) echo "post $2 $(basename "$3")"; cat "$3" ;;
+*retire-comments*) echo "touched: $*" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("left_out", [0, 3])
+def test_a_fork_gets_twenty_comments_and_the_last_one_says_how_many_stacks_have_none(
+    tmp_path: Path, left_out: int
+) -> None:
+    names = [f"s{each:02d}" for each in range(1, 21 + left_out)]
+    (tmp_path / "out").mkdir()
+    left_by_a_fork(tmp_path / "out", *names)
+    (tmp_path / "python").write_text(A_PYTHON)
+    (tmp_path / "python").chmod(0o755)
+    command = [str(SCRIPTS / "comment-on-fork"), "7", str(tmp_path / "out"), COMMIT, "success"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUN_URL": "https://example.org/runs/1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    *comments, touched = [line for line in done.stdout.splitlines() if line]
+    posted = [number for number, line in enumerate(comments) if line.startswith("post")]
+    assert [comments[number] for number in posted] == [f"post 7 comment-{each}.md" for each in names[:20]]
+    assert comments[-1].endswith(f"Without one: {left_out}.") == bool(left_out)
+    assert "Without one" not in "".join(comments[: posted[-1]])
+    # A comment of an earlier push on one that is left out is not said to be of a stack that is touched no more.
+    assert touched.split()[4:] == names
 
 
 def test_all_that_the_preview_of_a_fork_leaves_for_its_comment_is_kept() -> None:
