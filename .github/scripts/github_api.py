@@ -1,16 +1,25 @@
-"""The few calls of GitHub's REST API that the scripts beside this file need, as an Actions run may make them."""
+"""The few calls of GitHub's REST API that the scripts beside this file need, as an Actions run may make them.
+
+It needs Python alone: a night in which no package could be installed has its issue too.
+"""
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+import re
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from urllib.parse import urlencode
 
 SECONDS = 30
+# Before what only asks is asked again.
+PAUSES = (1, 2, 4)
+PASSING = (502, 503, 504)
 # What to do about an answer, where its status says that.
 _RIGHTS = "Look at the job's `permissions`."
 ADVICE = {
@@ -23,48 +32,71 @@ ADVICE = {
 ACTIONS = "github-actions[bot]"
 
 
+class AsTheyCome(urllib.request.HTTPErrorProcessor):
+    """Answers of every status. None sends us elsewhere: the token would go there too."""
+
+    def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002
+        """The answer itself."""
+        return response
+
+    https_response = http_response
+
+
+class NotNow(SystemExit):
+    """There may be another answer in a moment."""
+
+
 class Repository:
     """A repository on GitHub: `owner/name` in $GITHUB_REPOSITORY, the API at $GITHUB_API_URL, a token in $GITHUB_TOKEN."""
 
     def __init__(self) -> None:
         self._root = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}"
-        self._session = requests.Session()
-        # Only what changes nothing is asked again.
-        retry = Retry(3, backoff_factor=1, status_forcelist=(502, 503, 504), allowed_methods=("GET",))
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
-        self._session.headers.update(
-            {
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}",
-                "X-GitHub-Api-Version": "2022-11-28",
-            }
-        )
+        self._open = urllib.request.build_opener(AsTheyCome).open
+        self._headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}",
+            "Content-Type": "application/json",
+            "User-Agent": "nova-infra",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
 
     def all(self, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
         """Every item of a list, over all of its pages. Raises SystemExit with what GitHub said."""
-        url, query = f"{self._root}/{path}", {**parameters, "per_page": "100"}
+        url = f"{self._root}/{path}?{urlencode({**parameters, 'per_page': '100'})}"
         while url:
-            answer = self._ask("GET", url, params=query)
-            yield from answer.json()
+            links, body = self._ask("GET", url)
+            yield from json.loads(body)
             # The address of the next page holds the query.
-            url, query = answer.links.get("next", {}).get("url", ""), {}
+            following = re.search(r'<([^<>]*)>; *rel="next"', links)
+            url = following[1] if following else ""
 
     def send(self, method: str, path: str, **fields: Any) -> None:
         """Makes or changes something. Raises SystemExit with what GitHub said."""
-        self._ask(method, f"{self._root}/{path}", json=fields)
+        self._ask(method, f"{self._root}/{path}", json.dumps(fields).encode())
 
-    def _ask(self, method: str, url: str, **more: Any) -> requests.Response:
+    def _ask(self, method: str, url: str, data: bytes | None = None) -> tuple[str, bytes]:
+        """The links to other pages, and the answer. Only what changes nothing is asked again."""
+        request = urllib.request.Request(url, data, self._headers, method=method)  # noqa: S310 - an address of Actions
+        for pause in PAUSES if method == "GET" else ():
+            try:
+                return self._answer(request)
+            except NotNow:
+                time.sleep(pause)
+        return self._answer(request)
+
+    def _answer(self, request: urllib.request.Request) -> tuple[str, bytes]:
+        asked = f"{request.method} {request.full_url}"
         try:
-            answer = self._session.request(method, url, timeout=SECONDS, **more)
-        except requests.RequestException as error:
-            raise SystemExit(f"{method} {url}: GitHub does not answer: {error}") from None
-        if not answer.ok:
-            said = answer.text[:300]
-            code = answer.status_code
-            advice = ADVICE.get(code, "Run the job again." if code >= requests.codes.server_error else "")
-            raise SystemExit(f"{method} {url}: GitHub says {code}: {said}. {advice}".rstrip())
-        return answer
+            with self._open(request, timeout=SECONDS) as answer:
+                code, links, body = answer.status, answer.headers.get("Link", ""), answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotNow(f"{asked}: GitHub does not answer: {getattr(error, 'reason', error)}") from None
+        if http.HTTPStatus.OK <= code < http.HTTPStatus.MULTIPLE_CHOICES:
+            return links, body
+        said = body.decode(errors="replace")[:300]
+        advice = ADVICE.get(code, "Run the job again." if code >= http.HTTPStatus.INTERNAL_SERVER_ERROR else "")
+        refused = f"{asked}: GitHub says {code}: {said}. {advice}".rstrip()
+        raise (NotNow if code in PASSING else SystemExit)(refused)
 
 
 def first_line(body: str | None) -> str:

@@ -29,6 +29,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BOT, SOMEBODY = {"type": "Bot", "login": "github-actions[bot]"}, {"type": "User", "login": "somebody"}
 ANOTHER_BOT = {"type": "Bot", "login": "renovate[bot]"}
 PAGE = 2
+# Python without any package: a run may break before they are installed.
+ALONE = (sys.executable, "-E", "-S")
 
 
 class GitHub:
@@ -39,6 +41,10 @@ class GitHub:
         self.sent: list[tuple[str, str, dict[str, Any]]] = []
         self.asked: list[dict[str, list[str]]] = []
         self.refuses = 0
+        self.not_now = 0
+        """So many times it cannot answer."""
+        self.moved_to = ""
+        self.sent_in_vain = 0
         github = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,6 +63,13 @@ class GitHub:
                 url = urlsplit(self.path)
                 query = parse_qs(url.query)
                 github.asked.append(query)
+                if github.not_now:
+                    github.not_now -= 1
+                    self.answer(502, {"message": "Bad gateway"})
+                    return
+                if github.moved_to:
+                    self.answer(301, {"message": "Moved Permanently"}, Location=github.moved_to)
+                    return
                 page = int(query.get("page", ["1"])[-1])
                 items = github.lists[url.path.removeprefix("/repos/owner/name/")]
                 headers = {}
@@ -70,6 +83,7 @@ class GitHub:
                     self.answer(401, {"message": "Bad credentials"})
                     return
                 if github.refuses:
+                    github.sent_in_vain += 1
                     self.answer(github.refuses, {"message": "Resource not accessible by integration"})
                     return
                 github.sent.append((self.command, self.path.removeprefix("/repos/owner/name/"), fields))
@@ -92,7 +106,7 @@ class GitHub:
 
     def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(SCRIPTS / script), *words],
+            [*ALONE, str(SCRIPTS / script), *words],
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
@@ -295,6 +309,27 @@ def test_what_github_refuses_is_said_with_what_to_do_and_without_the_token(
     assert "the token" not in done.stderr
 
 
+def test_what_github_cannot_answer_just_now_is_asked_again(github: GitHub, text: Path) -> None:
+    github.not_now = 2
+    assert github.run("post-comment", "7", str(text)).returncode == 0
+    assert [method for method, _, _ in github.sent] == ["POST"]
+
+
+def test_what_changes_something_is_sent_once(github: GitHub, text: Path) -> None:
+    github.refuses = 502
+    done = github.run("post-comment", "7", str(text))
+    assert "GitHub says 502" in done.stderr
+    assert "Run the job again." in done.stderr
+    assert github.sent_in_vain == 1
+
+
+def test_an_answer_that_sends_us_elsewhere_does_not_get_the_token(github: GitHub, text: Path) -> None:
+    github.moved_to = f"{github.url}/repos/owner/name/pulls"
+    done = github.run("post-comment", "7", str(text))
+    assert "GitHub says 301" in done.stderr
+    assert len(github.asked) == 1
+
+
 def test_the_pull_request_of_a_fork_is_found_by_what_github_says_of_the_run(github: GitHub) -> None:
     github.lists["pulls"] = [{"number": number, "head": {"sha": f"{number:040d}"}} for number in (3, 4, 5)]
     done = github.run("fork-pull-request", "stranger", "a-branch", f"{5:040d}")
@@ -394,6 +429,21 @@ def test_a_night_that_broke_before_its_report_opens_an_issue_too(
     assert ("broke before there was a report" in fields["body"]) == (not code)
 
 
+def test_a_night_in_which_no_package_could_be_installed_opens_an_issue(github: GitHub, tmp_path: Path) -> None:
+    for name in ("python", "python3"):
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {" ".join(ALONE)} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    without = subprocess.run(
+        [tmp_path / "python", "-c", "import requests"], capture_output=True, text=True, check=False
+    )
+    assert "ModuleNotFoundError" in without.stderr
+    step = the_step("drift", "drift", "drift-issue")
+    run_step(step, tmp_path, tmp_path, **github.environment, STACK="staging")
+    ((method, path, fields),) = github.sent
+    assert (method, path) == ("POST", "issues")
+    assert "could not be made" in fields["title"]
+
+
 # ------------------------------------------------------------ which stacks a change touches
 
 
@@ -404,11 +454,13 @@ def the_step(workflow: str, job: str, script: str) -> dict[str, Any]:
     return dict(step)
 
 
-def run_step(step: dict[str, Any], folder: Path, **environment: str) -> None:
+def run_step(
+    step: dict[str, Any], folder: Path, python: Path = Path(sys.executable).parent, **environment: str
+) -> None:
     """What a runner does with the shell of a step: in the folder of the checkout, with python on PATH."""
     if not (folder / ".github").exists():
         (folder / ".github").symlink_to(ROOT / ".github")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{python}:{os.environ['PATH']}"
     command = ["bash", "-e", "-c", step["run"]]
     subprocess.run(command, cwd=folder, env={**os.environ, **environment, "PATH": path}, timeout=60, check=True)
 
