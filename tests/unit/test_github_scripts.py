@@ -532,6 +532,47 @@ def test_a_file_that_stacks_name_touches_these(repository: Path) -> None:
         assert touched(repository) == ["production"]
 
 
+NAMING = """# docs/a page.md says more, and stacks/known_hosts.old was the file before.
+config:
+  nova:ssh: { known_hosts_file: ./stacks/known_hosts, private_key_file: ~/.ssh/id_ed25519 }
+  nova:identity: { admin_openrc: /root/docs/a page.md }
+  nova:options: { all: { DEFAULT: { "README": 1, state_path: see docs/a page.md } } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "stacks"),
+    [
+        ("stacks/known_hosts", ["production"]),
+        ("known_hosts", []),
+        ("stacks/known_hosts.old", []),
+        ("stacks/known", []),
+        ("docs/a page.md", []),
+        ("README", []),
+    ],
+)
+def test_a_stack_names_a_file_where_a_value_is_its_path(repository: Path, file: str, stacks: list[str]) -> None:
+    (repository / "stacks" / "Pulumi.production.yaml").write_text(NAMING)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "base")
+    (repository / file).write_text("another line\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "head")
+    assert touched(repository) == stacks
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- !nothing x", "2014-13-45", "a: *b"])
+def test_a_stack_file_that_cannot_be_read_names_nothing_and_is_touched_by_its_own_change(
+    repository: Path, text: str
+) -> None:
+    (repository / "stacks" / "Pulumi.production.yaml").write_text(text)
+    git(repository, "commit", "-q", "-a", "-m", "base")
+    assert touched(repository) == ["production"]
+    (repository / "docs" / "a page.md").write_text("another line\n")
+    git(repository, "commit", "-q", "-a", "-m", "head")
+    assert touched(repository) == []
+
+
 def test_a_stack_that_goes_is_touched_and_what_moves_out_of_the_package_touches_all(repository: Path) -> None:
     git(repository, "rm", "-q", "stacks/Pulumi.staging.yaml", "stacks/Pulumi.lab.yaml")
     git(repository, "commit", "-q", "-m", "head")
