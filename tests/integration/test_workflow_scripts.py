@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -147,6 +148,28 @@ def test_a_preview_that_fails_says_why_in_the_comment(checkout: Checkout, out: P
     comment = (out / "comment.md").read_text()
     assert "The plan could not be made" in comment
     assert "incorrect passphrase" in comment
+    assert "incorrect passphrase" in done.stderr
+
+
+def test_settings_that_are_wrong_are_named_in_the_log_of_the_job_too(checkout: Checkout, out: Path) -> None:
+    checkout.commit(regoin="regionOne")
+    try:
+        done = checkout.script("preview", STACK, str(out), check=False)
+    finally:
+        checkout.run("git", "reset", "-q", "--hard", "HEAD~1")
+    assert done.returncode == 1
+    assert "nova:regoin: is not a setting" in (out / "comment.md").read_text()
+    assert "nova:regoin: is not a setting" in done.stderr
+
+
+def test_a_secret_that_an_error_holds_is_in_no_log_and_in_no_comment(checkout: Checkout, out: Path) -> None:
+    # The stand-in says it as it is, where a machine's words would be masked by ourselves.
+    checkout.there = {"unreachable": {"compute2": "compute2: its log has lab-nova-pass and lab-admin-pass."}}
+    done = checkout.script("preview", STACK, str(out), "--refresh", check=False)
+    assert done.returncode == 3
+    said = done.stdout + done.stderr + "".join(file.read_text() for file in out.iterdir())
+    assert "its log has [secret] and [secret]" in said
+    assert not re.search("lab-(nova|admin)-pass", said)
 
 
 def test_a_refresh_that_fails_as_any_preview_would_is_not_about_machines(checkout: Checkout, out: Path) -> None:
