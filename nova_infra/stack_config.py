@@ -132,6 +132,10 @@ def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -
     for key, value in secrets.items():
         if key not in SECRETS and key not in OPTIONAL_SECRETS:
             continue
+        # The engine hands an object out as a text. A password that reads as one is not told from it.
+        if isinstance(_from_text(value, structured=False), dict | list):
+            yield key, f"is an object or a list. Run `pulumi config set --secret {key}`"
+            continue
         if not value.strip():
             yield key, f"cannot be used: the value is nothing but spaces. Run `pulumi config set --secret {key}`"
             continue

@@ -144,6 +144,8 @@ WRONG: dict[str, Any] = {
     "nova:rabitPassword": SECURE,
     "nova:adminPassword": SECURE,
     "nova:databaseAdminPassword": SECURE,
+    "nova:sshPassword": {"password": SECURE},
+    "nova:sudoPassword": ["in plain"],
 }
 NAMED = [
     "release",
@@ -175,6 +177,8 @@ NAMED = [
     "rabbitPassword",
     "rabitPassword",
     "novaDatabasePassword",
+    "sshPassword",
+    "sudoPassword",
 ]
 
 
@@ -203,6 +207,7 @@ def test_a_stack_with_every_mistake_is_told_all_of_them_in_one_list_and_nothing_
     for cause in (
         "A password is missing or empty",
         "A password stands in the stack file in plain",
+        "A password is an object or a list",
         "A `secure:` value stands inside an object",
         "Two nodes have one address, in two forms",
         "A compute node is a controller too",

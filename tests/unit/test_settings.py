@@ -14,6 +14,7 @@ from nova_infra.hosts import split_host
 from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings
 from nova_infra.stack_config import parse
 from nova_infra.values import SecretReference
+from tests.error_rows import assert_printed
 
 CONTROLLER = {"name": "controller", "address": "10.0.0.11"}
 COMPUTE = {"name": "compute1", "address": "10.0.0.31"}
@@ -530,6 +531,20 @@ def test_a_secure_leaf_inside_an_object_is_refused_because_it_would_land_in_stat
         parse(texts.get, keys=list(texts), is_secret=lambda name: name == key or name in PASSWORDS)
     assert [problem.key for problem in refusal.value.problems] == [f"nova:{key}"]
     assert "{secret: KEY}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", sorted({*SECRETS, *OPTIONAL_SECRETS}))
+@pytest.mark.parametrize("text", ['{"a":"hunter2"}', '["hunter2"]'])
+def test_an_object_in_the_place_of_a_secret_is_refused_without_being_shown(key: str, text: str) -> None:
+    found = problems({}, {key: text})
+    assert list(found) == [f"nova:{key}"]
+    assert "hunter2" not in found[f"nova:{key}"]
+    assert_printed("A password is an object or a list", f"nova:{key}: {found[f'nova:{key}']}")
+
+
+@pytest.mark.parametrize("text", ["{", "[hunter2]", '"hunter2"', "12", "null", "[" * 99_999])
+def test_a_secret_that_only_looks_like_json_is_a_text(text: str) -> None:
+    assert parsed(secrets={"novaPassword": text}).secrets["novaPassword"] == text
 
 
 @pytest.mark.parametrize("key", sorted({*SECRETS, *OPTIONAL_SECRETS}))
