@@ -37,6 +37,17 @@ run_logged() {
     return "$code"
 }
 
+# install_with_apt LOG PACKAGE...: as root, or with sudo where that asks for nothing.
+install_with_apt() {
+    local log=$1 as_root=()
+    shift
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    local get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600)
+    # A list that is older than the mirror names files that are gone: fetch it anew, once.
+    run_logged "$log" "${get[@]}" --no-install-recommends install "$@" ||
+        { run_logged "$log" "${get[@]}" update && run_logged "$log" "${get[@]}" --no-install-recommends install "$@"; }
+}
+
 # last_line LOG: the last one that says something.
 last_line() {
     grep '[^[:space:]]' "$1" | tail -n 1
