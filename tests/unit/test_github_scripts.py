@@ -21,6 +21,7 @@ import yaml
 
 from nova_infra.plan.comment import Circumstances, comment, comment_without_file, marker
 from nova_infra.plan.reading import Plan
+from tests.browser import ARTIFACTS
 from tests.nodes import ROOT
 from tests.plans import CASES
 
@@ -832,6 +833,29 @@ def test_all_tests_that_need_the_engine_and_neither_a_lab_nor_a_browser_are_run_
         needs_more = re.search(r"mark\.lab|\blab: Lab|\baccess: Access|\bbrowser: Browser", text)
         run = "pytestmark = pytest.mark.engine\n" in text or file.name == "test_wheel.py"
         assert run != bool(needs_more), file
+
+
+def test_what_needs_a_browser_and_no_lab_is_run_with_one_and_its_pictures_are_kept() -> None:
+    (job,) = [job for workflow, name, job, _ in jobs() if (workflow, name) == ("test", "pages")]
+    *_, browser, pytest_, kept = job["steps"]
+    assert browser["run"] == "make venv browser"
+    _, *files = pytest_["run"].split()
+    assert files == [
+        str(file.relative_to(ROOT))
+        for file in sorted((ROOT / "tests" / "integration").glob("test_*.py"))
+        if "browser: Browser" in file.read_text()
+    ]
+    assert pytest_["env"] == {"CI": "true"}
+    assert (kept["if"], ROOT / kept["with"]["path"]) == ("${{ !cancelled() }}", ARTIFACTS)
+
+
+def test_what_takes_long_is_run_every_week_where_there_is_a_machine_for_the_lab() -> None:
+    ((job, whole),) = [(job, whole) for workflow, _, job, whole in jobs() if workflow == "weekly"]
+    # YAML takes `on` for true.
+    assert set(whole[True]) == {"schedule", "workflow_dispatch"}
+    assert job["if"] == "vars.LAB_RUNNER != ''"
+    assert job["runs-on"] == "${{ vars.LAB_RUNNER }}"
+    assert "make test-all" in [step.get("run") for step in job["steps"]]
 
 
 def test_whoever_approves_a_deployment_sees_its_plan_made_with_the_secrets_of_previews() -> None:
