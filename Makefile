@@ -37,7 +37,7 @@ demo: demo-stack setup ## the whole of it: start the lab, pulumi up, boot an ins
 browser:
 	toolchain/browser
 
-test: lab lint browser ## every test, those on the lab included
+test: lab lint browser ## all tests but those marked slow, also on the lab
 	. ./activate && exec pytest tests -n 2 --dist loadgroup
 
 test-unit: venv ## the tests that need no engine and no lab
@@ -46,7 +46,7 @@ test-unit: venv ## the tests that need no engine and no lab
 test-versions: venv ## the unit tests with the lowest and the newest versions of Python packages that requirements*.txt allow
 	toolchain/dependency-versions
 
-test-all: lab lint browser test-versions ## make test and what takes long besides (marked slow; other versions of Python packages)
+test-all: lab lint browser test-versions ## every test: make test, what is marked slow, and other versions of Python packages
 	. ./activate && exec pytest tests -m 'slow or not slow' -n 2 --dist loadgroup
 
 drift-matrix: lab ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]
