@@ -6,7 +6,7 @@ or of another type: the models of nova_infra/settings.py say that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,16 @@ from .defaults import SSH_PORT
 from .hosts import is_host, is_port, parsed_address
 from .ranges import Written
 from .releases import Release
-from .wording import nearest, quoted
+from .wording import nearest, quoted, shown
 
 Raw = Mapping[str, Any]
 Found = Iterator[tuple[str, str]]
 
 
-def contradictions(raw: Raw, release: Release, written: Sequence[Written]) -> Found:
+def contradictions(raw: Raw, release: Release, written: Sequence[Written], sections: Collection[str]) -> Found:
     """Keys and what is wrong with them. `raw` is the configuration, objects as `json.loads` makes them, its ranges expanded.
 
-    `written` says of each of `computes` where it stands.
+    `written` says of each of `computes` where it stands, `sections` are those of the templates.
     """
     nodes = list(_nodes(raw, written))
     yield from _doubled_nodes(nodes)
@@ -32,6 +32,7 @@ def contradictions(raw: Raw, release: Release, written: Sequence[Written]) -> Fo
     yield from _services(raw, release)
     yield from _first_controller(raw)
     yield from _options(raw, release)
+    yield from _spellings(raw, sections)
     yield from _administrators(raw)
     yield from _jump_host(raw)
 
@@ -222,6 +223,25 @@ def _options(raw: Raw, release: Release) -> Found:
                 yield key, f"the value {reason}"
         if section == "DEFAULT" and value is not None and (reason := _no_place(option, value, release)):
             yield key, reason
+
+
+def _spellings(raw: Raw, sections: Collection[str]) -> Found:
+    """Options of sections that another section is told from by upper and lower case only."""
+    spelled: dict[str, set[str]] = {}
+    for _, section, _, _ in options_in(raw):
+        spelled.setdefault(section.lower(), set()).add(section)
+    # oslo.config reads both as one section (cfg._normalize_group_name), and of an option in both the value further down counts: a
+    # value of the stack would say nothing where the template's comes later.
+    templates = {section.lower(): section for section in sections}
+    for key, section, _, _ in options_in(raw):
+        name = section.lower()
+        meant = templates.get(name) or (name if name in spelled[name] else min(spelled[name]))
+        # DEFAULT is the one section that is told from `default`; that has a sentence of its own.
+        if name != "default" and section != meant:
+            yield (
+                key,
+                f"nova takes the sections {shown(section)} and {shown(meant)} for one; did you mean {shown(meant)}?",
+            )
 
 
 def _no_place(option: str, value: Any, release: Release) -> str:

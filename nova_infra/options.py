@@ -17,10 +17,10 @@ from . import openrc
 from .configuration import merge, unsupported
 from .errors import InvalidSettings, Problem
 from .masking import mask
-from .releases import release
+from .releases import Release, release
 from .releases.release import NOVA_CONF
 from .settings import Controller, Node, Settings
-from .templates import render_options, render_variables
+from .templates import render_options, render_variables, sections_of
 from .values import SecretReference, in_url
 
 ADMIN_OPENRC = "controller/admin-openrc.sh"
@@ -35,6 +35,13 @@ def templates_directory(release: str) -> Path:
     if checkout.is_dir():
         return checkout
     return Path(sysconfig.get_path("data")) / "share" / "nova-infra" / "templates" / release
+
+
+def template_sections(known: Release) -> set[str]:
+    """The sections of all templates of oslo.config files of a release."""
+    directory = templates_directory(known.name)
+    names = {template for role in (known.controller, known.compute) for template in role.files.values()}
+    return {section for name in names for section in sections_of(directory / name)}
 
 
 def options_of_nodes(settings: Settings) -> dict[str, FileOptions]:

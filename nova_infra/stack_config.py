@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from .configuration import unprintable, unsupported
 from .contradictions import contradictions, mapping, options_in
 from .errors import InvalidSettings, Problem
+from .options import template_sections
 from .ranges import Expanded, expanded
 from .releases import RELEASES
 from .settings import (
@@ -79,7 +80,8 @@ def read(
     fleet = expanded(raw.get("computes"))
     raw = {**raw, **({"computes": fleet.computes} if "computes" in raw else {})}
     settings, said = _validated(raw, fleet)
-    said += contradictions(raw, RELEASES[settings.release], fleet.written)
+    release = RELEASES[settings.release]
+    said += contradictions(raw, release, fleet.written, template_sections(release))
     # What is wrong inside an object with a secret may quote it.
     problems += [(key, reason) for key, reason in said if not is_secret(re.split(r"[.\[]", key)[0])]
     computes = [_with_defaults(node, settings.compute_defaults) for node in settings.computes]

@@ -68,6 +68,14 @@ def render_variables(path: Path, render: Render[T]) -> dict[str, dict[str, T]]:
     return {SECTION: rendered}
 
 
+def sections_of(path: Path) -> set[str]:
+    """The names of a template's sections; none of one that cannot be read, which rendering says."""
+    try:
+        return set(re.findall(r"^\[([^\]\n]+)\]", path.read_text(encoding="utf-8"), re.MULTILINE))
+    except (OSError, UnicodeDecodeError):
+        return set()
+
+
 class _Template:
     """The text of a template, and what is wrong with it."""
 

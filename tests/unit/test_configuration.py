@@ -139,6 +139,18 @@ def test_the_file_has_its_heading_then_default_then_the_other_sections() -> None
     ]
 
 
+@pytest.mark.parametrize(("first", "second", "read"), [("Libvirt", "libvirt", "2"), ("libvirt", "Libvirt", "2")])
+def test_nova_takes_sections_that_differ_only_in_case_for_one_and_the_later_one_counts(
+    tmp_path: Path, first: str, second: str, read: str
+) -> None:
+    path = tmp_path / "nova.conf"
+    path.write_text(f"[{first}]\nvirt_type = 1\n[{second}]\nvirt_type = 2\n")
+    assert as_nova_reads(path, {"libvirt": {"virt_type": ""}}) == {"libvirt": {"virt_type": read}}
+    # But for DEFAULT, which is no other.
+    path.write_text("[default]\na = 1\n[DEFAULT]\nb = 2\n")
+    assert as_nova_reads(path, {"DEFAULT": {"a": "", "b": ""}}) == {"DEFAULT": {"a": None, "b": "2"}}
+
+
 # ------------------------------------------------------------ reading
 
 

@@ -410,6 +410,18 @@ BAD: list[Any] = [
         "more than once",
     ),
     ({"options": {"all": {"default": {"a": "x"}}}}, "nova:options.all.default.a", "did you mean DEFAULT?"),
+    # The template of a compute node has [libvirt], that of both has [glance].
+    (
+        {"options": {"all": {"Libvirt": {"virt_type": "kvm"}}}},
+        "nova:options.all.Libvirt.virt_type",
+        "did you mean libvirt?",
+    ),
+    ({"options": {"compute": {"GLANCE": {"a": None}}}}, "nova:options.compute.GLANCE.a", "did you mean glance?"),
+    (
+        {"options": {"all": {"vmware": {"a": "x"}}, "nodes": {"compute1": {"VMware": {"a": "y"}}}}},
+        "nova:options.nodes.compute1.VMware.a",
+        "the sections VMware and vmware for one; did you mean vmware?",
+    ),
     ({"options": {"all": {"DEFAULT": {"a": []}}}}, "nova:options.all.DEFAULT.a", "null removes"),
     ({"options": {"all": {"DEFAULT": {"a": 12345678901234567890}}}}, "nova:options.all.DEFAULT.a", "in quotes"),
     ({"options": {"all": {"DEFAULT": {"a": 1e400}}}}, "nova:options.all.DEFAULT.a", "in quotes"),
@@ -573,6 +585,15 @@ def test_a_node_that_cannot_be_used_for_one_reason_is_still_told_from_others() -
     # All problems at once: what is wrong with the port does not hide that the address is taken.
     found = problems({"computes": [COMPUTE, {**COMPUTE, "name": "c2", "port": 0}], "region": ""})
     assert set(found) == {"nova:computes[1].port", "nova:computes[1].address", "nova:region"}
+
+
+def test_a_section_with_capitals_that_is_the_only_one_of_its_name_is_taken() -> None:
+    assert parsed({"options": {"all": {"SSL": {"a": "x"}}}}).options.all == {"SSL": {"a": "x"}}
+
+
+def test_each_option_of_a_section_that_is_told_from_another_by_case_only_is_named() -> None:
+    found = problems({"options": {"all": {"Libvirt": {"a": "x", "b": "y"}, "xY": {"c": "x"}, "Xy": {"c": "x"}}}})
+    assert set(found) == {"nova:options.all.Libvirt.a", "nova:options.all.Libvirt.b", "nova:options.all.xY.c"}
 
 
 def test_a_value_that_is_no_option_is_refused_in_one_sentence_at_every_layer() -> None:
