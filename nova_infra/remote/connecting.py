@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncssh
 import tenacity
+from asyncssh.saslprep import SASLPrepError
 
 from ..errors import ConnectionFailed, NoConnection
 from .login import Address, Login
@@ -60,14 +61,9 @@ class Way:
             return await retrying(self._try, options)
         except (OSError, asyncssh.Error, TimeoutError) as error:
             failure = await self._failure(error)
-        except ValueError as error:
-            # Before anything is sent: of the host what IDNA does not take, of the user what SASLprep (RFC 4013) forbids.
-            reason = (
-                "the host is no name" if isinstance(error, UnicodeError) else f"the user's name: {reason_of(error)}"
-            )
-            raise ConnectionFailed(
-                f"{self.who}: no login was tried: {reason}. Correct the connection in the stack."
-            ) from None
+        except (ValueError, OverflowError, RuntimeError) as error:
+            # Before anything is sent.
+            raise ConnectionFailed(f"{self.who}: no login was tried: {_not_tried(error)}.") from None
         raise failure
 
     async def _try(self, options: dict[str, Any]) -> asyncssh.SSHClientConnection:
@@ -148,6 +144,21 @@ class Way:
         if any(os.strerror(number) in said for number in (errno.EHOSTUNREACH, errno.ENETUNREACH)):
             return f"The machine is off, or no way leads to its network. Check the address, that the machine is up, and the routes of {ours} (VPN)."
         return f"Check the address, that the machine is up, and that firewalls let {ours} in."
+
+
+def _not_tried(error: Exception) -> str:
+    """Why nothing was sent, and what to do."""
+    if isinstance(error, SASLPrepError):
+        # What RFC 4013 forbids.
+        return f"the user's name: {reason_of(error)}. Correct the connection in the stack"
+    if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
+        # What IDNA does not take.
+        return "the host is no name. Correct the connection in the stack"
+    # Where nobody names a key, asyncssh takes those in ~/.ssh: one may be damaged, and there may be no home folder.
+    return (
+        f"what SSH takes from the home folder cannot be used: {reason_of(error)}. Name the right key (private_key_file), or take a damaged one "
+        "out of ~/.ssh; a user without a home folder needs HOME set where Pulumi runs"
+    )
 
 
 _SILENCE = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.ECONNRESET)

@@ -14,6 +14,7 @@ from typing import Any
 import asyncssh
 
 from ..errors import ConnectionFailed
+from ..wording import escaped
 from .reason import CONNECT_SECONDS, reason_of
 
 # AES-GCM is one call of the crypto library a packet, where asyncssh puts ChaCha20-Poly1305 together from three; it has none of the
@@ -71,7 +72,7 @@ class Login:
             # sshd counts each key that is tried before the password.
             options |= {"client_keys": None, "agent_path": None}
         else:
-            options["agent_path"] = self._agent() or None
+            options["agent_path"] = self._agent(who) or None
         if self.password:
             options["password"] = self.password
         return options
@@ -98,16 +99,21 @@ class Login:
         keys = "key" if count == 1 else "keys"
         return f"that its authorized_keys has the public key; the SSH agent at {path} holds {count} {keys}"
 
-    def _agent(self) -> str:
+    def _agent(self, who: str = "") -> str:
         path = self.agent_socket_path or os.environ.get("SSH_AUTH_SOCK", "")
-        return str(Path(path).expanduser()) if path else ""
+        try:
+            return str(_expanded(path)) if path else ""
+        except OSError as error:
+            raise ConnectionFailed(
+                f"{who}: the SSH agent at {escaped(path)} cannot be asked: {reason_of(error)}. Correct the path (agent_socket_path)."
+            ) from None
 
     def _has_key(self) -> bool:
         return bool(self.private_key or self.private_key_file)
 
     def _private_key(self, who: str) -> asyncssh.SSHKey:
         try:
-            data = self.private_key.encode() or Path(self.private_key_file).expanduser().read_bytes()
+            data = self.private_key.encode() or _expanded(self.private_key_file).read_bytes()
             return _private_key(data, self.private_key_password)
         except asyncssh.KeyEncryptionError:
             problem = "its passphrase is not the one that was given"
@@ -118,24 +124,43 @@ class Login:
             if "Passphrase must be specified" in problem:
                 problem = "it is encrypted, and no passphrase was given"
                 advice = f"Give the passphrase ({self.setting}PrivateKeyPassword), or put the key into an SSH agent and do not name it here"
-        where = self.private_key_file or f"the stack's {self.setting}PrivateKey"
+        except Exception:
+            # A key that is cut off, or of which letters have changed, gets as far as the arithmetic of its kind, and what that raises is of
+            # many classes: ValueError, OverflowError, those of cryptography. None says anything to who has copied a key.
+            problem = "it is damaged"
+            advice = "Compare it with the original: part of it is missing, or was changed on the way"
+        where = escaped(self.private_key_file) or f"the stack's {self.setting}PrivateKey"
         raise ConnectionFailed(f"{who}: the private key in {where} cannot be used: {problem}. {advice}.")
 
     def _trusted(self, who: str, address: Address) -> Any:
         if not self.verify_host_keys:
             return None
         if address.host_key:
-            return asyncssh.import_known_hosts(f"{_known_hosts_name(address)} {address.host_key}\n")
-        path = Path(self.known_hosts_file or "~/.ssh/known_hosts").expanduser()
+            try:
+                return asyncssh.import_known_hosts(f"{_known_hosts_name(address)} {address.host_key}\n")
+            except ValueError:
+                raise ConnectionFailed(
+                    f"{who}: its host_key cannot be used: it is no public key. Give a line as ssh-keyscan prints it, without the host."
+                ) from None
+        name = self.known_hosts_file or "~/.ssh/known_hosts"
         try:
+            path = _expanded(name)
             if not self.known_hosts_file and not path.exists():
                 return _known_hosts("")
             return _known_hosts(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConnectionFailed(
-                f"{who}: the known hosts file {path} cannot be read: {reason_of(error)}. "
+                f"{who}: the known hosts file {escaped(name)} cannot be read: {reason_of(error)}. "
                 "Correct the file or its name, or give the node's host_key."
             ) from None
+
+
+def _expanded(name: str) -> Path:
+    """The path of a file, with the home folder in place of `~` and `~user`. Raises OSError where there is none."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise OSError(f"there is no home folder {escaped(name.partition('/')[0])} where Pulumi runs") from None
 
 
 # A process has one login and one file of known hosts, as a rule. To open a key with a passphrase takes as long as twenty logins,

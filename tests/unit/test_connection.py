@@ -23,6 +23,7 @@ from nova_infra.errors import ConnectionFailed, DeadlineExceeded, NoConnection, 
 from nova_infra.masking import Secret
 from nova_infra.remote import connecting
 from nova_infra.remote import connection as connection_module
+from nova_infra.remote import login as login_module
 from nova_infra.remote.connection import Address, Connection, Login, Unreachable, connect
 from nova_infra.remote.http import session_through
 from nova_infra.remote.script import Call, call
@@ -147,6 +148,7 @@ class Machine:
         return Address("127.0.0.1", self.port, user, key.export_public_key().decode().strip())
 
 
+HOST_LINE = HOST_KEY.export_public_key().decode().strip()
 LOGIN = Login(private_key=KEY.export_private_key().decode())
 
 
@@ -408,6 +410,74 @@ def test_a_key_that_cannot_be_used_is_named_and_not_shown(
     with pytest.raises(ConnectionFailed, match=f"the private key in {path} cannot be used") as error:
         run(Connection("compute1", machine.address(), Login(private_key_file=str(path))), ON)
     assert "no key" not in str(error.value)
+
+
+def refused(node: Connection) -> str:
+    with pytest.raises(ConnectionFailed) as error:
+        run(node, ON)
+    return str(error.value)
+
+
+def damaged(key: str, line: int) -> str:
+    """The key with another letter in the middle of a line."""
+    lines = key.splitlines()
+    middle = lines[line][30]
+    lines[line] = lines[line][:30] + ("A" if middle != "A" else "B") + lines[line][31:]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("form", ["pkcs1-pem", "pkcs8-pem", "openssh"])
+@pytest.mark.parametrize("line", [12, 16, -3])
+def test_a_key_that_was_damaged_on_the_way_is_one_sentence(
+    machine: Machine, tmp_path: Path, form: str, line: int
+) -> None:
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048).export_private_key(form).decode()
+    path = tmp_path / "id"
+    path.write_text(damaged(key, line))
+    said = refused(Connection("compute1", machine.address(), Login(private_key_file=str(path))))
+    assert f"compute1 (root@127.0.0.1:{machine.port}): the private key in {path} cannot be used: " in said
+    assert "modulus" not in said
+
+
+def test_whatever_a_damaged_key_raises_is_one_sentence(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflow(_data: bytes, _passphrase: str) -> Any:
+        raise OverflowError("can't convert negative int to unsigned")
+
+    monkeypatch.setattr(login_module, "_private_key", overflow)
+    assert_printed("a private key is damaged", refused(Connection("compute1", machine.address(), LOGIN)))
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [
+        ({"private_key_file": "~nosuchuser/id"}, "the private key in ~nosuchuser/id cannot be used"),
+        ({"known_hosts_file": "~nosuchuser/known"}, "the known hosts file ~nosuchuser/known cannot be read"),
+        ({"agent_socket_path": "~nosuchuser/agent"}, "the SSH agent at ~nosuchuser/agent cannot be asked"),
+    ],
+)
+def test_a_file_of_a_user_that_is_none_is_one_sentence(machine: Machine, login: dict[str, str], said: str) -> None:
+    address = dataclasses.replace(machine.address(), host_key="" if "known_hosts_file" in login else HOST_LINE)
+    refusal = refused(Connection("compute1", address, Login(**login)))
+    assert said in refusal
+    assert_printed("a file of a user that is none", refusal)
+
+
+def test_a_damaged_key_in_the_home_folder_is_not_taken_for_a_bad_name_of_a_user(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / ".ssh").mkdir()
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048).export_private_key("pkcs1-pem").decode()
+    (tmp_path / ".ssh" / "id_rsa").write_text(damaged(key, 4))
+    said = refused(Connection("compute1", machine.address(), Login()))
+    assert "the user's name" not in said
+    assert_printed("a key in the home folder is damaged", said)
+
+
+def test_a_host_key_that_no_file_of_known_hosts_can_hold_is_one_sentence(machine: Machine) -> None:
+    address = dataclasses.replace(machine.address(), host_key="ssh-ed25519 AAAA\nx")
+    assert "its host_key cannot be used" in refused(Connection("compute1", address, LOGIN))
 
 
 def test_an_encrypted_key_opens_with_its_passphrase(machine: Machine) -> None:

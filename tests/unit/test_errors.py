@@ -103,6 +103,7 @@ INNER = {
         "?",
     },  # becomes a failure of the client that has asked; ? is the result of _failure
     "remote.connecting": {"?"},  # the last try's error is made one of ours
+    "remote.login": {"OSError"},  # becomes a ConnectionFailed about the file
     "remote.http": {"NewConnectionError"},  # becomes one of keystoneauth's
     "remote.script": {"LookupError"},  # a script of ours that does not answer
 }
@@ -423,6 +424,35 @@ def the_known_hosts_file_is_not_there(stage: Stage) -> None:
     login = dataclasses.replace(LOGIN, known_hosts_file="/no/such/hosts")
     address = dataclasses.replace(stage.machine.address(), host_key="")
     run_on(Connection("compute1", address, login), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "~nosuchuser/id", "no home folder", do="Check that it is a private key")
+def a_file_is_in_the_folder_of_nobody(stage: Stage) -> None:
+    run_on(stage.node(private_key="", private_key_file="~nosuchuser/id"), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "~nosuchuser/agent", do="Correct the path (agent_socket_path)")
+def an_agent_is_in_the_folder_of_nobody(stage: Stage) -> None:
+    run_on(stage.node(private_key="", agent_socket_path="~nosuchuser/agent"), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "it is damaged", do="Compare it with the original")
+def a_private_key_is_damaged(stage: Stage) -> None:
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048).export_private_key("pkcs1-pem").decode()
+    lines = key.splitlines()
+    lines[4] = lines[4][::-1]
+    run_on(stage.node(private_key="\n".join(lines)), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "its host_key", do="as ssh-keyscan prints it")
+def a_host_key_has_two_lines(stage: Stage) -> None:
+    address = dataclasses.replace(stage.machine.address(), host_key="ssh-ed25519 AAAA\nx")
+    run_on(Connection("compute1", address, LOGIN), call("fact", "a"))
+
+
+@case("compute1 (root@127.0.0.1:", "from the home folder", do="Name the right key (private_key_file)")
+def a_key_in_the_home_folder_cannot_be_used(stage: Stage) -> None:
+    cannot_connect(stage, ValueError("p*q must equal modulus."))
 
 
 @case("controller (root@10.0.0.11)", do="run the same command again")
