@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -14,8 +14,10 @@ import keystoneauth1.exceptions
 import keystoneauth1.session
 
 from .errors import ComputeError, ComputeSilent
+from .identity import CHECK_URL, NO_KEYSTONE, NoKeystone
 from .masking import mask
 from .remote.connection import why
+from .remote.http import NOT_UNDERSTOOD, no_http
 
 
 @dataclass(frozen=True)
@@ -68,35 +70,39 @@ class Compute:
         """What `nova service-list` shows, of all hosts or of one, sorted by host and binary."""
         with self._asked("listing its services"):
             rows = self._get("/os-services", **({"host": host} if host else {}))["services"]
-        reports = [
-            ServiceReport(
-                id=str(row.get("id", "")),
-                binary=row["binary"],
-                host=row["host"],
-                zone=row["zone"],
-                status=row["status"],
-                state=row["state"],
-                updated_at=row.get("updated_at") or "",
-                disabled_reason=row.get("disabled_reason") or "",
-            )
-            for row in rows
-        ]
-        return sorted(reports, key=lambda report: (report.host, report.binary))
+            reports = [
+                ServiceReport(
+                    id=str(row.get("id", "")),
+                    binary=row["binary"],
+                    host=row["host"],
+                    zone=row["zone"],
+                    status=row["status"],
+                    state=row["state"],
+                    updated_at=row.get("updated_at") or "",
+                    disabled_reason=row.get("disabled_reason") or "",
+                )
+                for row in rows
+            ]
+            return sorted(reports, key=lambda report: (report.host, report.binary))
 
     def images(self) -> list[Image]:
         """What `nova image-list` shows: the image service as the compute service sees it, sorted by name."""
         with self._asked("listing images"):
             rows = self._get("/images/detail")["images"]
-        images = [Image(row["id"], row["name"], row["status"], (row.get("server") or {}).get("id", "")) for row in rows]
-        return sorted(images, key=lambda image: image.name)
+            # Glance keeps images without a name, too.
+            images = [
+                Image(row["id"], row["name"] or "", row["status"], (row.get("server") or {}).get("id", ""))
+                for row in rows
+            ]
+            return sorted(images, key=lambda image: image.name)
 
     def servers_on(self, host: str) -> list[Server]:
         """The instances on a compute host, of every tenant."""
         with self._asked(f"listing the instances on {host}"):
             rows = self._get("/servers/detail", all_tenants="1", host=host)["servers"]
-        # Not every release filters by `host` for every policy; the attribute of each row decides.
-        here = [row for row in rows if row.get("OS-EXT-SRV-ATTR:host", host) == host]
-        return [Server(row["id"], row["name"], row["status"]) for row in here]
+            # Not every release filters by `host` for every policy; the attribute of each row decides.
+            here = [row for row in rows if row.get("OS-EXT-SRV-ATTR:host", host) == host]
+            return [Server(row["id"], row["name"], row["status"]) for row in here]
 
     def disable(self, host: str, binary: str, reason: str) -> None:
         """No new instance is scheduled on the host."""
@@ -127,8 +133,9 @@ class Compute:
 
     def _answer(self, path: str, parameters: dict[str, str]) -> Any:
         response = self._adapter.get(path, params=parameters)
-        if date := response.headers.get("Date"):
-            self.clock_ahead = parsedate_to_datetime(date).timestamp() - time.time()
+        # A date that is none says nothing about nova's clock.
+        with suppress(ValueError, TypeError, OverflowError):
+            self.clock_ahead = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() - time.time()
         return response.json()
 
     @contextmanager
@@ -136,13 +143,13 @@ class Compute:
         try:
             yield
         except keystoneauth1.exceptions.ConnectionError as error:
-            raise ComputeSilent(self._sentence(doing, error)) from None
-        except (keystoneauth1.exceptions.ClientException, KeyError, ValueError) as error:
+            raise (ComputeError if no_http(error) else ComputeSilent)(self._sentence(doing, error)) from None
+        except (keystoneauth1.exceptions.ClientException, *NOT_UNDERSTOOD) as error:
             raise ComputeError(self._sentence(doing, error)) from None
 
     def _sentence(self, doing: str, error: Exception) -> str:
-        said = mask(_said(error)).rstrip(".")
-        return f"The compute API in region {self.region}: {doing} failed: {said}. {self._advice(error)}"
+        said, advice = _odd(error) or (mask(_said(error)).rstrip("."), self._advice(error))
+        return f"The compute API in region {self.region}: {doing} failed: {said}. {advice}"
 
     def _advice(self, error: Exception) -> str:
         if isinstance(error, keystoneauth1.exceptions.EndpointNotFound):
@@ -160,6 +167,18 @@ class Compute:
         return "Look at /var/log/nova/nova-api.log on the controller."
 
 
+def _odd(error: Exception) -> tuple[str, str] | None:
+    """What is said, and what to do, where nobody has answered as the compute API does."""
+    if isinstance(error, NoKeystone):
+        return NO_KEYSTONE, CHECK_URL
+    if isinstance(error, (keystoneauth1.exceptions.InvalidResponse, *NOT_UNDERSTOOD)) or no_http(error):
+        return (
+            "what answered is no compute API",
+            "Check the public URL of nova's endpoint (public_url in nova:endpoint), and that nova-api listens there.",
+        )
+    return None
+
+
 def _said(error: Exception) -> str:
     response: Any = getattr(error, "response", None)
     if response is None:
@@ -168,6 +187,6 @@ def _said(error: Exception) -> str:
         # {"computeFault": {"message": ..., "code": 500}}
         (fault,) = response.json().values()
         text = " ".join(fault["message"].split())
-    except (ValueError, KeyError, TypeError):
-        text = response.text[:300].strip()
+    except NOT_UNDERSTOOD:
+        text = " ".join(response.text[:300].split())
     return f"HTTP {response.status_code} from {response.url}: {text}"

@@ -15,6 +15,7 @@ import keystoneauth1.exceptions
 import keystoneauth1.session
 import keystoneclient.exceptions
 import requests
+from keystoneauth1.access import AccessInfoV2
 from keystoneauth1.identity import v2
 from keystoneclient.v2_0 import client
 
@@ -22,9 +23,55 @@ from .catalog import EndpointRecord, ServiceRecord, User, no_name, no_text
 from .errors import IdentityError
 from .masking import mask
 from .remote.connection import why
+from .remote.http import NOT_UNDERSTOOD, no_http
 from .wording import quoted
 
 TIMEOUT_SECONDS = 60
+NO_KEYSTONE = "what answered is no Keystone"
+CHECK_URL = "Check the URL (admin_url in nova:identity): it is to be that of Keystone's v2.0 admin API."
+
+
+class NoKeystone(keystoneauth1.exceptions.ClientException):
+    """Who was asked for a token has answered something else."""
+
+
+class _Session(keystoneauth1.session.Session):
+    """A session to whom an answer is a JSON object, or empty. To keystoneauth whatever has a status below 400 is one."""
+
+    def request(self, *arguments: Any, **more: Any) -> requests.Response:
+        response = super().request(*arguments, **more)
+        if response.status_code < HTTPStatus.BAD_REQUEST and not _is_an_answer(response):
+            raise keystoneauth1.exceptions.InvalidResponse(response)
+        return response
+
+
+def _is_an_answer(response: requests.Response) -> bool:
+    try:
+        whole = not response.content or isinstance(response.json(), dict)
+    except NOT_UNDERSTOOD:
+        return False
+    # A redirection has been followed; 300 offers a choice, as the root of an API does.
+    return whole and response.status_code < HTTPStatus.MULTIPLE_CHOICES
+
+
+class _Password(v2.Password):
+    """A user's login. To keystoneauth any object with `access` in it is a token."""
+
+    def get_auth_ref(self, session: keystoneauth1.session.Session) -> AccessInfoV2:
+        try:
+            access = super().get_auth_ref(session)
+            access.will_expire_soon()
+            access.service_catalog.get_endpoints_data()
+            whole = isinstance(access.auth_token, str) and bool(access.user_id)
+        except keystoneauth1.exceptions.ConnectionError as error:
+            if not no_http(error):
+                raise
+            whole = False
+        except (keystoneauth1.exceptions.InvalidResponse, *NOT_UNDERSTOOD):
+            whole = False
+        if not whole:
+            raise NoKeystone from None
+        return access
 
 
 class Identity:
@@ -38,8 +85,8 @@ class Identity:
         self._account = f"{username} (tenant {tenant})"
         self._password = password
         self._http = http
-        self._auth = v2.Password(auth_url=self.url, username=username, password=password, tenant_name=tenant)
-        self.session = keystoneauth1.session.Session(auth=self._auth, session=http, timeout=TIMEOUT_SECONDS)
+        self._auth = _Password(auth_url=self.url, username=username, password=password, tenant_name=tenant)
+        self.session = _Session(auth=self._auth, session=http, timeout=TIMEOUT_SECONDS)
         self._client = client.Client(session=self.session, endpoint_override=self.url)
 
     # ------------------------------------------------------------ users
@@ -76,10 +123,10 @@ class Identity:
 
         A token of no tenant: for one that is disabled, or in which the user has no role, Keystone refuses every password.
         """
-        auth = v2.Password(auth_url=self.url, username=name, password=password)
+        auth = _Password(auth_url=self.url, username=name, password=password)
         try:
             with self._asked("trying the password of the user", name, password):
-                auth.get_access(keystoneauth1.session.Session(session=self._http, timeout=TIMEOUT_SECONDS))
+                auth.get_access(_Session(session=self._http, timeout=TIMEOUT_SECONDS))
         except _Unauthorized:
             return False
         return True
@@ -149,8 +196,7 @@ class Identity:
     def services_of_type(self, type_: str) -> list[ServiceRecord]:
         """The services of this type, whatever their names: clients look for one by its type."""
         with self._asked("listing services of type", type_):
-            records = [_service(each) for each in self._client.services.list()]
-        return [record for record in records if record.type == type_]
+            return [record for record in map(_service, self._client.services.list()) if record.type == type_]
 
     def create_service(self, name: str, type_: str, description: str) -> ServiceRecord:
         """Makes a service record."""
@@ -170,20 +216,22 @@ class Identity:
     def endpoints(self, service_ids: list[str]) -> list[EndpointRecord]:
         """The endpoints of these services."""
         with self._asked("listing endpoints", ""):
-            records = [_endpoint(each) for each in self._client.endpoints.list()]
-        return [record for record in records if record.service_id in service_ids]
+            return [
+                record for record in map(_endpoint, self._client.endpoints.list()) if record.service_id in service_ids
+            ]
 
     def url_in_catalog(self, type_: str, region: str) -> str:
         """The public URL that clients get for services of this type in the region, as the catalog of our own token has it; or nothing."""
         with self._asked("reading the catalog of", self._account):
             catalog = self._auth.get_access(self.session).service_catalog
-        return str(next(iter(catalog.get_urls(service_type=type_, region_name=region, interface="public")), ""))
+            return str(next(iter(catalog.get_urls(service_type=type_, region_name=region, interface="public")), ""))
 
     def as_in_catalog(self, url: str) -> str:
         """The URL of an endpoint as the catalog of our own token has it."""
         with self._asked("reading the catalog of", self._account):
             access = self._auth.get_access(self.session)
-        for name, value in (("tenant_id", access.project_id), ("user_id", access.user_id)):
+            parts = {"tenant_id": access.project_id, "user_id": access.user_id}
+        for name, value in parts.items():
             url = url.replace(f"%({name})s", str(value)).replace(f"$({name})s", str(value))
         return url
 
@@ -218,13 +266,23 @@ class Identity:
             yield
         except (keystoneauth1.exceptions.Unauthorized, keystoneclient.exceptions.Unauthorized) as error:
             raise _Unauthorized(self._sentence(doing, name, error, secrets)) from None
-        except (keystoneauth1.exceptions.ClientException, keystoneclient.exceptions.ClientException) as error:
+        except (
+            keystoneauth1.exceptions.ClientException,
+            keystoneclient.exceptions.ClientException,
+            *NOT_UNDERSTOOD,
+        ) as error:
             raise IdentityError(self._sentence(doing, name, error, secrets)) from None
 
     def _sentence(self, doing: str, name: str, error: Exception, secrets: tuple[str, ...]) -> str:
-        said = mask(why(error), [self._password, *secrets]).rstrip(".")
+        said, advice = _odd(error) or (mask(why(error), [self._password, *secrets]).rstrip("."), _advice(error))
         asked = f"{doing} {name}".strip()
-        return f"Keystone at {self.url} as {self._account}: {asked} failed: {said}. {_advice(error)}"
+        return f"Keystone at {self.url} as {self._account}: {asked} failed: {said}. {advice}"
+
+
+def _odd(error: Exception) -> tuple[str, str] | None:
+    """What is said, and what to do, where nobody has answered as Keystone does."""
+    kinds = (NoKeystone, keystoneauth1.exceptions.InvalidResponse, *NOT_UNDERSTOOD)
+    return (NO_KEYSTONE, CHECK_URL) if isinstance(error, kinds) or no_http(error) else None
 
 
 def _advice(error: Exception) -> str:
@@ -240,7 +298,7 @@ def _advice(error: Exception) -> str:
         return "That is Keystone's own failure: its log says why (/var/log/keystone on its machine). Then run the same command again."
     if isinstance(error, keystoneauth1.exceptions.ConnectionError):
         return "Check the URL (admin_url in nova:identity), and that Keystone runs there."
-    return "Check the URL (admin_url in nova:identity): it is to be that of Keystone's v2.0 admin API."
+    return CHECK_URL
 
 
 class _Unauthorized(IdentityError):  # noqa: N818
@@ -270,6 +328,6 @@ def _service(resource: Any) -> ServiceRecord:
 
 
 def _endpoint(resource: Any) -> EndpointRecord:
-    return EndpointRecord(
-        resource.id, resource.service_id, resource.region, resource.publicurl, resource.internalurl, resource.adminurl
-    )
+    # v2.0 demands a public URL only: somebody's endpoint may lack the others.
+    internal, admin = (getattr(resource, name, None) or "" for name in ("internalurl", "adminurl"))
+    return EndpointRecord(resource.id, resource.service_id, resource.region, resource.publicurl, internal, admin)

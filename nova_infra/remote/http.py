@@ -1,4 +1,4 @@
-"""HTTP through a node: a requests session whose connections are SSH channels.
+"""HTTP through a node: a requests session whose connections are SSH channels. What its errors say about who has answered.
 
 Host names are resolved by the node (`http://controller:35357` works though this machine knows no `controller`), and TLS
 still checks the certificate against the name in the URL.
@@ -6,8 +6,9 @@ still checks the certificate against the name in the URL.
 
 from __future__ import annotations
 
+import http.client
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
@@ -80,3 +81,24 @@ def session_through(connection: Connection | None, patient_with: str = "") -> re
         )
         session.mount(patient_with, adapter(only_connecting))
     return session
+
+
+# What reading an answer raises that is another one than was asked for.
+NOT_UNDERSTOOD = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def no_http(error: BaseException) -> bool:
+    """Whether somebody has answered who does not speak HTTP, or not what we understand of it."""
+    # Who hangs up, without a word or within one, is nobody else for that.
+    hung_up = (http.client.RemoteDisconnected, http.client.IncompleteRead)
+    return any(
+        isinstance(each, (http.client.HTTPException, requests.exceptions.ContentDecodingError))
+        and not isinstance(each, hung_up)
+        for each in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -96,6 +96,8 @@ INNER = {
     "ranges": {"ValueError"},  # becomes a problem of the entry
     "rehearsal": {"AttributeError"},  # as Python wants it of an object
     "options": {"TemplateRuntimeError"},  # becomes a problem of the template with the line
+    "identity": {"InvalidResponse", "?"},  # becomes an IdentityError or a ComputeError; ? is NoKeystone
+    "compute": {"?"},  # a ComputeError or a ComputeSilent
     "records": {"?"},  # the error with which asking has ended
     "remote.connection": {
         "Prohibited",  # an Unreachable
@@ -607,7 +609,8 @@ class Canned(requests.adapters.BaseAdapter):
 
     def __init__(self, **answers: Any) -> None:
         super().__init__()
-        token = {"access": {"token": {"id": "t", "expires": "2099-01-01T00:00:00Z"}, "serviceCatalog": [], "user": {}}}
+        given = {"id": "t", "expires": "2099-01-01T00:00:00Z"}
+        token = {"access": {"token": given, "serviceCatalog": [], "user": {"id": "u"}}}
         self.answers = {
             "tokens": (200, token),
             "tenants": (200, {"tenants": []}),
@@ -668,6 +671,16 @@ def keystone_does_not_answer(_stage: Stage) -> None:
     Identity("http://127.0.0.1:1/v2.0", "admin", SECRET, "admin", requests.Session()).tenant_id("service")
 
 
+@case(KEYSTONE, "what answered is no Keystone", do="Check the URL")
+def who_answers_gives_no_token(_stage: Stage) -> None:
+    keystone(tokens=(200, {"access": {}})).tenant_id("service")
+
+
+@case(KEYSTONE, "looking for the tenant service failed: what answered is no Keystone", do="Check the URL")
+def who_answers_has_no_tenants(_stage: Stage) -> None:
+    keystone(tenants=(200, {"services": [{}]})).tenant_id("service")
+
+
 @case("regionOne", "listing its services", do="make its service and endpoint in Keystone first")
 def the_compute_api_is_not_in_the_catalog(_stage: Stage) -> None:
     Compute(keystone().session, "regionOne", "nova", "compute").services()
@@ -680,7 +693,7 @@ def compute(status: int, said: Any, **answers: Any) -> Compute:
     urls = {"region": "regionOne", "publicURL": NOVA, "id": "e"}
     token = {"id": "t", "expires": "2099-01-01T00:00:00Z"}
     catalog = [{"name": "nova", "type": "compute", "endpoints": [urls]}]
-    given = {"tokens": (200, {"access": {"token": token, "serviceCatalog": catalog, "user": {}}}), **answers}
+    given = {"tokens": (200, {"access": {"token": token, "serviceCatalog": catalog, "user": {"id": "u"}}}), **answers}
     session = keystone(**given, **{"os-services": (status, said)}).session
     return Compute(session, "regionOne", "nova", "compute")
 
@@ -698,6 +711,11 @@ def the_compute_api_does_not_take_the_token(_stage: Stage) -> None:
 @case("regionOne", f"HTTP 401 from {KEYSTONE}/tokens", do="adminPassword")
 def keystone_gives_no_token_for_the_compute_api(_stage: Stage) -> None:
     compute(200, {}, tokens=(401, {"error": {"message": "No.", "code": 401}})).services()
+
+
+@case("regionOne", "listing its services failed: what answered is no compute API", do="Check the public URL")
+def who_answers_has_no_services_of_nova(_stage: Stage) -> None:
+    compute(200, {"services": [{}]}).services()
 
 
 @case("regionOne", "listing its services", "Connection refused", do="Check that nova-api runs")
