@@ -17,7 +17,7 @@ from .errors import ComputeError, ComputeSilent
 from .identity import CHECK_URL, NO_KEYSTONE, NoKeystone
 from .masking import mask
 from .remote.connection import why
-from .remote.http import NOT_UNDERSTOOD, no_http
+from .remote.http import CUT_OFF, NOT_UNDERSTOOD, cut_off, no_http
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ class Compute:
         try:
             yield
         except keystoneauth1.exceptions.ConnectionError as error:
-            raise (ComputeError if no_http(error) else ComputeSilent)(self._sentence(doing, error)) from None
+            answered = cut_off(error) or no_http(error)
+            raise (ComputeError if answered else ComputeSilent)(self._sentence(doing, error)) from None
         except (keystoneauth1.exceptions.ClientException, *NOT_UNDERSTOOD) as error:
             raise ComputeError(self._sentence(doing, error)) from None
 
@@ -169,6 +170,11 @@ class Compute:
 
 def _odd(error: Exception) -> tuple[str, str] | None:
     """What is said, and what to do, where nobody has answered as the compute API does."""
+    if cut_off(error):
+        return (
+            CUT_OFF,
+            "Run the same command again; where it happens again, /var/log/nova/nova-api.log on the controller says why.",
+        )
     if isinstance(error, NoKeystone):
         return NO_KEYSTONE, CHECK_URL
     if isinstance(error, (keystoneauth1.exceptions.InvalidResponse, *NOT_UNDERSTOOD)) or no_http(error):

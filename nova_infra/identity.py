@@ -23,7 +23,7 @@ from .catalog import EndpointRecord, ServiceRecord, User, no_name, no_text
 from .errors import IdentityError
 from .masking import mask
 from .remote.connection import why
-from .remote.http import NOT_UNDERSTOOD, no_http
+from .remote.http import CUT_OFF, NOT_UNDERSTOOD, cut_off, no_http
 from .wording import quoted
 
 TIMEOUT_SECONDS = 60
@@ -281,6 +281,11 @@ class Identity:
 
 def _odd(error: Exception) -> tuple[str, str] | None:
     """What is said, and what to do, where nobody has answered as Keystone does."""
+    if cut_off(error):
+        return (
+            CUT_OFF,
+            "Run the same command again; where it happens again, Keystone's log says why (/var/log/keystone on its machine).",
+        )
     kinds = (NoKeystone, keystoneauth1.exceptions.InvalidResponse, *NOT_UNDERSTOOD)
     return (NO_KEYSTONE, CHECK_URL) if isinstance(error, kinds) or no_http(error) else None
 

@@ -83,17 +83,23 @@ def session_through(connection: Connection | None, patient_with: str = "") -> re
     return session
 
 
+CUT_OFF = "the answer was cut off"
 # What reading an answer raises that is another one than was asked for.
 NOT_UNDERSTOOD = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
+def cut_off(error: BaseException) -> bool:
+    """Whether an answer has begun and did not come to its end."""
+    kinds = (http.client.IncompleteRead, requests.exceptions.ChunkedEncodingError)
+    return any(isinstance(each, kinds) for each in _causes(error))
+
+
 def no_http(error: BaseException) -> bool:
     """Whether somebody has answered who does not speak HTTP, or not what we understand of it."""
-    # Who hangs up, without a word or within one, is nobody else for that.
-    hung_up = (http.client.RemoteDisconnected, http.client.IncompleteRead)
-    return any(
+    # Who hangs up without a word has not answered.
+    return not cut_off(error) and any(
         isinstance(each, (http.client.HTTPException, requests.exceptions.ContentDecodingError))
-        and not isinstance(each, hung_up)
+        and not isinstance(each, http.client.RemoteDisconnected)
         for each in _causes(error)
     )
 

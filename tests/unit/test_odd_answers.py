@@ -1,4 +1,4 @@
-"""Servers that are not what they are asked as: each call of ours says so in one sentence."""
+"""Servers that are not what they are asked as, and answers that end in their middle: each call of ours says so in one sentence."""
 
 from __future__ import annotations
 
@@ -194,6 +194,10 @@ NO_RECORDS = {
     "null for records": Said(json.dumps(dict.fromkeys(ROWS)).encode()),
     "an object for records": Said(json.dumps({name: {"a": 1} for name in ROWS}).encode()),
 }
+CUT_OFF = {
+    "a length that is not reached": Said(b'{"users": [', missing=10_000),
+    "a part that is not reached": Said(b'{"users": [', chunked=True),
+}
 
 
 @pytest.mark.parametrize("answer", NO_TOKEN)
@@ -232,6 +236,19 @@ def test_who_answers_something_else_than_nova_is_no_compute_api(stub: Any, name:
     stub.rest = {**NO_OBJECT, **NO_RECORDS, "empty records": empty}[answer]
     said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
     assert_printed("Something else than the compute API answers", said)
+
+
+@pytest.mark.parametrize("part", ["token", "rest"])
+@pytest.mark.parametrize("answer", CUT_OFF)
+def test_an_answer_that_is_cut_off_is_said_to_be_that_and_somebody_has_answered(
+    stub: Any, answer: str, part: str
+) -> None:
+    setattr(stub, part, CUT_OFF[answer])
+    for name, call in IDENTITY_CALLS.items():
+        if part == "token" or name not in OF_THE_TOKEN:
+            assert_printed("An answer of Keystone is cut off", refusal(IdentityError, call, identity(stub)))
+    for of_nova in COMPUTE_CALLS.values():
+        assert_printed("An answer of the compute API is cut off", refusal(ComputeError, of_nova, compute(stub)))
 
 
 def test_who_hangs_up_without_a_word_has_not_answered(stub: Any) -> None:
