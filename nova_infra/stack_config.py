@@ -31,6 +31,7 @@ from .wording import nearest, quoted, shown
 
 # These become values of nova.conf as they are.
 _IN_NOVA_CONF = frozenset({"novaPassword", "rabbitPassword"})
+_WITH_LINES = frozenset({"sshPrivateKey", "jumpHostPrivateKey"})
 
 
 def parse(
@@ -141,9 +142,8 @@ def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -
         if not value.strip():
             yield key, f"cannot be used: the value is nothing but spaces. Run `pulumi config set --secret {key}`"
             continue
-        reason = unsupported(value) if key in _IN_NOVA_CONF else unprintable(value)
-        # A private key has lines.
-        if reason and not key.startswith(("ssh", "jumpHost")):
+        reason = unsupported(value) if key in _IN_NOVA_CONF else unprintable(_in_one_line(key, value))
+        if reason:
             yield key, f"cannot be used: the value {reason}"
         # Tried: nova's MySQL client, on Python 2, ends with UnicodeEncodeError where it gets the password as unicode.
         if key == "novaDatabasePassword" and not value.isascii():
@@ -151,6 +151,11 @@ def _bad_secrets(secrets: Mapping[str, str], is_secret: Callable[[str], bool]) -
                 key,
                 "cannot be used: the value holds characters beyond ASCII, which nova's MySQL client does not carry",
             )
+
+
+def _in_one_line(key: str, value: str) -> str:
+    # A private key has lines; a passphrase or a password with a newline at its end opens nothing.
+    return re.sub(r"\r?\n", "", value) if key in _WITH_LINES else value
 
 
 def _references(raw: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

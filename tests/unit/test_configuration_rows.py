@@ -42,6 +42,7 @@ MISTAKES = [
     happens("A password is missing or empty", secrets={"novaPassword": ""}),
     happens("A password is nothing but spaces", secrets={"adminPassword": "  "}),
     happens("A password cannot be written into a file or sent", secrets={"rabbitPassword": "hunter2\n"}),
+    happens("A password cannot be written into a file or sent", secrets={"sshPassword": "hunter2\n"}),
     happens("A password stands in the stack file in plain", plain="novaPassword"),
     happens("A password is an object or a list", secrets={"novaPassword": '{"a": "hunter2"}'}),
     happens("A `secure:` value stands inside an object", {"vnc": {"listen": "hunter2"}}, hidden="vnc"),

@@ -193,7 +193,20 @@ def test_an_option_may_refer_to_a_secret_of_any_name() -> None:
 @pytest.mark.parametrize("key", sorted(OPTIONAL_SECRETS))
 def test_how_to_log_in_may_be_a_secret(key: str) -> None:
     # A private key has lines.
-    assert parsed({}, {key: "one\ntwo" if key.startswith("ssh") else "one"}).secrets[key]
+    assert parsed({}, {key: "one\r\ntwo\n" if key.endswith("PrivateKey") else "one"}).secrets[key]
+
+
+@pytest.mark.parametrize("key", sorted(each for each in OPTIONAL_SECRETS if not each.endswith("PrivateKey")))
+@pytest.mark.parametrize("value", ["hunter2\n", "hunter2\r\n", "hun\0ter2", "hun\x1bter2"])
+def test_a_password_or_passphrase_to_log_in_with_has_no_control_characters(key: str, value: str) -> None:
+    found = problems({}, {key: value})
+    assert list(found) == [f"nova:{key}"]
+    assert "newline or another control character" in found[f"nova:{key}"]
+    assert "ter2" not in repr(found)
+
+
+def test_a_private_key_has_lines_and_no_other_control_characters() -> None:
+    assert "control character" in problems({}, {"sshPrivateKey": "one\ntwo\0\n"})["nova:sshPrivateKey"]
 
 
 # ------------------------------------------------------------ what is refused
