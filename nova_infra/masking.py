@@ -18,13 +18,25 @@ from .wording import escaped
 
 MASK = "[secret]"
 
-# `password = x`, `PASSWORD 'x'`, `mysql://user:x@host`: what services write into their own logs. MariaDB's `(using password: YES)`
-# is no password.
-_ASSIGNMENT = re.compile(r"(?i)((?:password|passwd|secret|token)['\"]?\s*[:=]\s*)(?!(?:YES|NO)\))(['\"]?)[^\s'\",]+\2")
-_QUOTED = re.compile(r"(?i)(\b(?:password|passwd)\s+)(['\"]).*?\2")
-_URL_PASSWORD = re.compile(r"(\w+://[^/\s:@]+:)[^@\s]+(@)")
-# Without a password the only word ahead of an HTTP server is a token.
-_URL_TOKEN = re.compile(r"(\bhttps?://)[^/\s:@]+(@)")
+# What stands between quotes, to the closing one or to the end of a line that was cut off. Nothing is tried twice (`*+`): a line may be long.
+_BETWEEN = r"(?P<quote>['\"])(?:[^\\\n'\"]++|\\.|(?P=quote){2}|(?!(?P=quote))['\"])*+(?P=quote)?"
+# The same where all of it has been quoted once more, as JSON within JSON.
+_BETWEEN_ESCAPED = r"(?P<escaped>\\++['\"])(?:(?!(?P=escaped))[^\n])*+(?P=escaped)?"
+# `password = x`, `{u'adminPass': u'x'}`: what services write into their own logs. MariaDB's `(using password: YES)` is no password.
+_NAMES = r"(?:password|passwd|passphrase|secret|token|_pass|(?-i:(?<=[a-z])Pass)|(?<=['\"])pass(?=['\"]))"
+_ASSIGNMENT = re.compile(
+    rf"(?i)({_NAMES}\\*['\"]?\s*[:=]\s*)(?!(?:YES|NO)\))"
+    # Behind a value in quotes of its own there may be more of it: `""x""`.
+    rf"(?:[ub]?(?:{_BETWEEN}|{_BETWEEN_ESCAPED})[^\s,;:)}}\]]*|(?P<bare>(?:[^\s,]|,(?!['\"]))++))"
+)
+_ENDS = ",;)}'\""
+# `PASSWORD 'x'`, `PASSWORD('x')`, `IDENTIFIED BY 'x'`, `IDENTIFIED VIA mysql_native_password USING 'x'`: SQL.
+_SQL = re.compile(
+    r"(?i)((?:password|passwd)(?:\s+|\s*\(\s*)|\bidentified\s+by\s+|\bidentified\s+(?:with|via)\s+\w+\s+(?:as|by|using)\s+)"
+    rf"{_BETWEEN}"
+)
+# `mysql://user:x@host`. A password may hold what a URL would have to write otherwise; with a quote and a comma behind it, the URL has ended.
+_URL = re.compile(r"(?<=\w)://(?:[^\s'\"]|['\"](?![\s,;:)}\]]|$))*+")
 
 
 class Secret(str):
@@ -45,10 +57,28 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     forms = {form for secret in secrets if secret for form in _forms(str(secret))}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
-    text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\2", text)
-    text = _URL_TOKEN.sub(rf"\g<1>{MASK}\2", text)
-    text = _QUOTED.sub(rf"\g<1>{MASK}", text)
-    return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+    text = _URL.sub(_without_login, text)
+    text = _SQL.sub(rf"\g<1>{MASK}", text)
+    return _ASSIGNMENT.sub(_without_value, text)
+
+
+def _without_login(url: re.Match[str]) -> str:
+    """A URL, from its `://` on, without the password in it."""
+    login, at, rest = url[0].removeprefix("://").rpartition("@")
+    user, colon, _ = login.partition(":")
+    if at and colon and "/" not in user:
+        # A second @ in front of the password may be behind a token.
+        return f"://{'' if '@' in user else f'{user}:'}{MASK}@{rest}"
+    # Without a password the only word ahead of an HTTP server is a token.
+    token, at, rest = url[0].removeprefix("://").partition("@")
+    of_http = url.string[max(0, url.start() - 5) : url.start()].lower().endswith(("http", "https"))
+    return f"://{MASK}@{rest}" if at and token and of_http and "/" not in token else url[0]
+
+
+def _without_value(assignment: re.Match[str]) -> str:
+    # What ends a text or an object behind the value is no part of it.
+    bare = assignment["bare"] or ""
+    return f"{assignment[1]}{MASK}{bare[len(bare.rstrip(_ENDS)) :]}"
 
 
 def _forms(secret: str) -> Iterable[str]:
