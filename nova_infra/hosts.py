@@ -9,6 +9,12 @@ from typing import Any
 from .wording import quoted
 
 
+def refuse_login(value: str) -> None:
+    """Raises ValueError, which does not quote it, for a host or an address with something ahead of an @: it may be a password."""
+    if "@" in value:
+        raise ValueError("holds a login; users and passwords are keys of their own")
+
+
 def parsed_address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address, or None of what is none. An IPv4 address in the form of IPv6 (`::ffff:10.0.0.11`) is the IPv4 address."""
     try:
@@ -38,6 +44,7 @@ def is_port(value: Any) -> bool:
 
 def split_host(value: str) -> tuple[str, str]:
     """The host and the port, or an empty text, of `host`, `host:port`, `::1` or `[::1]:port`. Raises ValueError."""
+    refuse_login(value)
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", value, re.DOTALL)
     if bracketed:
         host, port = bracketed[1], bracketed[2]

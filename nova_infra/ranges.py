@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from .hosts import parsed_address
+from .hosts import parsed_address, refuse_login
 from .wording import quoted
 
 MOST_NODES = 1000
@@ -113,6 +113,7 @@ def is_range(name: str) -> bool:
 
 def members(text: str) -> list[str]:
     """The names of a range such as `compute[001-120]`, in order. Raises ValueError."""
+    refuse_login(text)
     parts = _RANGE.fullmatch(text)
     if parts is None:
         raise ValueError(f"{quoted(text)} is no range; one is written as {EXAMPLE}")
@@ -133,6 +134,8 @@ def _column(key: str, value: Any, number: int) -> list[Any]:
     same = [value] * number
     if not isinstance(value, str) or not value:
         return same
+    if key in ("address", "vnc_address", "vnc_listen", "host"):
+        refuse_login(value)
     if key in ("address", "vnc_address") or (key == "vnc_listen" and not _everywhere(value)):
         return addresses(value, number)
     if key == "host":

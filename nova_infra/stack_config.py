@@ -251,7 +251,8 @@ def _sentence(error: Any) -> str:
         "extra_forbidden": f"is not a setting{nearest(str(location[-1]), _known_keys(location))}",
         "missing": "is missing",
         "too_short": f"is empty; it needs at least {error.get('ctx', {}).get('min_length')}",
-        "string_pattern_mismatch": f"{quoted(given)} does not fit {error.get('ctx', {}).get('pattern')}",
+        # What holds an @ may be a URL with a password.
+        "string_pattern_mismatch": f"{'is a text that' if '@' in str(given) else quoted(given)} does not fit {error.get('ctx', {}).get('pattern')}",
     }.get(kind, message[0].lower() + message[1:])
 
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from .catalog import no_endpoint_url
 from .configuration import unprintable, unsupported
 from .grants import SCHEMA_PRIVILEGES, no_client_host, no_name, normalized
-from .hosts import is_host, parsed_address, split_host
+from .hosts import is_host, parsed_address, refuse_login, split_host
 from .packages import no_package_name, no_package_version
 from .wording import quoted
 
@@ -57,6 +57,7 @@ def _carried(value: str) -> str:
 
 
 def _address(value: str) -> str:
+    refuse_login(value)
     if parsed_address(value) is None:
         raise ValueError(f"{quoted(value)} is no IP address")
     if "%" in value:
@@ -72,6 +73,7 @@ def _machine_address(value: str) -> str:
 
 
 def _host(value: str) -> str:
+    refuse_login(value)
     if not is_host(value):
         raise ValueError(f"{quoted(value)} is no host name and no IP address")
     return value

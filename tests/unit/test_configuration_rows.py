@@ -70,6 +70,7 @@ MISTAKES = [
     happens("A layer is of a node that is none", {"options": {"nodes": {"compute9": {}}}}),
     happens("A service is not known", {"controllers": [{**CONTROLLER, "services": ["nova-api", "nova-sheduler"]}]}),
     happens("The first controller has no nova-api", {"controllers": [{**CONTROLLER, "services": ["nova-cert"]}]}),
+    happens("A host holds a login", {"messageQueue": {"hosts": ["guest:hunter2@mq1"]}}),
     happens("A URL has no host", {"identity": {"admin_url": "http://:35357/v2.0"}}),
     happens("A URL holds a login", {"identity": {"public_url": "http://a:hunter2@controller:5000"}}),
     happens("Keystone cannot fill in a URL", {"endpoint": {"public_url": "http://controller:8774/v2/%(project)s"}}),

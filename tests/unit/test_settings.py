@@ -301,6 +301,7 @@ BAD: list[Any] = [
     ({"messageQueue": {"hosts": ["[::1]:65536"]}}, "nova:messageQueue.hosts[0]", "port"),
     ({"messageQueue": {"hosts": ["[mq1]:1"]}}, "nova:messageQueue.hosts[0]", "no host name"),
     ({"messageQueue": {"hosts": [":5672"]}}, "nova:messageQueue.hosts[0]", "no host name"),
+    ({"messageQueue": {"hosts": ["guest@mq1"]}}, "nova:messageQueue.hosts[0]", "holds a login"),
     ({"messageQueue": {"hosts": ["mq1\n"]}}, "nova:messageQueue.hosts[0]", "no host name"),
     ({"messageQueue": {"host": "mq1"}}, "nova:messageQueue.host", "did you mean hosts?"),
     ({"messageQueue": {"virtual_host": "a\nb"}}, "nova:messageQueue.virtual_host", "newline"),
@@ -482,6 +483,37 @@ def test_a_password_that_nova_conf_cannot_carry_is_refused_without_being_shown(k
 def test_a_url_with_a_login_is_refused_without_being_shown(url: str) -> None:
     found = problems({"identity": {"admin_url": url}})
     assert "a login" in found["nova:identity.admin_url"]
+    assert "hunter2" not in repr(found)
+
+
+HOSTS_WITH_A_LOGIN: list[tuple[dict[str, Any], str]] = [
+    ({"messageQueue": {"hosts": ["guest:hunter2@mq1"]}}, "nova:messageQueue.hosts[0]"),
+    ({"messageQueue": {"hosts": ["mq1", "rabbit://guest:hunter2@mq1:5672/"]}}, "nova:messageQueue.hosts[1]"),
+    ({"database": {"host": "nova:hunter2@db"}}, "nova:database.host"),
+    ({"database": {"host": "mysql://nova:hunter2@db/nova"}}, "nova:database.host"),
+    ({"database": {"name": "nova:hunter2@db/nova"}}, "nova:database.name"),
+    ({"image": {"host": "glance:hunter2@glance"}}, "nova:image.host"),
+    ({"vnc": {"listen": "a:hunter2@0.0.0.0"}}, "nova:vnc.listen"),
+    ({"jumpHost": {"host": "ops:hunter2@jump"}}, "nova:jumpHost.host"),
+    ({"controllers": [{**CONTROLLER, "host": "root:hunter2@10.0.0.11"}]}, "nova:controllers[0].host"),
+    ({"controllers": [{**CONTROLLER, "name": "root:hunter2@controller"}]}, "nova:controllers[0].name"),
+    ({"controllers": [{**CONTROLLER, "address": "root:hunter2@10.0.0.11"}]}, "nova:controllers[0].address"),
+    ({"computes": [{**COMPUTE, "vnc_address": "root:hunter2@10.0.0.31"}]}, "nova:computes[0].vnc_address"),
+    ({"computes": [{"name": "root:hunter2@c[1-2]", "address": "10.0.0.31"}]}, "nova:computes[0].name"),
+    ({"computes": [{"name": "c[1-2]", "address": "root:hunter2@10.0.0.31"}]}, "nova:computes[0].address"),
+    (
+        {"computes": [{"name": "c[1-2]", "address": "10.0.0.31", "host": "root:hunter2@c[1-2]"}]},
+        "nova:computes[0].host",
+    ),
+    ({"computes": [{"name": "c[1-2]", "address": "10.0.0.31", "host": "root:hunter2@c"}]}, "nova:computes[0].host"),
+]
+
+
+@pytest.mark.parametrize(("values", "key"), HOSTS_WITH_A_LOGIN, ids=[key for _, key in HOSTS_WITH_A_LOGIN])
+def test_a_host_with_a_login_is_refused_without_being_shown(values: dict[str, Any], key: str) -> None:
+    found = problems(values)
+    assert list(found) == [key]
+    assert "holds a login" in found[key] or "does not fit" in found[key]
     assert "hunter2" not in repr(found)
 
 
