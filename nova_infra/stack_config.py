@@ -170,8 +170,10 @@ def _bad_references(
     references: Iterable[tuple[str, str]], secrets: Mapping[str, str], get: Callable[[str], str | None]
 ) -> Found:
     for option, key in references:
-        if key not in secrets:
-            state = "in plain" if get(key) else "not set"
+        if key in top_level_keys():
+            yield option, f"refers to {key}, which is a setting and no secret. Refer to a secret key of another name"
+        elif not secrets.get(key, "").strip():
+            state = "empty" if key in secrets else "in plain" if get(key) else "not set"
             command = f"pulumi config set --secret {shlex.quote(shown(key))}"
             yield option, f"refers to the secret {shown(key)}, which is {state}. Run `{command}`"
         elif reason := unsupported(secrets[key]):

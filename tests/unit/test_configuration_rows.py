@@ -48,6 +48,8 @@ MISTAKES = [
     happens("A `secure:` value stands inside an object", {"vnc": {"listen": "hunter2"}}, hidden="vnc"),
     happens("A setting is stored as a secret", {"region": "hunter2"}, hidden="region"),
     happens("An option refers to a secret that is not set", options({"secret": "vcenter"})),
+    happens("An option refers to a secret that is empty", options({"secret": "vcenter"}), secrets={"vcenter": " "}),
+    happens("An option refers to a setting", options({"secret": "region"})),
     happens("A key is not known", {"regoin": "regionOne"}),
     happens("A value has another type", {"computes": {"name": "compute1"}}),
     happens("The release is not known", {"release": "kilo"}),

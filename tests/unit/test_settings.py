@@ -334,6 +334,11 @@ BAD: list[Any] = [
         "nova:options.all.DEFAULT.a",
         "pulumi config set --secret nope",
     ),
+    (
+        {"options": {"all": {"DEFAULT": {"a": {"secret": "region"}}}}},
+        "nova:options.all.DEFAULT.a",
+        "a setting and no secret",
+    ),
     ({"packages": {"controler": {}}}, "nova:packages.controler", "did you mean controller?"),
     # One node in two forms.
     ({"computes": [COMPUTE, {"name": "Compute1", "address": "10.0.0.32"}]}, "nova:computes[1].name", "way to write"),
@@ -552,6 +557,22 @@ def test_a_secret_that_an_option_refers_to_and_nova_conf_cannot_carry_is_refused
     found = problems({"options": {"all": layer}}, {"vcenter": "two\nlines"})
     assert list(found) == ["nova:vcenter"]
     assert "lines" not in found["nova:vcenter"].replace("newline", "")
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t "])
+def test_a_secret_that_an_option_refers_to_and_that_is_empty_is_refused_by_the_option(value: str) -> None:
+    layer = {"vmware": {"host_password": {"secret": "vcenter"}}}
+    found = problems({"options": {"compute": layer}}, {"vcenter": value})
+    assert list(found) == ["nova:options.compute.vmware.host_password"]
+    assert "the secret vcenter, which is empty. Run `pulumi config set --secret vcenter`" in found.popitem()[1]
+
+
+@pytest.mark.parametrize("region", [None, "regionTwo"])
+def test_an_option_that_refers_to_a_setting_is_told_that_it_is_no_secret(region: str | None) -> None:
+    layer = {"vmware": {"host_password": {"secret": "region"}}}
+    found = problems({"options": {"compute": layer}, "region": region})
+    assert list(found) == ["nova:options.compute.vmware.host_password"]
+    assert "refers to region, which is a setting and no secret" in found.popitem()[1]
 
 
 def test_a_secure_leaf_that_is_no_valid_value_is_not_shown() -> None:
