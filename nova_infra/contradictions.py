@@ -6,6 +6,7 @@ or of another type: the models of nova_infra/settings.py say that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from .defaults import SSH_PORT
 from .hosts import is_host, is_port, parsed_address
 from .ranges import Written
 from .releases import Release
+from .settings import OPTIONAL_SECRETS, SECRETS, top_level_keys
 from .wording import nearest, quoted, shown
 
 Raw = Mapping[str, Any]
@@ -221,8 +223,41 @@ def _options(raw: Raw, release: Release) -> Found:
         for text in as_list(value):
             if isinstance(text, str) and (reason := unsupported(text)):
                 yield key, f"the value {reason}"
+        if _in_plain(option, value):
+            name = _secret_named(section, option)
+            yield (
+                key,
+                f"holds a password in plain, which would stand in the state and in plans. Run `pulumi config set --secret {name}` and write {{secret: {name}}}",
+            )
         if section == "DEFAULT" and value is not None and (reason := _no_place(option, value, release)):
             yield key, reason
+
+
+# node.holds_a_secret hides a value on suspicion: `token_cache_time`, `password_length`, `connection_debug` and `rbd_secret_uuid` too. What is
+# refused must be a secret for sure, so here a name says it with its end. `_key` alone is none: `inject_key` is true or false.
+_PASSWORD_BY_NAME = re.compile(
+    r"(?:password|passwd|_pass|_secret|(?:secret|encryption|fixed)_key|(?:admin|auth)_token)$"
+)
+# `mysql://nova:PASSWORD@controller/nova`, whatever the option is called. What stands behind a host may be a port, and no password.
+_PASSWORD_IN_URL = re.compile(r"(?<=\w)://[^/\s:@\[]*:(?!\d{1,5}(?:[/,?#]|$))[^@\s]+@")
+
+
+def _in_plain(option: str, value: Any) -> bool:
+    """Whether the value of an option is a password, or a URL with one, as it stands in the stack file."""
+    texts = [str(each) for each in as_list(value) if isinstance(each, str | int | float) and not isinstance(each, bool)]
+    # `inject_password` and `enable_instance_password` end so, and are switches.
+    by_name = _PASSWORD_BY_NAME.search(option.lower())
+    if by_name and any(text and text.lower() not in ("true", "false") for text in texts):
+        return True
+    return any(_PASSWORD_IN_URL.search(text) for text in texts if "@" in text)
+
+
+def _secret_named(section: str, option: str) -> str:
+    """A name for the secret key of an option: `vmwareHostPassword`."""
+    words = re.findall(r"[A-Za-z0-9]+", option if section == "DEFAULT" else f"{section}_{option}")
+    name = "".join([*words[:1], *(each[:1].upper() + each[1:] for each in words[1:])]) or "NAME"
+    # To set a key that there is already would change something else.
+    return f"nova{name[:1].upper()}{name[1:]}" if name in {*SECRETS, *OPTIONAL_SECRETS, *top_level_keys()} else name
 
 
 def _spellings(raw: Raw, sections: Collection[str]) -> Found:

@@ -80,6 +80,14 @@ MISTAKES = [
     happens("The user is the administrator", {"identity": {"user": "admin"}}),
     happens("An option cannot be written into nova.conf", options("two\nlines")),
     happens("Two sections differ only in upper and lower case", {"options": {"all": {"Libvirt": {"a": "x"}}}}),
+    happens(
+        "A password stands among the options in plain",
+        {"options": {"all": {"DEFAULT": {"rabbit_password": "hunter2"}}}},
+    ),
+    happens(
+        "A password stands among the options in plain",
+        {"options": {"all": {"database": {"connection": "mysql://nova:hunter2@controller/nova"}}}},
+    ),
     happens("An option's number would be rounded", options(12345678901234567890)),
     happens("A version of a package is none", {"packages": {"compute": {"ntp": "latest"}}}),
 ]

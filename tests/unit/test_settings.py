@@ -11,6 +11,7 @@ import pytest
 from nova_infra.access import DEADLINES
 from nova_infra.errors import InvalidSettings
 from nova_infra.hosts import split_host
+from nova_infra.node import holds_a_secret
 from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings
 from nova_infra.stack_config import parse
 from nova_infra.values import SecretReference
@@ -441,6 +442,11 @@ BAD: list[Any] = [
         "nova:options.nodes.compute1.VMware.a",
         "the sections VMware and vmware for one; did you mean vmware?",
     ),
+    (
+        {"options": {"all": {"DEFAULT": {"rabbit_password": "x"}}}},
+        "nova:options.all.DEFAULT.rabbit_password",
+        "in plain, which would stand in the state",
+    ),
     ({"options": {"all": {"DEFAULT": {"a": []}}}}, "nova:options.all.DEFAULT.a", "null removes"),
     ({"options": {"all": {"DEFAULT": {"a": 12345678901234567890}}}}, "nova:options.all.DEFAULT.a", "in quotes"),
     ({"options": {"all": {"DEFAULT": {"a": 1e400}}}}, "nova:options.all.DEFAULT.a", "in quotes"),
@@ -573,6 +579,83 @@ def test_an_option_that_refers_to_a_setting_is_told_that_it_is_no_secret(region:
     found = problems({"options": {"compute": layer}, "region": region})
     assert list(found) == ["nova:options.compute.vmware.host_password"]
     assert "refers to region, which is a setting and no secret" in found.popitem()[1]
+
+
+IN_PLAIN: list[tuple[str, str, Any, str]] = [
+    # adminPassword is another password, and would be lost.
+    ("DEFAULT", "admin_password", "hunter2", "novaAdminPassword"),
+    ("DEFAULT", "rabbit_password", "hunter2", "novaRabbitPassword"),
+    ("DEFAULT", "region", "http://a:hunter2@b", "novaRegion"),
+    ("DEFAULT", "qpid_password", 20152015, "qpidPassword"),
+    ("DEFAULT", "neutron_metadata_proxy_shared_secret", "hunter2", "neutronMetadataProxySharedSecret"),
+    ("keystone_authtoken", "admin_token", "hunter2", "keystoneAuthtokenAdminToken"),
+    ("keystone_authtoken", "memcache_secret_key", "hunter2", "keystoneAuthtokenMemcacheSecretKey"),
+    ("keymgr", "fixed_key", "hunter2", "keymgrFixedKey"),
+    ("vmware", "host_password", ["hunter2"], "vmwareHostPassword"),
+    ("matchmaker_redis", "password", "hunter2", "matchmakerRedisPassword"),
+    ("database", "connection", "mysql://nova:hunter2@controller/nova", "databaseConnection"),
+    ("database", "slave_connection", "mysql://nova:hun/ter2@hunter2@controller/nova", "databaseSlaveConnection"),
+    ("DEFAULT", "transport_url", "rabbit://nova:hunter2@mq1:5672,nova:hunter2@mq2:5672/", "transportUrl"),
+    ("DEFAULT", "anything", ["x", "redis://:hunter2@controller"], "anything"),
+]
+
+
+@pytest.mark.parametrize(("section", "option", "value", "name"), IN_PLAIN)
+def test_a_password_in_plain_among_the_options_is_refused_without_being_shown(
+    section: str, option: str, value: Any, name: str
+) -> None:
+    found = problems({"options": {"nodes": {"compute1": {section: {option: value}}}}})
+    assert list(found) == [f"nova:options.nodes.compute1.{section}.{option}"]
+    reason = found.popitem()[1]
+    assert reason.endswith(f"Run `pulumi config set --secret {name}` and write {{secret: {name}}}")
+    assert not any(part in reason for part in ("hunter2", "ter2", "20152015"))
+    # What it says helps.
+    layer = {section: {option: {"secret": name}}}
+    assert parsed({"options": {"compute": layer}}, {name: "hunter2"}).options.compute
+
+
+# Of Juno's nova, keystonemiddleware and oslo.messaging: what is hidden for its name, and is no secret.
+NO_SECRETS: list[tuple[str, str, Any]] = [
+    ("DEFAULT", "password_length", 12),
+    ("DEFAULT", "enable_instance_password", True),
+    ("libvirt", "inject_password", False),
+    ("libvirt", "inject_password", "True"),
+    ("libvirt", "inject_key", "false"),
+    ("libvirt", "rbd_secret_uuid", "457eb676-33da-42ec-9a8c-9293d545c337"),
+    ("libvirt", "connection_uri", "qemu+ssh://nova@compute1/system"),
+    ("DEFAULT", "console_token_ttl", 600),
+    ("keystone_authtoken", "token_cache_time", 300),
+    ("database", "connection_debug", 0),
+    ("database", "connection_trace", False),
+    ("database", "connection", "sqlite:////var/lib/nova/nova.sqlite"),
+    ("database", "connection", "mysql://nova@controller/nova"),
+    ("xenserver", "connection_url", "http://10.0.0.9:80/"),
+    ("xenserver", "connection_username", "root"),
+    ("DEFAULT", "transport_url", "rabbit://nova@mq1:5672/"),
+    ("DEFAULT", "s3_access_key", "notchecked"),
+    ("DEFAULT", "rabbit_password", None),
+    ("DEFAULT", "rabbit_password", ""),
+]
+
+
+@pytest.mark.parametrize(("section", "option", "value"), NO_SECRETS)
+def test_an_option_that_is_only_called_like_a_secret_is_taken(section: str, option: str, value: Any) -> None:
+    assert holds_a_secret(option)
+    assert parsed({"options": {"all": {section: {option: value}}}})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("novncproxy_base_url", "http://controller:6080/vnc_auto.html?mail=ops@example.org"),
+        ("glance_api_servers", "http://glance1:9292,http://glance2:9292/a@b"),
+        ("live_migration_uri", "qemu+tls://nova@%s/system?pkipath=/etc/a:b"),
+        ("logging_context_format_string", "%(asctime)s [%(user)s:%(tenant)s @%(host)s]"),
+        ("dhcp_domain", "a:b@c"),
+    ],
+)
+def test_a_url_without_a_password_is_taken_whatever_stands_behind_the_host(option: str, value: str) -> None:
+    assert parsed({"options": {"all": {"DEFAULT": {option: value}}}})
 
 
 def test_a_secure_leaf_that_is_no_valid_value_is_not_shown() -> None:
