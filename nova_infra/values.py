@@ -187,6 +187,13 @@ def _package_version(value: str) -> str:
     return value
 
 
+def _number(value: Any) -> Any:
+    # To pydantic `true` is 1.
+    if isinstance(value, bool):
+        raise ValueError(f"is {str(value).lower()}, where a number is wanted")
+    return value
+
+
 def _text(value: Any) -> Any:
     # YAML reads `true` and `1` as what they look like; a nova.conf holds text.
     if isinstance(value, bool | int | float):
@@ -255,9 +262,9 @@ EndpointURL = Annotated[
 ShellFile = Annotated[
     str, Field(title="absolute path, ends in `.sh`"), AfterValidator(_one_line), AfterValidator(_shell_file)
 ]
-Port = Annotated[int, Field(title="1 to 65535", ge=1, le=65535)]
-PortOrZero = Annotated[int, Field(title="0 to 65535", ge=0, le=65535)]
-Seconds = Annotated[int, Field(title="seconds, up to a week", gt=0, le=_WEEK)]
+Port = Annotated[int, Field(title="1 to 65535", ge=1, le=65535), BeforeValidator(_number)]
+PortOrZero = Annotated[int, Field(title="0 to 65535", ge=0, le=65535), BeforeValidator(_number)]
+Seconds = Annotated[int, Field(title="seconds, up to a week", gt=0, le=_WEEK), BeforeValidator(_number)]
 OptionValue = Annotated[SecretReference | str | list[str] | None, BeforeValidator(_text)]
 Layer = Annotated[dict[str, dict[str, OptionValue]], Field(title="section → option → value")]
 PackageName = Annotated[str, AfterValidator(_package_name)]
