@@ -248,13 +248,14 @@ def _sentence(error: Any) -> str:
         return f"{quoted(given)} is no release that is known; known are {', '.join(sorted(RELEASES))}"
     if location[0] == "options" and kind != "value_error" and len(location) > _OPTION_DEPTH:
         return "must be a text, a number, true or false, a list of these, null, or {secret: KEY}"
+    if kind == "string_pattern_mismatch":
+        # What holds an @ may be a URL with a password.
+        return f"{'is a text that' if '@' in given else quoted(given)} does not fit {error['ctx']['pattern']}"
     message = str(error["msg"]).removeprefix("Value error, ")
     return {
         "extra_forbidden": f"is not a setting{nearest(str(location[-1]), _known_keys(location))}",
         "missing": "is missing",
         "too_short": f"is empty; it needs at least {error.get('ctx', {}).get('min_length')}",
-        # What holds an @ may be a URL with a password.
-        "string_pattern_mismatch": f"{'is a text that' if '@' in str(given) else quoted(given)} does not fit {error.get('ctx', {}).get('pattern')}",
     }.get(kind, message[0].lower() + message[1:])
 
 

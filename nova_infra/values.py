@@ -204,7 +204,8 @@ def _text(value: Any) -> Any:
     if isinstance(value, list):
         if not value:
             raise ValueError("is an empty list; null removes an option")
-        return [_text(each) for each in value]
+        # A list within it is none of texts, and may be too deep to look into.
+        return [each if isinstance(each, list) else _text(each) for each in value]
     return value
 
 

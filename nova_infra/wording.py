@@ -10,7 +10,10 @@ LONGEST = 80
 
 def quoted(value: object) -> str:
     """A value in quotes."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "what is too deep to be shown"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
 
 

@@ -15,6 +15,7 @@ from nova_infra.node import holds_a_secret
 from nova_infra.settings import OPTIONAL_SECRETS, SECRETS, Settings
 from nova_infra.stack_config import parse
 from nova_infra.values import SecretReference
+from nova_infra.wording import quoted
 from tests.error_rows import assert_printed
 
 CONTROLLER = {"name": "controller", "address": "10.0.0.11"}
@@ -773,6 +774,26 @@ def test_an_object_that_is_too_deep_is_of_the_wrong_type() -> None:
     texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS, "vnc": "[" * 100_000 + "]" * 100_000}
     with pytest.raises(InvalidSettings, match="nova:vnc: "):
         parse(texts.get, keys=list(texts), is_secret=lambda key: key in PASSWORDS)
+
+
+@pytest.mark.parametrize("depth", [50, 400, 700, 985, 100_000])
+def test_an_option_whose_list_is_too_deep_is_refused_in_a_sentence(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    texts = {
+        "controllers": json.dumps([CONTROLLER]),
+        **PASSWORDS,
+        "options": f'{{"all": {{"DEFAULT": {{"a": {deep}}}}}}}',
+    }
+    with pytest.raises(InvalidSettings) as refusal:
+        parse(texts.get, keys=list(texts), is_secret=lambda key: key in PASSWORDS)
+    assert {problem.key for problem in refusal.value.problems} <= {"nova:options.all.DEFAULT.a", "nova:options"}
+
+
+def test_a_value_that_is_too_deep_to_be_shown_is_not_shown() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert quoted(deep) == "what is too deep to be shown"
 
 
 def test_all_problems_are_said_at_once() -> None:
