@@ -29,7 +29,7 @@ IDENTITY_CALLS: dict[str, Callable[[Identity], Any]] = {
     "update_user": lambda it: it.update_user(USER, "", True),
     "set_default_tenant": lambda it: it.set_default_tenant(USER, "service"),
     "set_password": lambda it: it.set_password(USER, "hunter2"),
-    "password_works": lambda it: it.password_works("nova", "hunter2", "service"),
+    "password_works": lambda it: it.password_works("nova", "hunter2"),
     "delete_user": lambda it: it.delete_user("1"),
     "tenant_id": lambda it: it.tenant_id("service"),
     "tenant_name": lambda it: it.tenant_name("1"),
