@@ -12,6 +12,7 @@ from .defaults import DATABASE_SOCKET, DEADLINES, SERVERS_HOST
 from .hosts import split_host
 from .provider import MOST_AT_ONCE
 from .values import (
+    APIURL,
     URL,
     AbsolutePath,
     Account,
@@ -195,9 +196,9 @@ class DatabaseSettings(_Part):
 class IdentitySettings(_Part):
     """Keystone, its administrator, and nova's user in it."""
 
-    admin_url: URL = f"http://{SERVERS_HOST}:35357/v2.0"
+    admin_url: APIURL = f"http://{SERVERS_HOST}:35357/v2.0"
     """The admin API, as the controllers reach it."""
-    public_url: URL = f"http://{SERVERS_HOST}:5000/v2.0"
+    public_url: APIURL = f"http://{SERVERS_HOST}:5000/v2.0"
     """The public API (`auth_uri`)."""
     admin_user: Name = "admin"
     """The administrator, who makes users, services and endpoints."""

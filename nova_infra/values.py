@@ -123,6 +123,13 @@ def _url(value: str) -> str:
     return _carried(value)
 
 
+def _api_url(value: str) -> str:
+    # Clients put paths behind it.
+    if "?" in value or "#" in value:
+        raise ValueError(f"{quoted(value)} goes on behind ? or #; it ends with the version of the API, as in /v2.0")
+    return value
+
+
 def _endpoint_url(value: str) -> str:
     if reason := no_endpoint_url(value):
         raise ValueError(reason)
@@ -257,6 +264,7 @@ AbsolutePath = Annotated[
     AfterValidator(_trimmed),
 ]
 URL = Annotated[str, Field(title="URL"), AfterValidator(_url)]
+APIURL = Annotated[str, Field(title="URL"), AfterValidator(_url), AfterValidator(_api_url)]
 EndpointURL = Annotated[
     str, Field(title="URL"), AfterValidator(_url), AfterValidator(_kept), AfterValidator(_endpoint_url)
 ]

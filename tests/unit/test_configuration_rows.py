@@ -75,6 +75,7 @@ MISTAKES = [
     happens("A host holds a login", {"messageQueue": {"hosts": ["guest:hunter2@mq1"]}}),
     happens("A URL has no host", {"identity": {"admin_url": "http://:35357/v2.0"}}),
     happens("A URL holds a login", {"identity": {"public_url": "http://a:hunter2@controller:5000"}}),
+    happens("A URL of Keystone has a query", {"identity": {"admin_url": "http://controller:35357/v2.0?a=b"}}),
     happens("Keystone cannot fill in a URL", {"endpoint": {"public_url": "http://controller:8774/v2/%(project)s"}}),
     happens("The user is the administrator", {"database": {"user": "root"}}),
     happens("The user is the administrator", {"identity": {"user": "admin"}}),
