@@ -80,10 +80,8 @@ class _Node:
     address: str | None
     host: str | None
     port: int | None
-
-    @property
-    def controls(self) -> bool:
-        return self.written is None
+    conducts: bool
+    """Whether nova-conductor runs on it."""
 
     @property
     def label(self) -> str:
@@ -123,6 +121,8 @@ def _nodes(raw: Raw, written: Sequence[Written]) -> Iterator[_Node]:
                 address if isinstance(address, str) and parsed_address(address) else None,
                 host if isinstance(host, str) and is_host(host) else None,
                 int(port) if is_port(port) else None,
+                # Without a list all services run on a controller.
+                role == "controllers" and "nova-conductor" in (_items(node.get("services")) or ["nova-conductor"]),
             )
 
 
@@ -141,12 +141,12 @@ def _clashes(nodes: Iterable[_Node]) -> Iterator[tuple[_Node, _Node, str, str]]:
     seen: dict[str, tuple[_Node, str]] = {}
     for node in nodes:
         doubled = [(attribute, text, seen[mark]) for attribute, (mark, text) in node.marks().items() if mark in seen]
-        control = next((other for _, _, (other, _) in doubled if other.controls and not node.controls), None)
-        if control is not None:
+        conductor = next((other for _, _, (other, _) in doubled if other.conducts and node.written is not None), None)
+        if conductor is not None:
             where = node.name or node.address
             yield (
-                *(node, control, node.key()),
-                f"puts nova-compute on {where}, where nova-conductor runs ({control.key()}); the guide forbids both on one host",
+                *(node, conductor, node.key()),
+                f"puts nova-compute on {where}, where nova-conductor runs ({conductor.key()}); the guide forbids both on one host",
             )
         else:
             yield from _doubled(node, doubled)

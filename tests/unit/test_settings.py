@@ -391,6 +391,23 @@ BAD: list[Any] = [
     ({"computes": [{**COMPUTE, "name": "CONTROLLER"}]}, "nova:computes[0]", "nova-conductor"),
     ({"computes": [{**COMPUTE, "address": "::ffff:10.0.0.11"}]}, "nova:computes[0]", "nova-conductor"),
     ({"computes": [{**COMPUTE, "host": "10.0.0.11"}]}, "nova:computes[0]", "nova-conductor"),
+    # On the second controller there is no conductor; two nodes cannot be one all the same.
+    (
+        {
+            "controllers": [CONTROLLER, {"name": "api2", "address": "10.0.0.12", "services": ["nova-api"]}],
+            "computes": [{"name": "api2", "address": "10.0.0.32"}],
+        },
+        "nova:computes[0].name",
+        "api2 is also that of controllers[1]",
+    ),
+    (
+        {
+            "controllers": [CONTROLLER, {"name": "api2", "address": "10.0.0.12", "services": ["nova-conductor"]}],
+            "computes": [{"name": "api2", "address": "10.0.0.32"}],
+        },
+        "nova:computes[0]",
+        "puts nova-compute on api2, where nova-conductor runs (controllers[1])",
+    ),
     # Addresses and hosts that are none.
     ({"computes": [{**COMPUTE, "address": "10.0.0.031"}]}, "nova:computes[0].address", "no IP address"),
     ({"computes": [{**COMPUTE, "address": "0.0.0.0"}]}, "nova:computes[0].address", "no address of a machine"),  # noqa: S104
