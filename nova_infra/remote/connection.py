@@ -20,6 +20,7 @@ import asyncssh
 
 from ..errors import ConnectionFailed, DeadlineExceeded, NoConnection, StepFailed
 from ..masking import mask
+from ..wording import escaped
 from .connecting import Way
 from .login import Address, Login
 from .reason import CONNECT_SECONDS, Prohibited, Unreachable, reason_of, why
@@ -161,7 +162,7 @@ class Connection:
             said = mask(listener.noise.strip() or complaint, hidden) or "nothing"
             raise ConnectionFailed(
                 f"{self.name} ({self.address}): the machine took the login and did not run our script to its end; it said: {said.rstrip('.')}. "
-                f"Check that {self.address.user} may run commands there (cloud images send root away)."
+                f"Check that {escaped(self.address.user)} may run commands there (cloud images send root away)."
             )
         return listener.answer
 
@@ -225,7 +226,9 @@ class Connection:
         return heard.replace(_ASKED, "")
 
     def _failure(self, listener: Listener, complaint: str, status: int | None) -> Exception:
-        refusal = "" if listener.heard or self.address.user == "root" else refusal_in(complaint, self.address.user)
+        refusal = (
+            "" if listener.heard or self.address.user == "root" else refusal_in(complaint, escaped(self.address.user))
+        )
         if refusal:
             return ConnectionFailed(f"{self.name} ({self.address}): {refusal}")
         said = complaint or f"exit status {status}"

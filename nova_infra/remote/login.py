@@ -33,7 +33,7 @@ class Address:
     host_key: str = ""
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host}" + (f":{self.port}" if self.port != 22 else "")
+        return escaped(f"{self.user}@{self.host}") + (f":{self.port}" if self.port != 22 else "")
 
 
 @dataclass(frozen=True)

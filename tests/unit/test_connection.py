@@ -150,6 +150,7 @@ class Machine:
 
 HOST_LINE = HOST_KEY.export_public_key().decode().strip()
 LOGIN = Login(private_key=KEY.export_private_key().decode())
+STRANGER = Login(private_key=OTHER_KEY.export_private_key().decode())
 
 
 @pytest.fixture(scope="module")
@@ -391,6 +392,27 @@ def test_a_host_or_user_that_ssh_does_not_take_is_one_sentence(machine: Machine)
 
     assert_printed("SSH takes no such host", refusal(dataclasses.replace(machine.address(), host="compute..1")))
     assert_printed("SSH takes no such user", refusal(machine.address("\ue000")))
+
+
+@pytest.mark.parametrize(("user", "shown"), [("op\u202es", r"op\u202es"), ("op\ts", r"op\ts"), ("öps", "öps")])
+def test_a_user_that_would_turn_a_terminals_line_around_is_escaped_in_errors(
+    machine: Machine, user: str, shown: str
+) -> None:
+    machine.noise = "echo 'Please login as the user ubuntu.'; exit 0; "
+    for node in (
+        Connection("compute1", machine.address(user), LOGIN),
+        Connection("compute1", machine.address(user, OTHER_KEY), LOGIN),
+        Connection("compute1", machine.address(), LOGIN, Connection("The jump host", machine.address(user), STRANGER)),
+    ):
+        said = refused(node)
+        assert f"{shown}@127.0.0.1" in said
+        assert said.isprintable()
+
+
+def test_a_user_whom_sudo_refuses_is_escaped(machine: Machine) -> None:
+    machine.sudo = "asks"
+    said = refused(Connection("compute1", machine.address("op\u200bs"), LOGIN))
+    assert said.isprintable(), said
 
 
 def test_a_key_file_is_read_where_pulumi_runs(machine: Machine, tmp_path: Path) -> None:

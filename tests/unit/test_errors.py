@@ -278,7 +278,7 @@ def the_machine_hangs_up(stage: Stage) -> None:
     run_on(stage.node(), call("fact", "a"))
 
 
-@case("compute1 (\ue000@127.0.0.1:", "the user's name: Prohibited character", do="Correct the connection")
+@case(r"compute1 (\ue000@127.0.0.1:", "the user's name: Prohibited character", do="Correct the connection")
 def the_users_name_is_none_for_ssh(stage: Stage) -> None:
     run_on(stage.node("\ue000"), call("fact", "a"))
 
