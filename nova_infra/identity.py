@@ -6,6 +6,7 @@ creates must look first (OS-KSADM and OS-KSCRUD extensions, Juno).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -24,7 +25,7 @@ from .errors import IdentityError
 from .masking import mask
 from .remote.connection import why
 from .remote.http import CUT_OFF, NOT_UNDERSTOOD, cut_off, no_http
-from .wording import quoted
+from .wording import escaped, quoted
 
 TIMEOUT_SECONDS = 60
 NO_KEYSTONE = "what answered is no Keystone"
@@ -143,7 +144,7 @@ class Identity:
         found = self._tenants(name)
         if not found:
             raise IdentityError(
-                f"Keystone at {self.url} has no tenant {name}. Create it (keystone tenant-create --name {name}), or name another in the stack "
+                f"Keystone at {self.url} has no tenant {escaped(name)}. Create it (keystone tenant-create --name {shlex.quote(escaped(name))}), or name another in the stack "
                 "(service_tenant and default_tenant in nova:identity)."
             )
         return found[0]
@@ -166,7 +167,7 @@ class Identity:
             found = [role.id for role in self._client.roles.list() if role.name == name]
         if not found:
             raise IdentityError(
-                f"Keystone at {self.url} has no role {name}. Create it (keystone role-create --name {name}), or name another in the stack "
+                f"Keystone at {self.url} has no role {escaped(name)}. Create it (keystone role-create --name {shlex.quote(escaped(name))}), or name another in the stack "
                 "(role in nova:identity)."
             )
         return str(found[0])

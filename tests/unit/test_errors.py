@@ -646,6 +646,16 @@ def there_is_no_role(_stage: Stage) -> None:
     keystone().role_id("admin")
 
 
+@case(KEYSTONE, "tenant two; words", do="keystone tenant-create --name 'two; words'")
+def there_is_no_tenant_of_two_words(_stage: Stage) -> None:
+    keystone().tenant_id("two; words")
+
+
+@case(KEYSTONE, "role $(reboot)", do="keystone role-create --name '$(reboot)'")
+def there_is_no_role_that_a_shell_would_run(_stage: Stage) -> None:
+    keystone().role_id("$(reboot)")
+
+
 @case(KEYSTONE, "looking for the tenant service", "HTTP 401", do="adminPassword")
 def keystone_does_not_know_us(_stage: Stage) -> None:
     keystone(tokens=(401, {"error": {"message": f"No {SECRET}.", "code": 401}})).tenant_id("service")
