@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 import pulumi
@@ -249,7 +250,7 @@ class KeystoneUserLifecycle(Lifecycle):
         member = {MEMBER_ROLE} if known["tenant"] == home else set()
         return [
             f"The user {name} has the role {shown(role)} in the tenant {tenant}, which the stack does not name: it is left as it is. "
-            f"If nobody needs it: keystone user-role-remove --user {name} --role {shown(role)} --tenant {tenant}."
+            f"If nobody needs it: keystone user-role-remove --user {quote(name)} --role {quote(shown(role))} --tenant {quote(tenant)}."
             for role in other_roles
             if role not in member
         ]

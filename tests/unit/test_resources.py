@@ -741,6 +741,13 @@ def test_the_role_in_the_new_tenant_is_granted_before_that_in_the_old_one_is_tak
     assert reached.log.done == ["grant admin in other", "take admin in service"]
 
 
+def test_the_command_that_takes_a_role_away_is_one_of_the_shell_whatever_the_role_is_called(reached: Reached) -> None:
+    made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
+    reached.identity.roles.add(("nova", "our $role", "service"))
+    (said,) = lifecycle(KeystoneUserLifecycle, reached).read("nova", made).outs["remarks"]
+    assert "keystone user-role-remove --user nova --role 'our $role' --tenant service." in said
+
+
 def test_a_role_that_the_stack_never_named_is_shown_and_left(reached: Reached) -> None:
     made = lifecycle(KeystoneUserLifecycle, reached).create(USER).outs
     reached.identity.roles.add(("nova", "member", "service"))
