@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.lab.drift.files_kinds import NOVA_CONF, edit, option, says
+from tests.lab.drift.files_kinds import SQLITE
 from tests.lab.drift.kinds import preview, processes, servers
 from tests.nodes import Lab, Stack, eventually
 
@@ -173,8 +173,8 @@ def assert_refused(lab: Lab, stack: Stack, cause: Cause, *settings: str) -> str:
             assert_in_the_report(stack, said, cause.drifted)
             done = stack.up("--refresh", *settings, check=False)
         if cause.drifted:
-            says(cause.drifted, NOVA_CONF, "DEFAULT", "verbose", "False")(lab)
-            assert (f"nova-{cause.drifted}", option("DEFAULT", "verbose")) in plan.found, plan.text
+            assert lab.run(cause.drifted, f"ls {SQLITE}").strip() == SQLITE
+            assert (f"nova-{cause.drifted}", "absent[0]") in plan.found, plan.text
         # A server that was stopped is another process now.
         assert (processes(lab), servers(lab)) == running or cause in (KEYSTONE_STOPPED, MARIADB_STOPPED)
         assert processes(lab) == running[0]
@@ -192,15 +192,18 @@ def assert_refused(lab: Lab, stack: Stack, cause: Cause, *settings: str) -> str:
 
 @contextmanager
 def drifted(lab: Lab, node: str) -> Iterator[None]:
-    """An option of the node's nova.conf is another one meanwhile; without a node nothing is."""
+    """A file that is to be gone is there again on the node meanwhile; without a node nothing is.
+
+    No option: of a service that its package has started nobody would know what it has read.
+    """
     if not node:
         yield
         return
-    edit(node, NOVA_CONF, "s/^verbose = True/verbose = False/")(lab)
+    lab.run(node, f"touch {SQLITE}")
     try:
         yield
     finally:
-        edit(node, NOVA_CONF, "s/^verbose = False/verbose = True/")(lab)
+        lab.run(node, f"rm {SQLITE}")
 
 
 def assert_in_the_report(stack: Stack, said: Mapping[str, str], node: str = "") -> None:
@@ -235,7 +238,7 @@ def inputs(stack: Stack, cause: Cause) -> dict[str, tuple[Any, dict[str, Any]]]:
             {
                 key: value
                 for key, value in each.get("inputs", {}).items()
-                if (each["urn"].split("::")[-1], key) not in {*cause.unknown, (f"nova-{cause.drifted}", "options")}
+                if (each["urn"].split("::")[-1], key) not in {*cause.unknown, (f"nova-{cause.drifted}", "absent")}
             },
         )
         for each in json.loads(stack.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]["resources"]
