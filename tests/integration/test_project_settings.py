@@ -118,7 +118,7 @@ WRONG: dict[str, Any] = {
     "nova:regoin": "regionOne",
     "nova:concurrency": "many",
     "nova:controllers": [
-        {"name": "controller", "address": "10.0.0.11", "services": ["nova-api", "nova-sheduler"]},
+        {"name": "controller", "address": "10.0.0.11", "services": ["nova-api", "nova-conductor", "nova-sheduler"]},
         {"name": "Controller", "address": "10.0.0.12"},
     ],
     "nova:computes": [
