@@ -123,7 +123,8 @@ service_pid() {
     else
         service "$1" status >/dev/null 2>&1 || return 0
         for file in "/var/run/nova/$1.pid" "/var/run/$1.pid" "/var/run/$1/$1.pid"; do
-            [ -s "$file" ] && IFS= read -r pid <"$file" && break
+            # At a last line without a newline `read` says no, and has it.
+            [ -s "$file" ] && { IFS= read -r pid <"$file" || [ -n "$pid" ]; } && break
         done
     fi
     if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then echo "$pid"; fi
