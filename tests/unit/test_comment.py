@@ -649,6 +649,7 @@ def test_the_command_prints_the_comment(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == comment(plan_of("guards"), "staging")
 
 
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "null", "pulumi", '{"steps": [1]}', '{"steps": [{"op": "create"}]}', "[" * 99999]
 )

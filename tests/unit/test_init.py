@@ -149,6 +149,7 @@ def test_a_password_that_yaml_reads_as_a_number_is_refused_without_saying_it() -
     assert str(refusal.value.problems[0]) == "adminPassword: must be a text"
 
 
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -19,6 +19,8 @@ from nova_infra.errors import ComputeError, ComputeSilent, IdentityError
 from nova_infra.identity import Identity
 from tests.error_rows import assert_printed
 
+pytestmark = pytest.mark.usefixtures("nothing_collected")
+
 JSON = "application/json"
 USER = User("1", "nova", "", True, "")
 PASSWORD = "hunter2 of the administrator"

@@ -730,6 +730,7 @@ def test_an_object_in_the_place_of_a_secret_is_refused_without_being_shown(key: 
     assert_printed("A password is an object or a list", f"nova:{key}: {found[f'nova:{key}']}")
 
 
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize("text", ["{", "[hunter2]", '"hunter2"', "12", "null", "[" * 99_999])
 def test_a_secret_that_only_looks_like_json_is_a_text(text: str) -> None:
     assert parsed(secrets={"novaPassword": text}).secrets["novaPassword"] == text
@@ -790,12 +791,14 @@ def test_a_long_value_is_not_shown_whole() -> None:
     assert len(problems({"vnc": {"listen": "x" * 10000}})["nova:vnc.listen"]) < 200
 
 
+@pytest.mark.usefixtures("nothing_collected")
 def test_an_object_that_is_too_deep_is_of_the_wrong_type() -> None:
     texts = {"controllers": json.dumps([CONTROLLER]), **PASSWORDS, "vnc": "[" * 100_000 + "]" * 100_000}
     with pytest.raises(InvalidSettings, match="nova:vnc: "):
         parse(texts.get, keys=list(texts), is_secret=lambda key: key in PASSWORDS)
 
 
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize("depth", [50, 400, 700, 985, 100_000])
 def test_an_option_whose_list_is_too_deep_is_refused_in_a_sentence(depth: int) -> None:
     deep = "[" * depth + "]" * depth
@@ -809,6 +812,7 @@ def test_an_option_whose_list_is_too_deep_is_refused_in_a_sentence(depth: int) -
     assert {problem.key for problem in refusal.value.problems} <= {"nova:options.all.DEFAULT.a", "nova:options"}
 
 
+@pytest.mark.usefixtures("nothing_collected")
 def test_a_value_that_is_too_deep_to_be_shown_is_not_shown() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
