@@ -155,6 +155,11 @@ def option(record: Record, nodes: int) -> None:
                 lambda n: peers.written_and_restarted(lab.nodes, value(n, 1)),
             ),
             Contestant(
+                "reported",
+                "the same, until nova has a later report of each nova-compute, as ours waits for",
+                lambda n: peers.written_restarted_and_reported(lab, value(n, 4)),
+            ),
+            Contestant(
                 "ansible",
                 "Ansible, template and handler",
                 lambda n: peers.playbook("option", lab, {"option": str(value(n, 2))}),

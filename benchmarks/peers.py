@@ -38,6 +38,16 @@ def inspections(stack: Stack) -> Command:
 
 def written_and_restarted(nodes: Sequence[Machine], option: int) -> Command:
     """ssh that writes nova.conf with another option and restarts nova-compute, all nodes at once."""
+    return _at_once(_writing(nodes, option))
+
+
+def written_restarted_and_reported(lab: Lab, option: int) -> Command:
+    """The same, and nova has a report of each nova-compute that is later than the last restart."""
+    words = [str(CONTESTANTS / "ssh" / "at-once-until-reported"), lab.controller.address]
+    return Command([*words, str(_writing(lab.nodes, option)), *SSH, "-l", USER], ROOT, os.environ)
+
+
+def _writing(nodes: Sequence[Machine], option: int) -> Path:
     folder = _emptied("option")
     template = (FILES / "nova.conf.j2").read_text()
     target = "/etc/nova/nova.conf"
@@ -49,7 +59,7 @@ def written_and_restarted(nodes: Sequence[Machine], option: int) -> Command:
         (folder / f"{node.name}.input").write_text(content)
         (folder / f"{node.name}.command").write_text(f"sudo -n sh -c 'set -e; {write}; service nova-compute restart'")
     (folder / "nodes").write_text("".join(f"{node.name} {node.address}\n" for node in nodes))
-    return _at_once(folder)
+    return folder
 
 
 def answered(_text: str) -> None:

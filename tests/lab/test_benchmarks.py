@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark
         ("fresh", {"by-hand", "at-once", "ansible", "ours", "empty"}),
         ("drift", {"ssh", "ours", "empty", "pyinfra", "ansible"}),
         ("nothing", {"ours", "empty"}),
-        ("option", {"ours", "ssh", "ansible", "unsaved"}),
+        ("option", {"ours", "ssh", "reported", "ansible", "unsaved"}),
         ("curve", {"up", "option", "add", "preview", "check", "destroy"}),
     ],
 )
