@@ -2,11 +2,10 @@
 # shellcheck shell=bash
 
 # other_use_of SUBNET: a route of this machine, or another network of podman, that overlaps it, if any.
-# Every address of an interface has a route too, in the table `local`. A network of podman of which no container runs has none.
+# Every address of an interface has a route too, in the table `local`. A network of podman of which no container runs has none. The networks
+# are asked for at once: another lab's may be removed meanwhile, and an inspection of each would miss it.
 other_use_of() {
-  local networks
-  mapfile -t networks < <(podman network ls --quiet)
-  { ip -j -4 route show table all && podman network inspect "${networks[@]}"; } | python3 -c '
+  { ip -j -4 route show table all && podman network ls --format json; } | python3 -c '
 import ipaddress, json, sys
 wanted, own = ipaddress.ip_network(sys.argv[1]), sys.argv[2]
 text, decoder = sys.stdin.read(), json.JSONDecoder()
