@@ -33,18 +33,17 @@ def inspections(stack: Stack) -> Command:
     resources.write_text(json.dumps(stack.resources()))
     words = [ROOT / ".venv" / "bin" / "python", CONTESTANTS / "ssh" / "inspection.py", resources, folder]
     subprocess.run(words, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    return _at_once(folder, "--held-open")
+    return _ssh("at-once", folder, "--held-open")
 
 
 def written_and_restarted(nodes: Sequence[Machine], option: int) -> Command:
     """ssh that writes nova.conf with another option and restarts nova-compute, all nodes at once."""
-    return _at_once(_writing(nodes, option))
+    return _ssh("at-once", _writing(nodes, option))
 
 
 def written_restarted_and_reported(lab: Lab, option: int) -> Command:
     """The same, and nova has a report of each nova-compute that is later than the last restart."""
-    words = [str(CONTESTANTS / "ssh" / "at-once-until-reported"), lab.controller.address]
-    return Command([*words, str(_writing(lab.nodes, option)), *SSH, "-l", USER], ROOT, os.environ)
+    return _ssh("at-once-until-reported", _writing(lab.nodes, option), lab.controller.address)
 
 
 def _writing(nodes: Sequence[Machine], option: int) -> Path:
@@ -71,8 +70,8 @@ def answered(_text: str) -> None:
         raise Failed(f"plain ssh: no whole answer from {', '.join(silent)}")
 
 
-def _at_once(folder: Path, *options: str) -> Command:
-    words = [str(CONTESTANTS / "ssh" / "at-once"), str(folder), *options, *SSH, "-l", USER]
+def _ssh(script: str, folder: Path, *options: str) -> Command:
+    words = [str(CONTESTANTS / "ssh" / script), str(folder), *options, *SSH, "-l", USER]
     return Command(words, ROOT, os.environ)
 
 
