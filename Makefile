@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SILENT:
+MAKEFLAGS += --no-print-directory
 .PHONY: help setup venv engine stack demo-stack lab-host lab demo browser test test-unit test-versions test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
@@ -37,7 +38,9 @@ demo: demo-stack setup ## the whole of it: start the lab, pulumi up, boot an ins
 browser:
 	toolchain/browser
 
-test: lab lint browser ## all tests but those marked slow, also on the lab
+test: ## all tests but those marked slow, also on labs of their own
+	toolchain/timed setup $(MAKE) setup browser
+	toolchain/timed lint $(MAKE) lint
 	. ./activate && exec pytest tests -n 2 --dist loadgroup
 
 test-unit: venv ## the tests that need no engine and no lab
@@ -46,10 +49,10 @@ test-unit: venv ## the tests that need no engine and no lab
 test-versions: venv ## the unit tests with the lowest and the newest versions of Python packages that requirements*.txt allow
 	toolchain/dependency-versions
 
-test-all: lab lint browser test-versions ## every test: make test, what is marked slow, and other versions of Python packages
+test-all: setup lint browser test-versions ## every test: make test, what is marked slow, and other versions of Python packages
 	. ./activate && exec pytest tests -m 'slow or not slow' -n 2 --dist loadgroup
 
-drift-matrix: lab ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]
+drift-matrix: setup ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]
 	. ./activate && exec python -m tests.lab.drift.matrix
 
 bench: setup ## speed beside others: [BENCH=fresh|drift|nothing|option|curve] [NODES=N] [ROUNDS=N]; writes docs/benchmarks.md

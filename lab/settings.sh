@@ -1,6 +1,6 @@
 # Sourced by every script of the lab: where things are, which nodes there are, how a script speaks.
 # Sets ROOT, LAB (this folder), STATE (.lab), CACHE, NETWORK, ASKED_SUBNET, SUBNET, PREFIX, COMPUTES, NODES, LIGHT, LIGHT_NODES, REPO; reads LAB_NAME, LAB_SUBNET,
-# LAB_COMPUTES, LAB_LIGHT, LAB_REPO.
+# LAB_COMPUTES, LAB_LIGHT, LAB_REPO. lab/up also reads LAB_FROM.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -122,3 +122,6 @@ address() {
 }
 
 container() { say "$NETWORK-$1"; }
+
+# kept_image NODE NAME: the image in which lab/keep keeps a node under a name.
+kept_image() { say "localhost/$NETWORK-kept-$1:$2"; }

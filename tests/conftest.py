@@ -9,33 +9,75 @@ from collections.abc import Iterator
 import pytest
 
 import tests.browser
+import tests.own_lab
+from tests import second_try
 from tests.browser import Browser
-from tests.nodes import ROOT, Lab, why_not
+from tests.nodes import ROOT, Lab
+from tests.own_lab import OwnLab
 from tests.wheel import Installed, install
 
 # A script's background commands ignore Ctrl-C, and so would all that they start. Pulumi interrupts its plugins at its end, and waits 5 s
 # for those that ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    second_try.pytest_addoption(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    second_try.pytest_configure(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Times())
+
+
+class Times:
+    """How long the tests of each folder took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        parts = report.nodeid.split("/")
+        if len(parts) > 2:
+            self.seconds[parts[1]] = self.seconds.get(parts[1], 0) + report.duration
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        each = [f"{folder} {seconds:.0f} s" for folder, seconds in sorted(self.seconds.items(), reverse=True)]
+        terminalreporter.write_line(f"time of tests, over all processes: {', '.join(each)}")
+
+
 DEPLOYMENT = ROOT / "tests" / "lab" / "deployment"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one lab's nodes stay in one process, one after the other, while `make test` runs the others beside them."""
+    """`make test` has two processes. Each has one lab: in one of them the copies of one deployment, in the other what begins with new nodes."""
     for item in items:
         fixtures: list[str] = getattr(item, "fixturenames", [])
-        if DEPLOYMENT in item.path.parents:
-            # They have a lab of their own.
-            item.add_marker(pytest.mark.xdist_group("deployment"))
-        elif item.get_closest_marker("lab") or "lab" in fixtures:
-            item.add_marker(pytest.mark.xdist_group("lab"))
+        if "own_lab" in fixtures:
+            group = "deployment" if DEPLOYMENT in item.path.parents else "lab"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    need(why_not())
-    return Lab()
+def own_lab() -> Iterator[OwnLab]:
+    """The lab of this process."""
+    need(tests.own_lab.why_not())
+    with tests.own_lab.own_lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lab(own_lab: OwnLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Nodes where the guide's chapter begins. The tests of a file put back what they change on them."""
+    own_lab.fresh()
+    failed = request.session.testsfailed
+    yield own_lab
+    if request.session.testsfailed > failed:
+        # A test that failed may have left anything.
+        own_lab.used()
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from nova_infra.access import Access
-from tests.nodes import ROOT, Lab, setting
+from tests.nodes import Lab, lab_state, setting
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def access(lab: Lab) -> Access:
     """What nova_infra.Provider hands to a provider process for the stack `lab`."""
     configuration = {
-        "ssh_private_key_file": str(ROOT / ".lab" / "id_ed25519"),
-        "ssh_known_hosts_file": str(ROOT / ".lab" / "known_hosts"),
+        "ssh_private_key_file": str(lab_state() / "id_ed25519"),
+        "ssh_known_hosts_file": str(lab_state() / "known_hosts"),
         "controller_name": "controller",
         "controller_host": lab.address("controller"),
         "controller_user": "ubuntu",

@@ -10,23 +10,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nova_infra.remote.connection import Address, Connection, Login
 from nova_infra.remote.inspection import Facts, Question
 from nova_infra.remote.operation import operate
 from nova_infra.remote.script import Call, call
-from tests.nodes import ROOT, Lab
+from tests.nodes import Lab, lab_state
 
-KEY_FILE = ROOT / ".lab" / "id_ed25519"
-LOGIN = Login(private_key_file=str(KEY_FILE))
 FILE = "/etc/nova-infra-test.conf"
 # What tests put on a node is in here.
 FOLDER = "/run/nova-infra-test"
 
 
+def key_file() -> Path:
+    """The private key that every node takes."""
+    return lab_state() / "id_ed25519"
+
+
+def by_key(**changes: str) -> Login:
+    """The login with that key."""
+    return Login(private_key_file=str(key_file()), **changes)
+
+
 def host_key(node: str) -> str:
     """The host key of a node, as the settings take it."""
-    return " ".join((ROOT / ".lab" / "hostkeys" / f"{node}.pub").read_text().split()[:2])
+    return " ".join((lab_state() / "hostkeys" / f"{node}.pub").read_text().split()[:2])
 
 
 def door(lab: Lab, node: str, user: str = "ubuntu", port: int = 22) -> Address:

@@ -26,17 +26,17 @@ from tests.error_rows import assert_printed
 from tests.integration.doors import (
     FILE,
     FOLDER,
-    KEY_FILE,
-    LOGIN,
+    by_key,
     clean,
     door,
     host_key,
+    key_file,
     line,
     look_and_apply,
     sshd,
     user,
 )
-from tests.nodes import ROOT, Lab
+from tests.nodes import Lab, lab_state
 
 PORT = 2201
 ON = call("fact", "on")
@@ -48,8 +48,8 @@ def cleaned(lab: Lab) -> Iterator[None]:
     clean(lab, "compute1")
 
 
-def reach(lab: Lab, who: str = "ubuntu", port: int = 22, login: Login = LOGIN) -> Connection:
-    return Connection("compute1", door(lab, "compute1", who, port), login)
+def reach(lab: Lab, who: str = "ubuntu", port: int = 22, login: Login | None = None) -> Connection:
+    return Connection("compute1", door(lab, "compute1", who, port), login or by_key())
 
 
 def run(node: Connection, *calls: Call) -> list[tuple[str, ...]]:
@@ -82,8 +82,8 @@ def profile(path: str, content: str) -> str:
 def plain_ssh(lab: Lab, who: str, command: str) -> subprocess.CompletedProcess[str]:
     """What OpenSSH's own client gets from the second sshd of compute1."""
     node = lab.address("compute1")
-    trusted = ("-o", f"UserKnownHostsFile={ROOT / '.lab' / 'known_hosts'}", "-o", f"HostKeyAlias={node}")
-    words = ["ssh", "-F", "none", "-i", KEY_FILE, "-o", "BatchMode=yes", *trusted, "-p", str(PORT)]
+    trusted = ("-o", f"UserKnownHostsFile={lab_state() / 'known_hosts'}", "-o", f"HostKeyAlias={node}")
+    words = ["ssh", "-F", "none", "-i", key_file(), "-o", "BatchMode=yes", *trusted, "-p", str(PORT)]
     return subprocess.run([*words, f"{who}@{node}", command], capture_output=True, text=True, timeout=30, check=False)
 
 
@@ -142,7 +142,7 @@ def test_a_login_shell_that_is_no_sh(lab: Lab, shell: str, sudo_password: str) -
     asks = "ALL" if sudo_password else "NOPASSWD: ALL"
     setup = f"echo foreign:{shlex.quote(sudo_password or 'x')} | chpasswd"
     with user(lab, "compute1", "foreign", login_shell=shell, sudoers=asks, setup=setup):
-        login = dataclasses.replace(LOGIN, sudo_password=sudo_password)
+        login = by_key(sudo_password=sudo_password)
         assert look_and_apply(reach(lab, "foreign", login=login)).hostname == "compute1"
 
 
@@ -248,7 +248,7 @@ def test_a_machine_on_whose_tmp_nothing_runs(lab: Lab) -> None:
 def test_sudo_that_asks_for_a_password_and_lectures(lab: Lab) -> None:
     rules = "echo 'Defaults:asked lecture=always' >>/etc/sudoers.d/asked; echo 'asked:it is $ecret' | chpasswd"
     with user(lab, "compute1", "asked", sudoers="ALL", setup=rules):
-        login = dataclasses.replace(LOGIN, sudo_password="it is $ecret")
+        login = by_key(sudo_password="it is $ecret")
         assert look_and_apply(reach(lab, "asked", login=login)).hostname == "compute1"
 
 
@@ -331,8 +331,8 @@ def jump(lab: Lab) -> Iterator[Address]:
 def behind(lab: Lab, jump: Address, **changes: str) -> Access:
     """The access of a provider with this jump host."""
     configuration = {
-        "ssh_private_key_file": str(KEY_FILE),
-        "ssh_known_hosts_file": str(ROOT / ".lab" / "known_hosts"),
+        "ssh_private_key_file": str(key_file()),
+        "ssh_known_hosts_file": str(lab_state() / "known_hosts"),
         "jump_host": jump.host,
         "jump_port": str(jump.port),
         "jump_user": jump.user,
@@ -427,7 +427,7 @@ def keygen(path: Path, *arguments: str) -> None:
 def encrypted(tmp_path: Path) -> Path:
     """The lab's key with the passphrase `it's $ecret`."""
     path = tmp_path / "encrypted"
-    path.write_bytes(KEY_FILE.read_bytes())
+    path.write_bytes(key_file().read_bytes())
     path.chmod(0o600)
     keygen(path, "-p", "-P", "", "-N", "it's $ecret")
     return path
@@ -475,14 +475,14 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_agent_that_is_named(lab: Lab, agent: Callable[..., Path], nobody: None) -> None:
-    login = Login(agent_socket_path=str(agent(KEY_FILE)))
+    login = Login(agent_socket_path=str(agent(key_file())))
     assert look_and_apply(reach(lab, login=login)).hostname == "compute1"
 
 
 def test_the_agent_of_the_environment(
     lab: Lab, agent: Callable[..., Path], nobody: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent(KEY_FILE)))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent(key_file())))
     assert look_and_apply(reach(lab, login=Login())).hostname == "compute1"
 
 
@@ -505,7 +505,7 @@ def test_an_agent_with_more_keys_than_sshd_tries(
     keys = [tmp_path / f"other{number}" for number in range(7)]
     for each in keys:
         keygen(each, "-t", "ed25519", "-N", "")
-    many = Login(agent_socket_path=str(agent(*keys, KEY_FILE)))
+    many = Login(agent_socket_path=str(agent(*keys, key_file())))
     assert_printed("the agent has too many keys", refusal(reach(lab, login=many)))
 
 
@@ -516,7 +516,7 @@ def test_a_connection_that_breaks_in_the_middle_of_an_answer_runs_nothing_twice(
     log = f"{FOLDER}-ran"
     lab.run("compute1", f"rm -f {log}")
     with line((lab.address("compute1"), 22)) as way:
-        node = Connection("compute1", Address("127.0.0.1", way.port, "ubuntu", host_key("compute1")), LOGIN)
+        node = Connection("compute1", Address("127.0.0.1", way.port, "ubuntu", host_key("compute1")), by_key())
         assert run(node, ON) == [("on",)]
         way.cut_after = 40_000
         long = Call(
@@ -546,7 +546,7 @@ def test_a_machine_far_away_takes_few_round_trips(lab: Lab, sudo_password: str) 
         user(lab, "compute1", "far", sudoers=asks, setup=f"echo far:{shlex.quote(sudo_password or 'x')} | chpasswd"),
         line((lab.address("compute1"), 22), seconds=0.1) as way,
     ):
-        login = dataclasses.replace(LOGIN, sudo_password=sudo_password)
+        login = by_key(sudo_password=sudo_password)
         allowed = (TO_CONNECT + for_a_script, for_a_script, 3 * for_a_script)
         measured = []
         # On a busy machine what is one message may come as two, and be counted twice.

@@ -24,7 +24,7 @@ from nova_infra.remote.inspection import Question, inspect
 from nova_infra.remote.script import Answer, Call, call
 from nova_infra.resources.node_packages import NodePackagesLifecycle
 from tests.error_rows import assert_printed
-from tests.nodes import ROOT, Lab, setting
+from tests.nodes import Lab, lab_state, setting
 from tests.unit.test_check import needs as needs_of
 
 from .test_node_packages import NO_REPOSITORY, OTHER, REPOSITORY, TOOL, another_apt, wanted
@@ -67,7 +67,7 @@ def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_host_key_that_is_not_the_trusted_one(lab: Lab, access: Access) -> None:
-    other = (ROOT / ".lab" / "id_ed25519.pub").read_text().rsplit(" ", 1)[0]
+    other = (lab_state() / "id_ed25519.pub").read_text().rsplit(" ", 1)[0]
     assert_printed("Wrong host key", look(lab, access, host_key=other))
 
 
@@ -167,7 +167,7 @@ def no_forwarding(lab: Lab) -> Iterator[None]:
 
 def through_a_new_connection(access: Access) -> Access:
     """The same access whose connections are made anew."""
-    return with_(access, ssh_known_hosts_file=str(ROOT / "tests" / ".." / ".lab" / "known_hosts"))
+    return with_(access, ssh_known_hosts_file=str(lab_state() / "hostkeys" / ".." / "known_hosts"))
 
 
 def test_a_machine_without_netcat_where_sshd_does_not_forward(lab: Lab, access: Access, no_forwarding: None) -> None:

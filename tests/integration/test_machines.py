@@ -12,7 +12,7 @@ from nova_infra.errors import ComputeError, ConnectionFailed, StepFailed
 from nova_infra.remote.connection import Unreachable
 from nova_infra.remote.inspection import Question, inspect
 from nova_infra.remote.script import Call, call
-from tests.nodes import ROOT, Lab
+from tests.nodes import Lab, lab_state
 
 
 def connection(lab: Lab, **changes: object) -> dict[str, object]:
@@ -28,7 +28,7 @@ def test_a_machine_says_who_it_is_and_what_it_can_do(lab: Lab, access: Access) -
 
 
 def test_a_host_key_that_is_not_the_trusted_one_is_refused(lab: Lab, access: Access) -> None:
-    other = (ROOT / ".lab" / "id_ed25519.pub").read_text().rsplit(" ", 1)[0]
+    other = (lab_state() / "id_ed25519.pub").read_text().rsplit(" ", 1)[0]
     node = access.node("compute1", connection(lab, host_key=other))
     with pytest.raises(ConnectionFailed, match="its host key is not the one we trust"):
         inspect(node, Question())

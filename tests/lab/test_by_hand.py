@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,11 @@ def one_of_each(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def by_hand(lab: Lab) -> Iterator[None]:
-    lab.reset()
+def by_hand(lab: Lab) -> None:
     done = subprocess.run(
         [ROOT / "lab" / "by-hand", "--no-instance"], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    yield
-    lab.reset()
 
 
 @pytest.fixture(scope="module")

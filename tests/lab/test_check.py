@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
 
-from tests.nodes import ROOT, Lab, Stack, setting
+from tests.nodes import Lab, Stack, lab_state, setting
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -22,12 +21,10 @@ MARK = "/run/before-the-check"
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    lab.reset()
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     made = Stack(Path(tmp_path_factory.mktemp("backend")))
     made.create()
-    yield made
-    lab.reset()
+    return made
 
 
 def written(lab: Lab, node: str) -> list[str]:
@@ -81,7 +78,7 @@ chmod 755 /usr/local/bin/date
 def more_nodes(lab: Lab) -> list[dict[str, Any]]:
     """compute1, and more under other names at other ports of it that each have something wrong."""
     here = lab.address("compute1")
-    known = (ROOT / ".lab" / "known_hosts").read_text().splitlines()
+    known = (lab_state() / "known_hosts").read_text().splitlines()
     key = next(line.partition(" ")[2] for line in known if line.startswith(f"{here} "))
     subnet = here.rpartition(".")[0]
     another = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()

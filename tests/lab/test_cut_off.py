@@ -69,7 +69,6 @@ def kill_when(stack: Stack, arguments: list[str], moment: str | Callable[[], boo
 def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
     lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    lab.reset()
     before = snapshot(lab)
     stack = Stack(Path(tmp_path_factory.mktemp("backend")))
     stack.create()
@@ -114,7 +113,6 @@ def test_a_deployment_killed_in_the_worst_moments_is_completed_and_taken_away(
 def test_an_engine_killed_while_it_saves_its_state_only_at_the_end_restarts_nothing_twice(
     lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.reset()
     stack = Stack(Path(tmp_path_factory.mktemp("backend")))
     stack.create()
     stack.up()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.error_rows import assert_printed
-from tests.nodes import ROOT, Lab
+from tests.nodes import ROOT, Lab, lab_state
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -58,12 +58,12 @@ def printed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
         "PULUMI_STACK": "refused",
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT),
-        "LAB_STATE": str(ROOT / ".lab"),
+        "LAB_STATE": str(lab_state()),
         "LAB_SECRET": SECRET,
         "LAB_CONTROLLER": lab.address("controller"),
         "LAB_COMPUTE1": lab.address("compute1"),
         # A key that is not the machine's: the one that logs in.
-        "LAB_OTHER_KEY": (ROOT / ".lab" / "id_ed25519.pub").read_text().rsplit(" ", 1)[0],
+        "LAB_OTHER_KEY": (lab_state() / "id_ed25519.pub").read_text().rsplit(" ", 1)[0],
     }
     # The lab's own settings are of another project.
     up = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import yaml
 
 from nova_infra.releases import release
 from tests.lab.snapshot import Snapshot, snapshot
-from tests.nodes import ROOT, Lab, setting
+from tests.nodes import Lab, lab_state, setting
 from tests.wheel import Installed
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
@@ -101,7 +101,7 @@ class Story:
     def settings(self, example: str, stack: str) -> dict[str, tuple[str, str]]:
         """What differs from the defaults of Pulumi.yaml, and what has none."""
         keys = yaml.safe_load((self.installed.examples / example / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
-        state = ROOT / ".lab"
+        state = lab_state()
         values = {
             # The key file is where the default says, relative to the project; the lab may be on another network.
             "controllerAddress": (self.lab.address("controller"), "plaintext"),
@@ -118,7 +118,7 @@ class Story:
 
     def host_key(self, address: str) -> str:
         """The key of a machine, as the lab's known hosts file has it."""
-        lines = (ROOT / ".lab" / "known_hosts").read_text(encoding="utf-8").splitlines()
+        lines = (lab_state() / "known_hosts").read_text(encoding="utf-8").splitlines()
         return next(key for host, _, key in (line.partition(" ") for line in lines) if host == address)
 
     def take_down(self, steps: list[Step]) -> None:
@@ -147,17 +147,11 @@ def packages_of(node: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def story(lab: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with ThreadPoolExecutor() as pool:
-        fresh = pool.submit(lab.reset)
-        # pip works while the nodes start.
-        story = Story(request.getfixturevalue("installed"), lab, tmp_path_factory.mktemp("backend"))
-        (story.installed.examples.parent / ".lab").symlink_to(ROOT / ".lab")
-        at_once(lambda step: story.prepare(*step), STEPS)
-        fresh.result()
-    yield story
-    if story.up:
-        lab.reset()
+def story(lab: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    story = Story(request.getfixturevalue("installed"), lab, tmp_path_factory.mktemp("backend"))
+    (story.installed.examples.parent / ".lab").symlink_to(lab_state())
+    at_once(lambda step: story.prepare(*step), STEPS)
+    return story
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +215,7 @@ def test_the_compute_node_joins_them(story: Story) -> None:
 def test_no_password_and_no_key_stands_in_a_state_in_plain(story: Story) -> None:
     secrets = [setting(name) for name in SECRETS.values()]
     # A line of the key: it is stored as one text.
-    secrets += (ROOT / ".lab" / "id_ed25519").read_text(encoding="utf-8").splitlines()[1:2]
+    secrets += (lab_state() / "id_ed25519").read_text(encoding="utf-8").splitlines()[1:2]
     assert sorted(story.up) == sorted(STEPS)
     for example, stack in STEPS:
         state = story.state(example, stack)

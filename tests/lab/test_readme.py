@@ -37,7 +37,6 @@ def run(stack: Stack, *lines: str) -> str:
 
 
 def test_the_demo_and_what_can_be_tried_then_do_what_the_readme_says(lab: Lab, tmp_path: Path) -> None:
-    lab.reset()
     stack = Stack(tmp_path / "backend")
     stack.create()
     # What `make demo` runs when all is set up.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes import ROOT, Lab, eventually, setting
+from tests.nodes import ROOT, Lab, eventually, lab_state, setting
 
 pytestmark = pytest.mark.lab
 
@@ -109,8 +109,8 @@ def test_the_login_user_has_a_key_no_password_and_sudo(lab: Lab) -> None:
 def test_root_has_no_login_over_ssh(lab: Lab) -> None:
     done = subprocess.run(
         [
-            *("ssh", "-F", "none", "-i", ROOT / ".lab/id_ed25519", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
-            *("-o", f"UserKnownHostsFile={ROOT / '.lab/known_hosts'}", f"root@{lab.address('compute1')}", "true"),
+            *("ssh", "-F", "none", "-i", lab_state() / "id_ed25519", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
+            *("-o", f"UserKnownHostsFile={lab_state() / 'known_hosts'}", f"root@{lab.address('compute1')}", "true"),
         ],
         capture_output=True,
         text=True,
@@ -181,7 +181,7 @@ def test_glance_has_the_image_and_its_clients_need_no_nova_package(lab: Lab) -> 
 
 def test_the_credentials_are_readable_by_root_only(lab: Lab) -> None:
     assert lab.run("controller", "stat -c '%a %U' /root/admin-openrc.sh").split() == ["600", "root"]
-    assert Path(ROOT / ".lab/id_ed25519").stat().st_mode & 0o077 == 0
+    assert (lab_state() / "id_ed25519").stat().st_mode & 0o077 == 0
 
 
 def test_servers_start_with_their_node_and_data_survive(lab: Lab) -> None:
@@ -229,7 +229,7 @@ def test_nodes_whose_processes_were_killed_come_back(lab: Lab) -> None:
 def test_nodes_whose_keys_are_gone_make_room_for_new_ones(lab: Lab, tmp_path: Path) -> None:
     """A checkout was removed and cloned again into the same folder: nobody can log in to what runs."""
     for name in ("id_ed25519", "id_ed25519.pub", "known_hosts", "hostkeys"):
-        shutil.move(ROOT / ".lab" / name, tmp_path / name)
+        shutil.move(lab_state() / name, tmp_path / name)
 
     done = lab_command("up")
 

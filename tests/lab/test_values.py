@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.lab.watched import command_lines
-from tests.nodes import ROOT, Lab, Stack, setting
+from tests.nodes import Lab, Stack, lab_state, setting
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
@@ -66,7 +66,6 @@ class Run:
 
 @pytest.fixture(scope="module")
 def values(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    lab.reset()
     user, password = shlex.quote(RABBIT_USER), shlex.quote(SECRETS["rabbitPassword"])
     # Debian's wrapper of rabbitmqctl gives its arguments to a shell once more.
     rabbitmqctl = "runuser -u rabbitmq -- env HOME=/var/lib/rabbitmq /usr/lib/rabbitmq/bin/rabbitmqctl -q"
@@ -202,7 +201,7 @@ def test_no_secret_is_in_the_state_or_in_any_file_of_the_backend(values: Run) ->
 
 def test_no_secret_is_in_a_temporary_file_or_a_history_here(values: Run) -> None:
     home = Path.home()
-    places = [Path(tempfile.gettempdir()), *home.glob(".*history"), ROOT / ".lab"]
+    places = [Path(tempfile.gettempdir()), *home.glob(".*history"), lab_state()]
     files = [path for place in places for path in files_below(place, since=values.began)]
     # Other tests make checkouts of their own at the same time, with this file in them.
     found = [

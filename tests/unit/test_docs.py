@@ -104,7 +104,7 @@ NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
     "make docs": (f"{UNIT}/test_settings_page.py", '"settings-page"'),
     "make drift-matrix": "its kinds are run by test_drift.py in groups; it runs them one by one, for half an hour",
     "make help": (f"{UNIT}/test_docs.py", '["make", "help"]'),
-    "make lab-reset": (f"{LAB}/../nodes.py", '"reset"'),
+    "make lab-reset": (f"{LAB}/../own_lab.py", '"reset"'),
     "make test-versions": "`make test-all` makes it, in minutes",
     "pulumi cancel": (f"{LAB}/test_cut_off.py", '"cancel", "--yes"'),
     "pulumi config": (f"{INTEGRATION}/test_commands.py", '.command("check", "--stack", "lab"'),

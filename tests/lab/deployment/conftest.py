@@ -1,69 +1,80 @@
-"""One deployment for the tests of this folder: made by the first, looked at from many sides, destroyed by the last ones.
-
-It stands in a lab of its own beside the one of `make lab`, so that other tests use that one at the same time.
-"""
+"""Stories that begin with a deployment. The first of them in a process makes it; each file gets a copy of its nodes and of its state."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import need
-from tests.lab.snapshot import Snapshot, snapshot
-from tests.nodes import Lab, Stack, lab_state, why_not
+from tests.lab.snapshot import NODES, Snapshot, snapshot
+from tests.lab.watched import command_lines
+from tests.nodes import Lab, Stack, eventually
+from tests.own_lab import OwnLab
+
+KEPT = "deployed"
+# `up` notes which process it has started, and what that has read. It is so of a copy too: its files are those that were read then.
+AS_STARTED_BY_UP = """cd /var/lib/nova-infra && for note in service.*; do
+  pid=$(cat /var/run/nova/${note#service.}.pid) && ticks=$(sed 's/^.*) //' /proc/$pid/stat | awk '{print $20}') &&
+    sed -i "s/^[0-9]* /$ticks /" $note || exit 1
+done"""
 
 
-@pytest.fixture(scope="package")
-def lab() -> Iterator[Lab]:
-    """A second lab: other names, another network, another folder."""
-    need(why_not())
-    name, folder = os.environ.get("LAB_NAME", "nova-lab"), lab_state() / "second"
-    own = {
-        "LAB_STATE": str(folder),
-        "LAB_NAME": f"{name}-2",
-        "LAB_COMPUTES": "1",
-        "LAB_LIGHT": "0",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for variable, value in own.items():
-            patch.setenv(variable, value)
-        patch.delenv("LAB_SUBNET", raising=False)
-        made = Lab()
-        made.up()
-        yield made
-        made.down()
+@dataclass(frozen=True)
+class FirstUp:
+    """The first `pulumi up` of this process, and what it left."""
+
+    before: Snapshot
+    """What the machines and servers held before it."""
+    lines: list[tuple[float, str]]
+    """What it printed, each line with the second in which it came."""
+    command_lines: set[str]
+    """Of all processes that ran meanwhile, here and on the nodes."""
+    backend: Path
 
 
-@pytest.fixture(scope="package")
-def stack(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    made = Stack(Path(tmp_path_factory.mktemp("backend")))
-    made.create()
-    return made
-
-
-@pytest.fixture(scope="package")
-def before(lab: Lab, stack: Stack) -> Snapshot:
-    """What the machines and servers held before the first `up`."""
-    lab.reset()
-    return snapshot(lab)
-
-
-@pytest.fixture(scope="package")
-def first_up(stack: Stack, before: Snapshot) -> list[tuple[float, str]]:
-    """The lines of the first `pulumi up`, each with the second in which it came."""
+@pytest.fixture(scope="session")
+def first_up(own_lab: OwnLab, tmp_path_factory: pytest.TempPathFactory) -> FirstUp:
+    """On new nodes, which are kept then as they are."""
+    own_lab.fresh()
+    before = snapshot(own_lab)
+    stack = Stack(tmp_path_factory.mktemp("backend"))
+    stack.create()
+    own_lab.used()
     began = time.monotonic()
-    engine = stack.running("up", "--yes", "--skip-preview", "--non-interactive")
-    assert engine.stdout
-    lines = [(time.monotonic() - began, line.rstrip()) for line in engine.stdout]
+    with command_lines() as seen:
+        engine = stack.running("up", "--yes", "--skip-preview", "--non-interactive")
+        assert engine.stdout
+        lines = [(time.monotonic() - began, line.rstrip()) for line in engine.stdout]
     assert engine.wait(60) == 0, "\n".join(line for _, line in lines)
-    return lines
+    own_lab.keep(KEPT)
+    return FirstUp(before, lines, seen, stack.backend)
 
 
-@pytest.fixture(scope="package")
-def deployed(stack: Stack, first_up: list[tuple[float, str]]) -> Stack:
+@pytest.fixture(scope="module")
+def lab(own_lab: OwnLab, first_up: FirstUp) -> Iterator[Lab]:
+    """The nodes as the first `up` left them, started anew."""
+    began = time.monotonic()
+    own_lab.begin_at(KEPT)
+    # What is kept says of each service when it reported before.
+    ages = "SELECT TIMESTAMPDIFF(SECOND, COALESCE(updated_at, created_at), UTC_TIMESTAMP()) FROM nova.services WHERE deleted = 0 AND topic IS NOT NULL"
+
+    def all_report() -> bool:
+        return all(int(age) < time.monotonic() - began for (age,) in own_lab.sql(ages))
+
+    assert eventually(all_report), "services of nova do not report after their nodes were started"
+    for node in NODES:
+        own_lab.run(node, AS_STARTED_BY_UP)
+    yield own_lab
+    own_lab.used()
+
+
+@pytest.fixture(scope="module")
+def deployed(lab: Lab, first_up: FirstUp, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The stack after its first `pulumi up`."""
+    stack = Stack(tmp_path_factory.mktemp("backend") / "copy")
+    shutil.copytree(first_up.backend, stack.backend)
     return stack

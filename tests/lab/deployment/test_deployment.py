@@ -1,4 +1,4 @@
-"""The whole product on two real nodes, in the order in which a person meets it. One deployment serves all tests."""
+"""The whole product on two real nodes, in the order in which a person meets it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.snapshot import Snapshot
+from tests.lab.deployment.conftest import FirstUp
 from tests.nodes import ROOT, Lab, Stack, eventually, setting
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine]
@@ -32,8 +32,10 @@ CONTROLLER_PROCESSES = {
 
 
 def test_a_preview_before_the_first_up_opens_no_connection_and_shows_each_option(
-    lab: Lab, stack: Stack, before: Snapshot
+    lab: Lab, tmp_path: Path
 ) -> None:
+    stack = Stack(tmp_path / "backend")
+    stack.create()
     plan = stack.pulumi("preview", "--diff", "--non-interactive").stdout
     assert f'my_ip                        : "{lab.address("controller")}"' in plan
     assert 'novncproxy_base_url          : "http://controller:6080/vnc_auto.html"' in plan
@@ -48,8 +50,8 @@ def test_up_makes_the_service_that_the_guide_ends_with(lab: Lab, deployed: Stack
     assert [(row["Name"], row["Status"]) for row in images] == [("cirros-0.3.3-x86_64", "ACTIVE")]
 
 
-def test_progress_says_which_node_does_what_and_how_long_it_took(first_up: list[tuple[float, str]]) -> None:
-    printed = "\n".join(line for _, line in first_up)
+def test_progress_says_which_node_does_what_and_how_long_it_took(first_up: FirstUp) -> None:
+    printed = "\n".join(line for _, line in first_up.lines)
     for node, packages in (("controller", "nova-api nova-cert"), ("compute1", "nova-compute sysfsutils")):
         assert f"{node}: installing {packages}" in printed
         assert re.search(rf"{node}:   Setting up nova-common .* \(\d+ s\)", printed)
@@ -57,8 +59,8 @@ def test_progress_says_which_node_does_what_and_how_long_it_took(first_up: list[
     assert re.search(r"controller:   nova-manage db sync: done in \d+ s", printed)
 
 
-def test_no_minute_of_the_first_up_is_quiet(first_up: list[tuple[float, str]]) -> None:
-    times = [second for second, line in first_up if re.search(r"(controller|compute1): ", line)]
+def test_no_minute_of_the_first_up_is_quiet(first_up: FirstUp) -> None:
+    times = [second for second, line in first_up.lines if re.search(r"(controller|compute1): ", line)]
     assert len(times) > 20
     assert max(later - earlier for earlier, later in zip([0.0, *times], times, strict=False)) < 60
 
@@ -140,6 +142,12 @@ def test_no_password_stands_in_the_state_in_plain(deployed: Stack) -> None:
     assert [name for name in PASSWORDS if setting(name) in state] == []
 
 
+def test_no_password_is_in_a_command_line_while_up_runs_or_in_what_it_prints(first_up: FirstUp) -> None:
+    seen = [*first_up.command_lines, *(line for _, line in first_up.lines)]
+    assert any("nova-manage" in line for line in first_up.command_lines), "the watch saw no process of a node"
+    assert [name for name in PASSWORDS if any(setting(name) in line for line in seen)] == []
+
+
 def test_no_password_is_left_on_the_nodes_but_in_the_files_that_need_it(lab: Lab, deployed: Stack) -> None:
     # What the stack chose; the others were there before.
     for node in ("controller", "compute1"):
@@ -166,12 +174,12 @@ def test_a_change_by_hand_is_shown_as_that_option_and_repaired_without_any_other
     deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive")
 
 
-def test_a_stack_with_conductor_and_compute_on_one_host_is_refused_at_preview(stack: Stack, tmp_path: Path) -> None:
+def test_a_stack_with_conductor_and_compute_on_one_host_is_refused_at_preview(deployed: Stack, tmp_path: Path) -> None:
     settings = yaml.safe_load((ROOT / "stacks" / "Pulumi.lab.yaml").read_text())
     settings["config"]["nova:computes"] = [{"name": "controller", "address": "10.0.0.11"}]
     refused = tmp_path / "Pulumi.lab.yaml"
     refused.write_text(yaml.safe_dump(settings))
-    done = stack.pulumi("preview", "--non-interactive", "--config-file", str(refused), check=False)
+    done = deployed.pulumi("preview", "--non-interactive", "--config-file", str(refused), check=False)
     assert done.returncode != 0
     assert "nova:computes[0]: puts nova-compute on controller, where nova-conductor runs" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

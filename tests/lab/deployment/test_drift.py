@@ -5,7 +5,6 @@ The kinds are data (tests/lab/drift); those of a group do not meet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,11 @@ pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
 
 @pytest.fixture(scope="module")
-def settings(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def settings(deployed: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """The arguments that name settings in which the stack manages all that can drift."""
     path = deployed.configured(Path(tmp_path_factory.mktemp("settings")), **MANAGED)
     deployed.up("--config-file", path)
-    yield "--config-file", path
-    deployed.up()
+    return "--config-file", path
 
 
 @pytest.mark.parametrize("group", [*GROUPS, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW_GROUPS)])

@@ -1,12 +1,8 @@
-"""What a person sees when services of nova are started and do not work: told as soon as it is known, with the way out.
-
-Runs before the tests of teardown; afterwards the deployment is as it was.
-"""
+"""What a person sees when services of nova are started and do not work: told as soon as it is known, with the way out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,13 +17,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
 WRONG = "wrong8Qd"
 NO_NUMBER = r"""mu'ch"\8Qd"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def afterwards_all_is_as_it_was(deployed: Stack) -> Iterator[None]:
-    yield
-    deployed.up("--refresh")
-    deployed.pulumi("preview", "--refresh", "--expect-no-changes", "--non-interactive")
 
 
 def failed_up(stack: Stack, settings: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.snapshot import NODES, Snapshot, snapshot
+from tests.lab.deployment.conftest import FirstUp
+from tests.lab.snapshot import NODES, snapshot
 from tests.nodes import ROOT, Lab, Stack
 
 from .test_deployment import SERVICES_OF_THE_GUIDE
@@ -72,7 +73,7 @@ def test_what_is_protected_is_told_with_the_way_to_lift_it(lab: Lab, deployed: S
 
 
 def test_destroy_does_what_was_told_and_leaves_machines_and_servers_as_they_were(
-    lab: Lab, deployed: Stack, before: Snapshot
+    lab: Lab, deployed: Stack, first_up: FirstUp
 ) -> None:
     there = snapshot(lab)
     code, ends = told(deployed)
@@ -89,7 +90,7 @@ def test_destroy_does_what_was_told_and_leaves_machines_and_servers_as_they_were
     deeds = [deed for each in nodes for deed in each["removes"] if deed.startswith(("stopping", "putting", "removing"))]
     assert len(deeds) == 7
     assert [deed for deed in deeds if deed not in printed] == []
-    assert snapshot(lab).differences(before) == {}
+    assert snapshot(lab).differences(first_up.before) == {}
     assert deployed.resources() == []
 
 
@@ -101,7 +102,7 @@ def test_up_after_destroy_works_again(lab: Lab, deployed: Stack, tmp_path: Path)
 
 
 def test_a_node_that_is_drained_is_removed_when_its_last_instance_has_left(
-    lab: Lab, deployed: Stack, before: Snapshot
+    lab: Lab, deployed: Stack, first_up: FirstUp
 ) -> None:
     lab.boot("the-last-one")
     destroy = deployed.running("destroy", "--yes", "--skip-preview", "--non-interactive")
@@ -116,7 +117,7 @@ def test_a_node_that_is_drained_is_removed_when_its_last_instance_has_left(
     lab.delete_instance("the-last-one")
     printed += destroy.stdout.read()
     assert destroy.wait(120) == 0, printed
-    assert snapshot(lab).differences(before) == {}
+    assert snapshot(lab).differences(first_up.before) == {}
     assert deployed.resources() == []
 
 

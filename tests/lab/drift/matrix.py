@@ -1,7 +1,6 @@
 """make drift-matrix [KIND=WORDS]: every kind of drift one by one on the lab, and what was seen as the table of docs/drift.md.
 
-The lab's nodes are made anew, unless those that the last run has left are in order. With KIND only kinds with these words in their
-name run, and the other rows stay as they are.
+It runs on a lab of its own. With KIND only kinds with these words in their name run, and the other rows stay as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import importlib
 import os
 import pkgutil
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +23,8 @@ from tests.lab import drift
 from tests.lab.drift import refused
 from tests.lab.drift.kinds import MANAGED, Kind, Seen, assert_found_and_repaired
 from tests.lab.drift.refused import Cause, assert_refused
-from tests.nodes import ROOT, Lab, Stack, why_not
+from tests.nodes import ROOT, Lab, Stack
+from tests.own_lab import OwnLab, own_lab, why_not
 
 PAGE = ROOT / "docs" / "drift.md"
 BEGIN, END = "<!-- written by make drift-matrix: begin -->", "<!-- end -->"
@@ -104,17 +105,13 @@ def with_rows(page: str, rows: Rows) -> str:
     return before + BEGIN + "\n\n" + "\n".join(tables) + "\n" + END + rest.partition(END)[2]
 
 
-def deployed(lab: Lab, stack: Stack, settings: tuple[str, str]) -> None:
-    """A deployment in order: that of the last run, or a new one."""
+def deployed(lab: OwnLab, stack: Stack, settings: tuple[str, str]) -> None:
+    """A new deployment on new nodes."""
+    print("new nodes and pulumi up", flush=True)
+    shutil.rmtree(stack.backend, ignore_errors=True)
     stack.create()
-    arguments = ("--refresh", "--expect-no-changes", "--non-interactive", *settings)
-    if stack.resources() and stack.pulumi("preview", *arguments, check=False).returncode == 0:
-        return
-    print("fresh nodes and pulumi up", flush=True)
-    for path in sorted(stack.backend.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    stack.create()
-    lab.reset()
+    lab.fresh()
+    lab.used()
     stack.up(*settings)
 
 
@@ -161,9 +158,9 @@ def main() -> int:
     # As tests/conftest.py does.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     words = os.environ.get("KIND", "")
-    lab, stack = Lab(), Stack(ROOT / ".lab" / "drift")
     failed = []
-    with tempfile.TemporaryDirectory() as folder:
+    with own_lab() as lab, tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder, "backend"))
         settings = ("--config-file", stack.configured(Path(folder), **MANAGED))
         deployed(lab, stack, settings)
         for area, name, happens in runs(lab, stack, settings, Path(folder)):
