@@ -60,8 +60,8 @@ remembered() {
   [ ! -f "$STATE/env" ] || sed -n "s/^$1=//p" "$STATE/env"
 }
 
-# forget_stack: Pulumi's state of the stack `lab` goes. Whoever has another stack of this project in that folder keeps it, and nothing of ours
-# keeps it out of there any longer.
+# forget_stack: Pulumi's state of the stack `lab` goes. Another stack of this project in that folder stays, and THROWAWAY, which would have its
+# program refused, goes.
 forget_stack() {
   local file name kept=()
   for file in "$STATE"/pulumi/.pulumi/stacks/nova/*.json "$STATE"/pulumi/.pulumi/stacks/nova/*.json.gz; do

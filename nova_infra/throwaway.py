@@ -35,7 +35,7 @@ class Throwaway:
     def __str__(self) -> str:
         names = [escaped(each) for each in self.stacks]
         allowed = f"only the stack{'s' if names[1:] else ''} {abridged(names)}" if names else "no stack"
-        why = f" It says: {escaped(self.why)}" if self.why else ""
+        why = f" It says: {escaped(self.why).removesuffix('.')}." if self.why else ""
         return f"{escaped(str(self.folder))}, and the file {FILE} there allows {allowed}.{why}"
 
 

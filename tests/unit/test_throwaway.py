@@ -66,7 +66,7 @@ def test_what_cannot_be_read_allows_every_stack(folder: Path) -> None:
         ("", "allows no stack."),
         ("try\n", "allows only the stack try."),
         (TEXT, "allows only the stacks try, lab-2. It says: The nightly job empties this folder. Ask Ann."),
-        ("# \x1b[2J\ntry\n", r"allows only the stack try. It says: \x1b[2J"),
+        ("# \x1b[2J\ntry\n", r"allows only the stack try. It says: \x1b[2J."),
     ],
 )
 def test_what_it_says_is_said(folder: Path, text: str, said: str) -> None:
