@@ -3,14 +3,15 @@
 .NOTPARALLEL:
 .SILENT:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup venv engine stack demo-stack lab-host lab demo browser test test-unit test-versions test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
+.PHONY: help setup venv engine stack lab-host lab demo browser test test-unit test-versions test-all drift-matrix bench bench-profile lint docs lab-reset lab-down clean
 
 help: ## this list
 	echo "make demo sets up what is missing, starts the lab, deploys Nova on it and shows that it works."
 	echo
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	echo
-	echo "Afterwards '. ./activate' puts pulumi on PATH, and 'pulumi preview', 'pulumi up' ... work on the stack lab."
+	echo "Afterwards '. lab/activate' puts pulumi on PATH and selects the lab: 'pulumi preview', 'pulumi up' ... work on its stack."
+	echo "'. ./activate' puts pulumi on PATH and selects nothing: for a stack of your own."
 
 setup: venv engine stack lab-host ## set up what is missing: venv, engine, stack, podman and the lab's images
 
@@ -29,10 +30,7 @@ lab-host:
 lab: setup ## start the lab's nodes
 	lab/up
 
-demo-stack: venv engine
-	toolchain/stack --needed
-
-demo: demo-stack setup ## the whole of it: start the lab, pulumi up, boot an instance, show both tables
+demo: setup ## the whole of it: start the lab, pulumi up, boot an instance, show both tables
 	lab/demo
 
 browser:

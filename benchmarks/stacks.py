@@ -66,11 +66,11 @@ class Stack:
         return Command(("python", "-m", "nova_infra", *words), self.project, self.environment())
 
     def environment(self) -> dict[str, str]:
-        """What `. ./activate` sets, with this stack in place of the lab's."""
+        """What `. ./activate` sets, and what selects this stack."""
         return {
             **_activated(),
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(ROOT / "lab" / "passphrase"),
             "PULUMI_STACK": "bench",
             **self.more,
         }

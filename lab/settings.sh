@@ -60,7 +60,8 @@ remembered() {
   [ ! -f "$STATE/env" ] || sed -n "s/^$1=//p" "$STATE/env"
 }
 
-# forget_stack: Pulumi's state of the stack `lab` goes. Whoever has another stack of this project in that folder keeps it.
+# forget_stack: Pulumi's state of the stack `lab` goes. Another stack of this project in that folder stays, and THROWAWAY, which would have its
+# program refused, goes.
 forget_stack() {
   local file name kept=()
   for file in "$STATE"/pulumi/.pulumi/stacks/nova/*.json "$STATE"/pulumi/.pulumi/stacks/nova/*.json.gz; do
@@ -72,6 +73,7 @@ forget_stack() {
     return
   fi
   say "==> lab: $STATE/pulumi stays, because it is also the state of ${kept[*]}; what is in it of the stack lab goes"
+  rm -f "$STATE/pulumi/THROWAWAY"
   find "$STATE/pulumi/.pulumi" -depth \( -path '*/nova/lab' -o -path '*/nova/lab.json*' \) -exec rm -rf {} +
 }
 

@@ -13,17 +13,22 @@ from .errors import InvalidSettings, Refused
 from .options import template_problems
 from .settings import Settings
 from .stack_config import read
+from .throwaway import refuse_throwaway
 
-# The --config-file of every command; `. ./activate` may have set it for another stack than the one that a command names.
+# The --config-file of every command; a shell may have it for another stack than the one that a command names.
 CONFIG_FILE = "PULUMI_OPTION_CONFIG_FILE"
 
 
 def load(config: pulumi.Config) -> Settings:
-    """The stack's settings. Raises InvalidSettings with every problem, Refused where they are those of another stack.
+    """The stack's settings. Raises InvalidSettings with every problem, Refused where they are those of another stack, or where its
+    state is in a folder that will be deleted and is for other stacks.
 
     Templates alone do not keep a stack from being loaded: NovaDeployment renders them, and refuses those that do not.
     """
-    refuse_those_of_another(pulumi.get_stack())
+    stack = pulumi.get_stack()
+    refuse_those_of_another(stack)
+    # Under mocks it may be None.
+    refuse_throwaway(stack, Path(pulumi.get_root_directory() or "."))
     namespace = config.full_key("")
     return load_from(
         config.get,

@@ -21,7 +21,6 @@ from tests.wheel import Installed, install
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     second_try.pytest_addoption(parser)
 

@@ -17,6 +17,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[1]
+# Of the stacks in `stacks`.
+PASSPHRASE = (ROOT / "lab" / "passphrase").read_text().strip()
 # On the controller: the compute nodes on which the lab's nova may start an instance.
 HOSTS_OF_THE_SCHEDULER = """/usr/lib/nova-venv/bin/python - <<'PYTHON'
 import sqlite3
@@ -203,13 +205,13 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What pulumi is told by variables."""
-        # What ./activate sets for the lab's own backend only.
+        # As lab/activate.
         made = lab_state() / "Pulumi.lab.yaml"
         settings = {"PULUMI_OPTION_CONFIG_FILE": str(made)} if made.exists() else {}
         return {
             **os.environ,
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_STACK": "lab",
             "NO_COLOR": "1",
             **settings,

@@ -25,16 +25,15 @@ from ..errors import InvalidSettings, NotWritten, Problem, Refused
 from ..settings import SECRETS, Settings, is_structured, top_level_keys
 from ..stack import CONFIG_FILE, load_from
 from ..stack_config import read
+from ..throwaway import read_throwaway
 from ..values import in_url
-from ..wording import quoted
+from ..wording import escaped, quoted
 from .engine import PULUMI_SECONDS, pulumi_on_path
 from .stack import enter_project, stacks_folder
 
 # Passwords of what `up` makes: nobody needs to choose them, or to know them.
 MADE = ("novaDatabasePassword", "novaPassword")
 SECRET_BYTES = 24
-# The stack that `. ./activate` points pulumi at, its state below the project's folder, and its passphrase.
-LAB, LABS_STATE, LABS_PASSPHRASE = "lab", Path(".lab", "pulumi"), "nova-lab"
 # Variables by which pulumi is told of another stack's file.
 _OF_ANOTHER_STACK = (CONFIG_FILE, "PULUMI_STACK")
 Ask = Callable[[str], str]
@@ -58,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the stack's file. Raises Refused where it has settings already or would be among the lab's, InvalidSettings, NotWritten."""
+    """Writes the stack's file. Raises Refused where it has settings already, or its state or passphrase would not be its own, InvalidSettings, NotWritten."""
     _refuse_as_a_name(arguments.stack)
     given = Path(arguments.answers).absolute() if arguments.answers not in ("", "-") else arguments.answers
     project = enter_project()
@@ -70,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"The stack {arguments.stack} was not made: there is no terminal to ask on. Run this on one, or give the answers with --answers FILE."
         )
     document = _document(given) if given else None
-    _refuse_the_labs(arguments.stack, arguments.secrets_provider)
+    _refuse_a_shared_state_or_passphrase(arguments.stack, arguments.secrets_provider)
     if given:
         settings, passwords = answered(document)
     else:
@@ -89,24 +88,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# ---------------------------------------------------------------- of the lab
+# ---------------------------------------------------------------- where its state and passphrase are
 
 
-def _refuse_the_labs(stack: str, secrets_provider: str) -> None:
-    """Refuses the lab's state and its passphrase to every other stack: `lab/down` deletes the one, and everybody knows the other."""
-    if stack.rpartition("/")[2] == LAB:
-        return
+def _refuse_a_shared_state_or_passphrase(stack: str, secrets_provider: str) -> None:
+    """Refuses a state in a folder that will be deleted, and a passphrase that is part of the project."""
     backend = str(json.loads(_pulumi(["whoami", "--json"], stack))["url"])
-    # Pulumi's own default is the passphrase, but in Pulumi Cloud.
-    encrypted = secrets_provider if secrets_provider not in ("", "default") else _default_of(backend)
-    if _is_the_labs(backend):
-        why = f"Its state would be among the lab's in {LABS_STATE}, which `lab/down` deletes"
-    elif encrypted == "passphrase" and _passphrase() == LABS_PASSPHRASE:
-        why = "Its passwords would be encrypted with the lab's passphrase, which everybody knows"
+    found = read_throwaway(backend)
+    if found is not None and found.allows(stack):
+        return
+    if found is not None:
+        why = f"Its state would be in {found}"
+    elif file := _passphrase_of_the_project(secrets_provider, backend):
+        why = (
+            f"Its passwords would be encrypted with the passphrase in {escaped(file)}. That file is in the folder of the project, and whoever has a copy "
+            "of this folder can read them."
+        )
     else:
         return
     raise Refused(
-        f"The stack {stack} was not made. {why}, and which `. ./activate` chooses where nothing else is set. Set your own, then run this again:\n"
+        f"The stack {stack} was not made. {why} Set your own, then run this again:\n"
         f"  unset PULUMI_CONFIG_PASSPHRASE {CONFIG_FILE}\n"
         '  export PULUMI_BACKEND_URL="file://$HOME/nova-state?metadata=skip"\n'
         '  export PULUMI_CONFIG_PASSPHRASE_FILE="$HOME/.nova-passphrase"\n'
@@ -115,22 +116,19 @@ def _refuse_the_labs(stack: str, secrets_provider: str) -> None:
     )
 
 
+def _passphrase_of_the_project(secrets_provider: str, backend: str) -> str:
+    """The file of the passphrase where it is in the folder of the project, which is the current one; else an empty string."""
+    # Pulumi's own default is the passphrase, but in Pulumi Cloud.
+    encrypts = secrets_provider if secrets_provider not in ("", "default") else _default_of(backend)
+    file = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
+    # Pulumi takes the variable before the file, also where it is empty.
+    if encrypts != "passphrase" or not file or "PULUMI_CONFIG_PASSPHRASE" in os.environ:
+        return ""
+    return file if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(".")) else ""
+
+
 def _default_of(backend: str) -> str:
     return "service" if backend.startswith(("https://", "http://")) else "passphrase"
-
-
-def _is_the_labs(backend: str) -> bool:
-    scheme, _, path = backend.partition("?")[0].partition("://")
-    return scheme == "file" and Path(path).expanduser().resolve() == LABS_STATE.resolve()
-
-
-def _passphrase() -> str:
-    """As pulumi finds it; empty where there is none, which pulumi itself says."""
-    file = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", "")
-    try:
-        return os.environ.get("PULUMI_CONFIG_PASSPHRASE", "") or (Path(file).read_text("utf-8").strip() if file else "")
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 # ---------------------------------------------------------------- answers

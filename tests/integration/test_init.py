@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from nova_infra.commands.init import LABS_PASSPHRASE
 from tests.error_rows import assert_printed
-from tests.nodes import ROOT, Stack
+from tests.nodes import PASSPHRASE, ROOT, Stack
 
 pytestmark = pytest.mark.engine
 
@@ -54,9 +53,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
         ["bash", "-c", script], cwd=ROOT, env=Stack(backend).environment(), capture_output=True, text=True, check=True
     )
     variables = dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
-    # Of the lab's own stack: a user may have them set.
-    of_the_lab = {"PULUMI_OPTION_CONFIG_FILE": "/nowhere/Pulumi.lab.yaml"}
-    return {**variables, **of_the_lab, "PYTHONPATH": str(ROOT), "PULUMI_CONFIG_PASSPHRASE": "of my own"}
+    # Of another stack: a user may have it set.
+    of_another = {"PULUMI_OPTION_CONFIG_FILE": "/nowhere/Pulumi.lab.yaml"}
+    return {**variables, **of_another, "PYTHONPATH": str(ROOT), "PULUMI_CONFIG_PASSPHRASE": "of my own"}
 
 
 def init(
@@ -178,7 +177,7 @@ def test_the_stacks_of_a_team_take_the_place_of_the_examples_by_the_lines_that_t
     block = list(takewhile(str.strip, lines[first:]))
     (project / "stacks").mkdir()
     for stack in ("lab", "staging", "production"):
-        # As the examples are: encrypted with the passphrase of the lab.
+        # As the examples are: encrypted with a passphrase that everybody knows.
         shutil.copy(ROOT / "stacks" / "Pulumi.lab.yaml", project / "stacks" / f"Pulumi.{stack}.yaml")
     for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=S", "-c", "user.email=s@x", "commit", "-qm", "x"]):
         subprocess.run(["git", *words], cwd=project, check=True)
@@ -239,6 +238,41 @@ def test_the_settings_of_another_stack_are_not_planned_nor_checked(
     assert ended(*preview, variable=third)[0] == 0
 
 
+@pytest.mark.parametrize("how", ["by the variable", "by a login", "by the project"])
+def test_a_stack_in_a_folder_that_is_for_others_is_not_planned(
+    project: Path, environment: dict[str, str], tmp_path: Path, how: str
+) -> None:
+    del environment["PULUMI_OPTION_CONFIG_FILE"]
+    backend = environment["PULUMI_BACKEND_URL"]
+    environment |= {"PULUMI_HOME": str(tmp_path / "home"), "PULUMI_STACK": "mine"}
+    if how != "by the variable":
+        del environment["PULUMI_BACKEND_URL"]
+    if how == "by a login":
+        subprocess.run(["pulumi", "login", backend], env=environment, capture_output=True, check=True)
+    if how == "by the project":
+        with (project / "Pulumi.yaml").open("a") as file:
+            file.write(f"backend: {{url: '{backend}'}}\n")
+    throwaway = tmp_path / "backend" / "THROWAWAY"
+    throwaway.write_text("# The nightly job empties this folder.\nothers\n")
+
+    def ended(*words: str) -> tuple[int, str]:
+        command = ["pulumi", *words, "--non-interactive"]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert ended("stack", "init", "mine")[0] == 0
+    code, said = ended("preview")
+    assert code != 0
+    assert_printed("a stack in a folder that will be deleted", said)
+    assert "The nightly job empties this folder." in said
+    assert "Traceback" not in said
+    # It stays the way to take it down.
+    assert ended("destroy", "--yes", "--skip-preview")[0] == 0
+    throwaway.write_text("others\nmine\n")
+    # So it comes as far as its settings, of which there are none.
+    assert "The configuration has 6 problems" in ended("preview")[1]
+
+
 def test_who_stops_in_the_middle_of_the_questions_runs_it_again(project: Path, environment: dict[str, str]) -> None:
     code, shown = on_a_terminal(
         project, environment, *ON_A_TERMINAL, conversation=[*CONVERSATION[:2], ("Compute 1", "\x04")]
@@ -248,21 +282,32 @@ def test_who_stops_in_the_middle_of_the_questions_runs_it_again(project: Path, e
     assert init(project, environment).returncode == 0
 
 
+@pytest.fixture
+def lab(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment after `. lab/activate`, for a lab of its own."""
+    done = subprocess.run(
+        ["bash", "-c", ". lab/activate && env -0"],
+        cwd=ROOT,
+        env={**environment, "LAB_STATE": str(tmp_path / "lab"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
+
+
 @pytest.mark.parametrize("how", ["by the variable", "by a login"])
-def test_nothing_real_is_made_in_the_labs_state_and_the_lines_that_are_printed_lead_out_of_it(
-    project: Path, environment: dict[str, str], tmp_path: Path, how: str
+def test_no_other_stack_is_made_in_the_labs_state_and_the_lines_that_are_printed_lead_out_of_it(
+    project: Path, lab: dict[str, str], tmp_path: Path, how: str
 ) -> None:
-    state = project / ".lab" / "pulumi"
-    state.mkdir(parents=True)
-    labs = {**environment, "PULUMI_CONFIG_PASSPHRASE": LABS_PASSPHRASE, "PULUMI_STACK": "lab", "HOME": str(tmp_path)}
-    labs["PULUMI_BACKEND_URL"] = f"file://{state}" + ("?metadata=skip" if how == "by the variable" else "")
     if how == "by a login":
-        labs["PULUMI_HOME"] = str(tmp_path / "home")
-        subprocess.run(["pulumi", "login", labs.pop("PULUMI_BACKEND_URL")], env=labs, capture_output=True, check=True)
-    done = init(project, labs)
+        lab["PULUMI_HOME"] = str(tmp_path / "home")
+        subprocess.run(["pulumi", "login", lab.pop("PULUMI_BACKEND_URL")], env=lab, capture_output=True, check=True)
+    done = init(project, lab)
     assert done.returncode == 1
-    assert_printed("a new stack in the lab's state", done.stderr)
-    assert not list(state.rglob("tryout*"))
+    assert_printed("a new stack in a folder that will be deleted", done.stderr)
+    assert "lab/down deletes this folder" in done.stderr
+    assert not list((tmp_path / "lab").rglob("tryout*"))
     assert not (project / "stacks").exists()
 
     if how == "by a login":
@@ -274,7 +319,7 @@ def test_nothing_real_is_made_in_the_labs_state_and_the_lines_that_are_printed_l
     again = subprocess.run(
         ["bash", "-c", script],
         cwd=project,
-        env=labs,
+        env=lab,
         input=yaml.safe_dump(ANSWERS),
         capture_output=True,
         text=True,
@@ -284,23 +329,25 @@ def test_nothing_real_is_made_in_the_labs_state_and_the_lines_that_are_printed_l
     assert (tmp_path / "nova-state" / ".pulumi" / "stacks" / "nova" / "tryout.json").exists()
 
 
-@pytest.mark.parametrize("in_a_file", [False, True])
-def test_nothing_real_is_encrypted_with_the_labs_passphrase(
-    project: Path, environment: dict[str, str], tmp_path: Path, in_a_file: bool
+def test_a_passphrase_in_the_projects_folder_encrypts_only_what_will_be_deleted(
+    project: Path, environment: dict[str, str], lab: dict[str, str]
 ) -> None:
-    file = tmp_path / "passphrase"
-    file.write_text(f"{LABS_PASSPHRASE}\n")
-    passphrase = {"": "", "_FILE": str(file)} if in_a_file else {"": LABS_PASSPHRASE}
-    environment |= {f"PULUMI_CONFIG_PASSPHRASE{each}": value for each, value in passphrase.items()}
-    done = init(project, environment)
+    shutil.copy(lab["PULUMI_CONFIG_PASSPHRASE_FILE"], project / "passphrase")
+    lab["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(project / "passphrase")
+    done = init(project, {**lab, "PULUMI_BACKEND_URL": environment["PULUMI_BACKEND_URL"]})
     assert done.returncode == 1
-    assert_printed("a new stack with the lab's passphrase", done.stderr)
+    assert_printed("a new stack with a passphrase in the project's folder", done.stderr)
     assert not (project / "stacks").exists()
 
-
-def test_the_labs_own_stack_is_made_with_the_labs_passphrase(project: Path, environment: dict[str, str]) -> None:
-    environment["PULUMI_CONFIG_PASSPHRASE"] = LABS_PASSPHRASE
-    assert init(project, environment, "lab", "--answers", "-").returncode == 0
+    done = init(project, lab, "lab", "--answers", "-")
+    assert done.returncode == 0, done.stderr
+    # The newline at the end of the file is not part of the passphrase, and the variable counts before the file.
+    lab |= {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE, "PULUMI_CONFIG_PASSPHRASE_FILE": "/nowhere"}
+    shown = ["pulumi", "config", "get", "rabbitPassword", "--stack", "lab", "--non-interactive"]
+    assert (
+        subprocess.run(shown, cwd=project, env=lab, capture_output=True, text=True, check=True).stdout.strip()
+        == (ANSWERS["rabbitPassword"])
+    )
 
 
 def heard(terminal: int, question: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.nodes import ROOT
+from tests.nodes import PASSPHRASE, ROOT
 from tests.plans import DEPLOYED
 
 pytestmark = pytest.mark.engine
@@ -39,7 +39,7 @@ class Checkout:
         line = " ".join(shlex.quote(each) for each in words)
         environment = {
             "PULUMI_BACKEND_URL": f"file://{self.root.parent / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "nova-lab",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PYTHONPATH": f"{self.root / 'tests' / 'stand_in'}:{self.root}",
             "STAND_IN": str(self.root.parent / "there.json"),
             "RUN_URL": "https://example.org/runs/1",
@@ -51,7 +51,7 @@ class Checkout:
             [
                 "bash",
                 "-c",
-                f". {shlex.quote(str(ROOT))}/activate && cd {shlex.quote(str(self.root))} && unset PULUMI_STACK PULUMI_OPTION_CONFIG_FILE && exec env {variables} {line}",
+                f". {shlex.quote(str(ROOT))}/activate && cd {shlex.quote(str(self.root))} && exec env {variables} {line}",
             ],
             cwd=ROOT,
             env={key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "GIT_", "PYTHON"))},

@@ -55,6 +55,7 @@ def printed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     environment = {
         **os.environ,
         "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_CONFIG_PASSPHRASE": "of this test",
         "PULUMI_STACK": "refused",
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT),

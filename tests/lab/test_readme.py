@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.nodes import ROOT, Lab, Stack
+from tests.nodes import ROOT, Lab, Stack, lab_state
 
 pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1200)]
 # What a person answers at the terminal.
@@ -36,16 +35,15 @@ def run(stack: Stack, *lines: str) -> str:
     return done.stdout
 
 
-def test_the_demo_and_what_can_be_tried_then_do_what_the_readme_says(lab: Lab, tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "backend")
-    stack.create()
+def test_the_demo_and_what_can_be_tried_then_do_what_the_readme_says(lab: Lab) -> None:
+    stack = Stack(lab_state() / "pulumi")
     # What `make demo` runs when all is set up.
     shown = run(stack, str(ROOT / "lab" / "demo"))
     assert "nova-compute     | compute1" in shown
     assert "| cirros-0.3.3-x86_64 | ACTIVE |" in shown
     assert "nova-compute     | compute1" in stack.pulumi("stack", "output", "service_list").stdout
 
-    activate, unchanged, change, drifted, repair, destroy = block_of(". ./activate")
+    activate, unchanged, change, drifted, repair, destroy = block_of(". lab/activate")
     assert "unchanged" in run(stack, activate, unchanged)
     run(stack, activate, change)
     plan = run(stack, activate, drifted)

@@ -32,7 +32,8 @@ ORDINARY = ("cd ", "export ", "unset ", "mkdir ", "(umask ", "for ", "done")
 LAB, DEPLOYMENT, INTEGRATION, UNIT = "tests/lab", "tests/lab/deployment", "tests/integration", "tests/unit"
 # How a command begins, the file of a test that runs it, and what stands there when it does. The longest beginning counts.
 RUN = {
-    ". ./activate": (f"{UNIT}/test_toolchain_activate.py", '". ./activate; . ./activate; env"'),
+    ". ./activate": (f"{UNIT}/test_toolchain_activate.py", '". ./activate && . ./activate && env"'),
+    ". lab/activate": (f"{UNIT}/test_toolchain_activate.py", '". lab/activate && . lab/activate && env"'),
     "lab/ssh": (f"{LAB}/test_the_lab_itself.py", 'lab_command("ssh", "compute1"'),
     'lab/ssh compute1 "sudo sed -i': (f"{LAB}/test_readme.py", "block_of("),
     "find ~/nova-state/.pulumi -name '*.attrs' -empty -delete": (f"{INTEGRATION}/test_state.py", '"find ~/nova-state"'),
@@ -292,7 +293,7 @@ def test_what_nobody_runs_is_said() -> None:
 
 
 def test_output_that_looks_like_commands_stands_in_a_block_of_commands() -> None:
-    programs = ("$ ", "pulumi ", "make ", "python ", "lab/", ". ./activate")
+    programs = ("$ ", "pulumi ", "make ", "python ", "lab/", ". ./activate", ". lab/activate")
     hidden = [
         f"{page.relative_to(ROOT)}: {line}"
         for page in PAGES

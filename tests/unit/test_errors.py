@@ -60,6 +60,7 @@ from nova_infra.resources.service import ServiceLifecycle
 from nova_infra.resources.service_check import ServiceCheckLifecycle
 from nova_infra.stack_config import parse
 from nova_infra.templates import render_options, render_variables
+from nova_infra.throwaway import refuse_throwaway
 
 from .nodes import NOVA_CONF, Machine, facts_of_case
 from .servers import Node, Reached, Unreachable
@@ -953,6 +954,13 @@ def the_settings_are_those_of_another_stack(stage: Stage) -> None:
     read_settings("production")
 
 
+@case("the stack production", "Ask Ann", do="Set PULUMI_BACKEND_URL to a backend of your own")
+def the_state_will_be_deleted(stage: Stage) -> None:
+    (stage.folder / "THROWAWAY").write_text("# Ask Ann.\nlab\n")
+    stage.patch.setenv("PULUMI_BACKEND_URL", f"file://{stage.folder}")
+    refuse_throwaway("production", stage.folder)
+
+
 def comment_of(stage: Stage, text: str, *options: str) -> None:
     words = ["--environment", "staging", *options, str(stage.file(text))]
     parser = argparse.ArgumentParser()
@@ -1053,9 +1061,10 @@ def a_stack_has_no_name(_stage: Stage) -> None:
 WHERE = """[ "$1" != whoami ] || exec echo '{"url": "s3://states"}'"""
 
 
-@case("The stack production", "in .lab/pulumi", do="export PULUMI_STACK=production")
-def a_stack_would_be_among_the_labs(stage: Stage) -> None:
-    project(stage, pulumi=f"""echo '{{"url": "file://{stage.folder}/.lab/pulumi?metadata=skip"}}'""")
+@case("The stack production", "Ask Ann", do="export PULUMI_STACK=production")
+def a_stack_would_be_deleted(stage: Stage) -> None:
+    project(stage, pulumi=f"""echo '{{"url": "file://{stage.folder}?metadata=skip"}}'""")
+    (stage.folder / "THROWAWAY").write_text("# Ask Ann.\nlab\n")
     init.run(answers(stage, WHOLE))
 
 

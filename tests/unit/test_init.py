@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nova_infra.commands import init
-from nova_infra.commands.init import Ask, NewStack, answered, asked, with_servers_at, write
+from nova_infra.commands.init import Ask, NewStack, _passphrase_of_the_project, answered, asked, with_servers_at, write
 from nova_infra.errors import InvalidSettings, NotWritten, Refused
 from tests.error_rows import assert_printed
 
@@ -221,3 +221,30 @@ def test_a_file_that_has_settings_or_is_something_else_is_left_as_it_is(new_stac
     with pytest.raises(Refused, match="is left as it is"):
         write(new_stack, {"region": "regionOne"}, {})
     assert new_stack.file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("file", "encrypts", "refused"),
+    [
+        ("{project}/lab/passphrase", ("", "file:///srv/states"), True),
+        ("lab/passphrase", ("passphrase", "https://api.pulumi.com"), True),
+        ("{project}/../link", ("default", "s3://states"), True),
+        ("{project}/../passphrase", ("", "s3://states"), False),
+        ("{project}-2/passphrase", ("", "s3://states"), False),
+        ("lab/passphrase", ("", "https://api.pulumi.com"), False),
+        ("lab/passphrase", ("awskms://alias/nova", "s3://states"), False),
+        ("", ("", "s3://states"), False),
+    ],
+)
+def test_a_passphrase_in_the_project_s_folder_is_found_where_it_is_what_encrypts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, encrypts: tuple[str, str], refused: bool
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "link").symlink_to(project / "lab" / "passphrase")
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", file.format(project=project))
+    assert bool(_passphrase_of_the_project(*encrypts)) is refused
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    assert not _passphrase_of_the_project(*encrypts)

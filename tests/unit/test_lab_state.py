@@ -15,6 +15,7 @@ def state(tmp_path: Path) -> Path:
     """The lab's folder, with a state of the stack `lab` that an engine has left."""
     write(tmp_path, "lab")
     (tmp_path / "pulumi" / ".pulumi" / "meta.yaml").write_text("version: 1\n")
+    (tmp_path / "pulumi" / "THROWAWAY").write_text("lab\n")
     return tmp_path
 
 
@@ -54,6 +55,8 @@ def test_a_stack_that_somebody_has_made_in_the_labs_state_stays_with_all_that_is
     said = forget(state)
     assert "the state of lab-2 mine;" in said
     assert files(state) == {*mine, "meta.yaml"}
+    # Else its program would refuse it.
+    assert not (state / "pulumi" / "THROWAWAY").exists()
 
 
 @pytest.mark.parametrize("script", ["down", "up"])

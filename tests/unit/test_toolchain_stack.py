@@ -1,4 +1,4 @@
-"""toolchain/stack makes the lab's stack in the lab's own state, and in nobody else's. A stand-in for pulumi."""
+"""toolchain/stack makes the lab's stack in the lab's own state, and nowhere else. A stand-in for pulumi."""
 
 import shutil
 import subprocess
@@ -7,65 +7,45 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# Says with which backend it was called; there is a stack in one of them.
+# Says with what it was called, and makes a state.
 PULUMI = """#!/bin/sh
-echo "$PULUMI_BACKEND_URL $*" >>"$(dirname "$0")/calls"
-case "$PULUMI_BACKEND_URL" in *without) exit 255 ;; esac
+echo "$PULUMI_BACKEND_URL $PULUMI_CONFIG_PASSPHRASE_FILE ${PULUMI_CONFIG_PASSPHRASE-unset} $*" >>"$(dirname "$0")/calls"
+state=${PULUMI_BACKEND_URL#file://}
+mkdir -p "${state%%[?]*}/.pulumi/stacks/nova"
+touch "${state%%[?]*}/.pulumi/stacks/nova/lab.json"
 """
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout that is set up, of somebody who is logged in elsewhere."""
+    """A checkout that is set up."""
     made = tmp_path / "checkout"
-    for folder in (".venv/bin", "stacks", "engine", "toolchain"):
+    for folder in (".venv/bin", "stacks", "engine", "toolchain", "lab"):
         (made / folder).mkdir(parents=True)
-    for name in ("activate", "toolchain/stack", "toolchain/steps.sh", "stacks/Pulumi.lab.yaml"):
+    for name in ("activate", "lab/activate", "toolchain/stack", "toolchain/steps.sh", "stacks/Pulumi.lab.yaml"):
         shutil.copy(ROOT / name, made / name)
     (made / ".venv" / "made-from").touch()
     (made / "toolchain" / ".engine-path").write_text(f"{made}/engine\n")
     (made / "engine" / "pulumi").write_text(PULUMI)
     (made / "engine" / "pulumi").chmod(0o755)
-    (tmp_path / ".pulumi").mkdir()
-    (tmp_path / ".pulumi" / "credentials.json").write_text('{"current": "https://elsewhere"}')
     return made
 
 
-def stack(checkout: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [checkout / "toolchain" / "stack", *options],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(checkout.parent)} | more,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def calls(checkout: Path) -> list[str]:
-    return (checkout / "engine" / "calls").read_text().splitlines()
-
-
-@pytest.mark.parametrize("options", [(), ("--needed",)])
-def test_a_login_elsewhere_is_not_asked_for_the_labs_stack(checkout: Path, options: tuple[str, ...]) -> None:
-    done = stack(checkout, *options)
-    assert done.returncode == 0, done.stderr
-    (call,) = calls(checkout)
-    assert call.startswith(f"file://{checkout}/.lab/pulumi?metadata=skip ")
-    assert "select --create --stack lab" in call
-
-
-def test_another_backend_gets_no_stack_and_one_that_is_needed_is_refused_before_anything_is_built(
-    checkout: Path,
-) -> None:
-    assert stack(checkout, PULUMI_BACKEND_URL="file:///without").returncode == 0
-    refused = stack(checkout, "--needed", PULUMI_BACKEND_URL="file:///without")
-    assert refused.returncode == 1
-    assert "unset PULUMI_BACKEND_URL and run this again" in refused.stderr
-    assert stack(checkout, "--needed", PULUMI_BACKEND_URL="file:///with").returncode == 0
-    assert not [each for each in calls(checkout) if "create" in each]
-
-
-def test_the_demo_asks_for_its_stack_before_it_builds_images() -> None:
-    planned = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert planned.index("toolchain/stack --needed") < planned.index("lab/setup-host")
+@pytest.mark.parametrize("state", ["", "second"])
+def test_the_stack_is_made_once_in_the_labs_state_whatever_else_is_selected(checkout: Path, state: str) -> None:
+    own = {"PULUMI_BACKEND_URL": "file:///elsewhere", "PULUMI_CONFIG_PASSPHRASE": "of my own", "PULUMI_STACK": "mine"}
+    lab = {"LAB_STATE": str(checkout / state)} if state else {}
+    for _ in range(2):
+        done = subprocess.run(
+            [checkout / "toolchain" / "stack"],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(checkout.parent), **own, **lab},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    (call,) = (checkout / "engine" / "calls").read_text().splitlines()
+    backend = f"file://{checkout}/{state or '.lab'}/pulumi?metadata=skip"
+    assert call.startswith(f"{backend} {checkout}/lab/passphrase unset ")
+    assert call.endswith(" stack select --create --stack lab")

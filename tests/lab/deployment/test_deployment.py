@@ -31,9 +31,7 @@ CONTROLLER_PROCESSES = {
 }
 
 
-def test_a_preview_before_the_first_up_opens_no_connection_and_shows_each_option(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_a_preview_before_the_first_up_opens_no_connection_and_shows_each_option(lab: Lab, tmp_path: Path) -> None:
     stack = Stack(tmp_path / "backend")
     stack.create()
     plan = stack.pulumi("preview", "--diff", "--non-interactive").stdout
