@@ -39,7 +39,7 @@ browser:
 test: ## all tests but those marked slow, also on labs of their own
 	toolchain/timed setup $(MAKE) setup browser
 	toolchain/timed lint $(MAKE) lint
-	. ./activate && exec pytest tests -n 2 --dist loadgroup
+	. ./activate && exec pytest tests -n 3 --dist loadgroup
 
 test-unit: venv ## the tests that need no engine and no lab
 	.venv/bin/pytest tests/unit -n 2
@@ -48,7 +48,7 @@ test-versions: venv ## the unit tests with the lowest and the newest versions of
 	toolchain/dependency-versions
 
 test-all: setup lint browser test-versions ## every test: make test, what is marked slow, and other versions of Python packages
-	. ./activate && exec pytest tests -m 'slow or not slow' -n 2 --dist loadgroup
+	. ./activate && exec pytest tests -m 'slow or not slow' -n 3 --dist loadgroup
 
 drift-matrix: setup ## every kind of drift one by one on the lab; writes the table of docs/drift.md: [KIND=WORDS]
 	. ./activate && exec python -m tests.lab.drift.matrix

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,7 +13,7 @@ import tests.browser
 import tests.own_lab
 from tests import second_try
 from tests.browser import Browser
-from tests.nodes import ROOT, Lab
+from tests.nodes import Lab
 from tests.own_lab import OwnLab
 from tests.wheel import Installed, install
 
@@ -47,17 +48,12 @@ class Times:
         terminalreporter.write_line(f"time of tests, over all processes: {', '.join(each)}")
 
 
-DEPLOYMENT = ROOT / "tests" / "lab" / "deployment"
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` has two processes. Each has one lab: in one of them the copies of one deployment, in the other what begins with new nodes."""
+    """What shares the nodes of a process stays together. Each process has one lab, whatever groups it gets."""
     for item in items:
-        fixtures: list[str] = getattr(item, "fixturenames", [])
-        if "own_lab" in fixtures:
-            group = "deployment" if DEPLOYMENT in item.path.parents else "lab"
-            item.add_marker(pytest.mark.xdist_group(group))
+        if "own_lab" in getattr(item, "fixturenames", []) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
 
 
 @pytest.fixture(scope="session")
@@ -71,12 +67,18 @@ def own_lab() -> Iterator[OwnLab]:
 @pytest.fixture(scope="module")
 def lab(own_lab: OwnLab, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Nodes where the guide's chapter begins. The tests of a file put back what they change on them."""
-    own_lab.fresh()
+    own_lab.begin_at()
+    with put_back(own_lab, request):
+        yield own_lab
+
+
+@contextmanager
+def put_back(lab: OwnLab, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A file that puts back what it changes leaves the nodes to the next one, unless a test failed: it may have left anything."""
     failed = request.session.testsfailed
-    yield own_lab
+    yield
     if request.session.testsfailed > failed:
-        # A test that failed may have left anything.
-        own_lab.used()
+        lab.used()
 
 
 @pytest.fixture(scope="session")

@@ -25,29 +25,28 @@ PLACES = 16
 
 @dataclass
 class OwnLab(Lab):
-    """The nodes of this process, and whether they are as new."""
+    """The nodes of this process."""
 
-    as_new: bool = False
+    stand_at: str | None = None
+    """What they are as: new (an empty text), kept under this name, or neither."""
 
-    def fresh(self) -> None:
-        """Nodes where the guide's chapter begins; those there are, where nothing has changed on them."""
-        if not self.as_new:
-            lab_script("reset", LAB_FROM="", LAB_LIGHT="0")
-            self.as_new = True
+    def begin_at(self, name: str = "") -> bool:
+        """New nodes, where the guide's chapter begins, or such as were kept under a name. Returns whether they are others than before."""
+        if self.stand_at == name:
+            return False
+        self.stand_at = None
+        lab_script("reset", LAB_FROM=name, LAB_LIGHT="0")
+        self.stand_at = name
+        return True
 
     def keep(self, name: str) -> None:
-        """Keeps the nodes as they are under a name. They are stopped."""
-        self.as_new = False
+        """Keeps the nodes as they are under a name."""
         lab_script("keep", name)
-
-    def begin_at(self, name: str) -> None:
-        """Nodes as they were kept under a name."""
-        self.as_new = False
-        lab_script("reset", LAB_FROM=name, LAB_LIGHT="0")
+        self.stand_at = name
 
     def used(self) -> None:
         """Whoever needs nodes next gets others."""
-        self.as_new = False
+        self.stand_at = None
 
 
 def why_not() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,8 +24,7 @@ FAILED = ("failed", "error")
 
 def name_of(nodeid: str) -> str:
     """The name of a test without the group that xdist appends."""
-    test, _, group = nodeid.rpartition("@")
-    return test if test and group in ("lab", "deployment") else nodeid
+    return re.sub(r"@[\w-]+$", "", nodeid)
 
 
 def file_of(nodeid: str) -> str:

@@ -13,6 +13,6 @@ from tests.own_lab import OwnLab
 @pytest.fixture(scope="module")
 def lab(own_lab: OwnLab) -> Iterator[Lab]:
     """Nodes where the guide's chapter begins, for one file."""
-    own_lab.fresh()
+    own_lab.begin_at()
     yield own_lab
     own_lab.used()

@@ -36,7 +36,11 @@ def one_of_each(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def by_hand(lab: Lab) -> None:
     done = subprocess.run(
-        [ROOT / "lab" / "by-hand", "--no-instance"], capture_output=True, text=True, check=False, timeout=300
+        [ROOT / "lab" / "by-hand", "--no-instance", "--at-once"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -18,7 +18,7 @@ from tests.lab.snapshot import Snapshot, snapshot
 from tests.nodes import Lab, lab_state, setting
 from tests.wheel import Installed
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine]
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow]
 
 Step = tuple[str, str]
 """An example and its stack: the packages of two nodes are two stacks of one program."""

@@ -67,10 +67,10 @@ RUN = {
     "pulumi preview --diff": (f"{DEPLOYMENT}/test_deployment.py", '"preview", "--diff"'),
     "pulumi up": (f"{DEPLOYMENT}/conftest.py", '"up", "--yes"'),
     "pulumi up --refresh": (f"{DEPLOYMENT}/test_deployment.py", '.up("--refresh"'),
-    "pulumi up --continue-on-error": (f"{LAB}/test_many_nodes.py", '"--continue-on-error"'),
+    "pulumi up --continue-on-error": (f"{DEPLOYMENT}/test_many_nodes.py", '"--continue-on-error"'),
     "pulumi destroy": (f"{DEPLOYMENT}/test_teardown.py", '"destroy", "--yes"'),
     "pulumi destroy --target '**::nova-compute1-packages' --target-dependents": (
-        f"{LAB}/test_many_nodes.py",
+        f"{DEPLOYMENT}/test_many_nodes.py",
         '"--target-dependents"',
     ),
     "pulumi cancel --yes": (f"{LAB}/test_cut_off.py", '"cancel", "--yes"'),
@@ -121,7 +121,7 @@ NAMED_IN_SENTENCES: dict[str, tuple[str, str] | str] = {
     "pulumi stack export": (f"{LAB}/../nodes.py", '"stack", "export"'),
     "pulumi stack ls": (f"{DEPLOYMENT}/test_teardown.py", '"stack", "ls"'),
     "pulumi state unprotect --stack production 'URN'": (f"{DEPLOYMENT}/test_teardown.py", "state unprotect"),
-    "pulumi up --parallel 16": (f"{LAB}/test_many_nodes.py", '"--parallel", "16"'),
+    "pulumi up --parallel 16": (f"{DEPLOYMENT}/test_many_nodes.py", '"--parallel", "16"'),
     "pulumi whoami": (f"{INTEGRATION}/test_init.py", '"no backend for a new stack"'),
     "pulumi whoami -v": (f"{INTEGRATION}/test_state.py", '"whoami", "-v"'),
     # test_workflow_scripts.py runs the script.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import put_back
 from tests.lab.snapshot import NODES, Snapshot, snapshot
 from tests.lab.watched import command_lines
 from tests.nodes import Lab, Stack, eventually
@@ -38,8 +39,8 @@ class FirstUp:
 
 @pytest.fixture(scope="session")
 def first_up(own_lab: OwnLab, tmp_path_factory: pytest.TempPathFactory) -> FirstUp:
-    """On new nodes, which are kept then as they are."""
-    own_lab.fresh()
+    """On new nodes, which are then kept as they are."""
+    own_lab.begin_at()
     before = snapshot(own_lab)
     stack = Stack(tmp_path_factory.mktemp("backend"))
     stack.create()
@@ -55,26 +56,37 @@ def first_up(own_lab: OwnLab, tmp_path_factory: pytest.TempPathFactory) -> First
 
 
 @pytest.fixture(scope="module")
-def lab(own_lab: OwnLab, first_up: FirstUp) -> Iterator[Lab]:
-    """The nodes as the first `up` left them, started anew."""
+def lab(own_lab: OwnLab, first_up: FirstUp, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The nodes as the first `up` left them. The tests of a file put back what they change on them, or use `used_up`."""
     began = time.monotonic()
-    own_lab.begin_at(KEPT)
-    # What is kept says of each service when it reported before.
+    if own_lab.begin_at(KEPT):
+        wait_for_reports(own_lab, began)
+        for node in NODES:
+            own_lab.run(node, AS_STARTED_BY_UP)
+    with put_back(own_lab, request):
+        yield own_lab
+
+
+def wait_for_reports(lab: Lab, began: float) -> None:
+    """Until each of nova's services has reported since then. What is kept says when it did before."""
     ages = "SELECT TIMESTAMPDIFF(SECOND, COALESCE(updated_at, created_at), UTC_TIMESTAMP()) FROM nova.services WHERE deleted = 0 AND topic IS NOT NULL"
 
     def all_report() -> bool:
-        return all(int(age) < time.monotonic() - began for (age,) in own_lab.sql(ages))
+        return all(int(age) < time.monotonic() - began for (age,) in lab.sql(ages))
 
     assert eventually(all_report), "services of nova do not report after their nodes were started"
-    for node in NODES:
-        own_lab.run(node, AS_STARTED_BY_UP)
-    yield own_lab
+
+
+@pytest.fixture(scope="module")
+def used_up(lab: Lab, own_lab: OwnLab) -> Iterator[None]:
+    """For a file that does not put back what it changes."""
+    yield
     own_lab.used()
 
 
 @pytest.fixture(scope="module")
 def deployed(lab: Lab, first_up: FirstUp, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """The stack after its first `pulumi up`."""
+    """A stack with the state that the first `pulumi up` left."""
     stack = Stack(tmp_path_factory.mktemp("backend") / "copy")
     shutil.copytree(first_up.backend, stack.backend)
     return stack

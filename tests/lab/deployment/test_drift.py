@@ -14,7 +14,7 @@ from tests.lab.drift.kinds import MANAGED, Kind, assert_found_and_repaired
 from tests.lab.drift.services_kinds import DISABLED_AGAINST_THE_STACK, ENABLED_AGAINST_THE_STACK
 from tests.nodes import Lab, Stack
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine]
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.usefixtures("used_up")]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def test_drift_is_shown_by_name_and_repaired_and_nothing_else_is_touched(
     assert_found_and_repaired(lab, deployed, {**GROUPS, **SLOW_GROUPS}[group], *settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [ENABLED_AGAINST_THE_STACK, DISABLED_AGAINST_THE_STACK], ids=["disabled", "enabled"])
 def test_what_the_stack_says_of_scheduling_is_no_operators_word(
     lab: Lab, deployed: Stack, tmp_path: Path, kind: Kind

@@ -17,7 +17,12 @@ from tests.nodes import ROOT, Lab, Stack
 
 from .test_deployment import SERVICES_OF_THE_GUIDE
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.engine,
+    pytest.mark.usefixtures("used_up"),
+    pytest.mark.xdist_group("deployment-2"),
+]
 
 
 def told(stack: Stack) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -94,31 +99,13 @@ def test_destroy_does_what_was_told_and_leaves_machines_and_servers_as_they_were
     assert deployed.resources() == []
 
 
-def test_up_after_destroy_works_again(lab: Lab, deployed: Stack, tmp_path: Path) -> None:
-    deployed.up("--config-file", deployed.configured(tmp_path, computeDefaults={"drain": True}))
+@pytest.mark.slow
+def test_up_after_destroy_works_again(lab: Lab, deployed: Stack) -> None:
+    deployed.up()
     assert {(row["Binary"], row["State"]) for row in lab.table("nova service-list")} == {
         (binary, "up") for binary, _ in SERVICES_OF_THE_GUIDE
     }
-
-
-def test_a_node_that_is_drained_is_removed_when_its_last_instance_has_left(
-    lab: Lab, deployed: Stack, first_up: FirstUp
-) -> None:
-    lab.boot("the-last-one")
-    destroy = deployed.running("destroy", "--yes", "--skip-preview", "--non-interactive")
-    assert destroy.stdout
-    printed = ""
-    for line in destroy.stdout:
-        printed += line
-        if "draining: no new instances; still here: 1 instance: the-last-one" in line:
-            break
-    (row,) = [row for row in lab.table("nova service-list") if row["Host"] == "compute1"]
-    assert (row["Status"], row["State"]) == ("disabled", "up")
-    lab.delete_instance("the-last-one")
-    printed += destroy.stdout.read()
-    assert destroy.wait(120) == 0, printed
-    assert snapshot(lab).differences(first_up.before) == {}
-    assert deployed.resources() == []
+    deployed.destroy()
 
 
 def test_stack_rm_removes_the_stack(deployed: Stack) -> None:

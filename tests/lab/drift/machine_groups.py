@@ -36,6 +36,8 @@ GROUPS: dict[str, list[Kind]] = {
         packages.HALF_CONFIGURED,
         catalog.URLS_OF_CLIENTS,
     ],
+}
+SLOW_GROUPS: dict[str, list[Kind]] = {
     "whole files": [files.LINK, machine.GAINED],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
     "another version, the schema, the record": [

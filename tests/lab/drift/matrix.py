@@ -110,7 +110,7 @@ def deployed(lab: OwnLab, stack: Stack, settings: tuple[str, str]) -> None:
     print("new nodes and pulumi up", flush=True)
     shutil.rmtree(stack.backend, ignore_errors=True)
     stack.create()
-    lab.fresh()
+    lab.begin_at()
     lab.used()
     stack.up(*settings)
 

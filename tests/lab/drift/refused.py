@@ -127,6 +127,7 @@ KEYSTONE_STOPPED = Cause(
     partial(stopped, server="keystone"),
     {**all_of_keystone(KEYSTONE), "nova-check": COMPUTE_API},
     drifted="compute1",
+    slow=True,
 )
 # The servers are behind the first controller.
 CONTROLLER_NOT_REACHABLE = Cause(
