@@ -101,6 +101,19 @@ def test_a_subnet_of_another_form_is_refused(subnet: str) -> None:
     assert subnet in done.stderr
 
 
+def test_tests_have_a_lab_of_their_own(lab: Lab) -> None:
+    assert lab_state() != ROOT / ".lab"
+    assert lab.container("controller").startswith("nova-test-")
+
+
+@pytest.mark.parametrize("name", ["", "Not a name", "-q"])
+def test_nodes_are_kept_under_a_name_that_an_image_can_have(name: str) -> None:
+    done = lab_command("keep", name)
+
+    assert done.returncode == 1
+    assert "small letters, digits and hyphens" in done.stderr
+
+
 def test_the_login_user_has_a_key_no_password_and_sudo(lab: Lab) -> None:
     assert lab.run("controller", "passwd --status ubuntu").split()[1] == "L"
     assert lab_command("ssh", "compute1", "sudo", "-n", "id", "-un").stdout.strip() == "root"
