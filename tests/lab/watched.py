@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 EVERY_SECONDS = 0.01
 
@@ -27,15 +27,14 @@ def command_lines() -> Iterator[set[str]]:
 
 def _watch(seen: set[str], over: threading.Event) -> None:
     known: dict[str, float] = {}
-    while not over.is_set():
-        for process in Path("/proc").iterdir():
-            if not process.name.isdigit():
+    while not over.wait(EVERY_SECONDS):
+        now = time.monotonic()
+        for process in os.listdir("/proc"):
+            # A process keeps its number over an exec: those that are young are read again.
+            if now - known.setdefault(process, now) > 1 or not process.isdigit():
                 continue
             try:
-                # A process keeps its number over an exec: those that are young are read again.
-                if time.monotonic() - known.setdefault(process.name, time.monotonic()) > 1:
-                    continue
-                seen.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                with open(f"/proc/{process}/cmdline", "rb") as file:
+                    seen.add(file.read().replace(b"\0", b" ").decode(errors="replace"))
             except OSError:
-                known.pop(process.name, None)
-        over.wait(EVERY_SECONDS)
+                known.pop(process, None)
