@@ -323,13 +323,14 @@ def the_jump_host_dies(stage: Stage) -> None:
 
 @case("compute1 (root@127.0.0.1:", "passphrase", do="Correct the passphrase")
 def the_passphrase_is_wrong(stage: Stage) -> None:
-    key = KEY.export_private_key("openssh", passphrase="another").decode()
+    key = KEY.export_private_key("openssh", passphrase="another", rounds=1).decode()
     run_on(stage.node(private_key=key, private_key_password=SECRET), call("fact", "a"))
 
 
 @case("compute1 (root@127.0.0.1:", "no passphrase was given", do="Give the passphrase")
 def there_is_no_passphrase(stage: Stage) -> None:
-    run_on(stage.node(private_key=KEY.export_private_key("openssh", passphrase=SECRET).decode()), call("fact", "a"))
+    key = KEY.export_private_key("openssh", passphrase=SECRET, rounds=1).decode()
+    run_on(stage.node(private_key=key), call("fact", "a"))
 
 
 @case("compute1 (ubuntu@127.0.0.1:", "sudo refused: sudo: a password is required", do="(sudoPassword)")
@@ -528,7 +529,7 @@ class TalkingNode(Node):
 def on_a_node(stage: Stage, **wanted: Any) -> None:
     reached = Reached()
     stage.patch.setattr(reached, "node", lambda _name, _connection: TalkingNode(reached.log))
-    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.0)
     given = {NOVA_CONF: {"DEFAULT": {"rabbit_password": SECRET}}}
     lifecycle(ControllerNodeLifecycle, reached).create({**NODE, "options": given, **wanted})
 
@@ -564,7 +565,7 @@ def draining_is_too_long(stage: Stage) -> None:
 @case("nova-compute on compute1 is not known to nova", do="Look at the logs")
 def the_last_check_is_too_long(stage: Stage) -> None:
     reached = Reached()
-    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.0)
     reached.compute.images = list  # type: ignore[attr-defined]
     lifecycle(ServiceCheckLifecycle, reached).create(CHECK)
 

@@ -445,6 +445,7 @@ def test_a_server_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.Mon
 def test_only_connecting_is_tried_again_and_a_statement_is_sent_once(
     connected: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mysql, "PAUSE_SECONDS", 0.0)
     server, wire = connected()
     connect, tries = pymysql.connect, []
 
