@@ -546,6 +546,7 @@ def working(ours: Call, rounds: int, each: str = ":") -> tuple[list[Call], Call]
         sleep() {{
             [ "$1" = 0.5 ] || exit 9
             round=$((${{round:-0}} + 1))
+            until [ -s "$ours/output" ]; do command sleep 0.02; done
             {each}
             [ "$round" -lt {rounds} ] || {{ : >"$ours/end"; while kill -0 "$child" 2>/dev/null; do command sleep 0.02; done; }}
         }}"""),
