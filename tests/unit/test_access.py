@@ -20,8 +20,10 @@ from nova_infra.provider import AccessArgs, DeadlineArgs
 
 
 def test_every_input_of_the_provider_is_a_key_that_a_provider_process_reads() -> None:
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    assert set(AccessArgs().inputs()) == {PREFIX + key for key in KEYS}
+    async def inputs() -> set[str]:
+        return set(AccessArgs().inputs())
+
+    assert asyncio.run(inputs()) == {PREFIX + key for key in KEYS}
 
 
 def test_resources_with_the_same_configuration_share_one_access() -> None:
