@@ -27,6 +27,7 @@ from .wording import quoted
 TIMEOUT_SECONDS = 30
 # A server that is being started does not listen yet; connections that are all in use come free again.
 PATIENCE_SECONDS = 15.0
+PAUSE_SECONDS = 1.0
 _NONE_FREE = frozenset({ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS})
 _NOT_REACHED = frozenset(
     {
@@ -299,7 +300,7 @@ class Server:
         # Only connecting is tried again: what a statement has done is never guessed.
         trying = tenacity.Retrying(
             stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
-            wait=tenacity.wait_fixed(1),
+            wait=tenacity.wait_fixed(PAUSE_SECONDS),
             retry=tenacity.retry_if_exception(_may_pass),
             before_sleep=self._say_that_it_waits,
             reraise=True,

@@ -73,7 +73,14 @@ class Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
         self.requests.append(request)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        # The SDK asks in threads of its own, where it would make a loop and leave it open.
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
 
 
 def name_in(reference: str) -> str:
@@ -84,7 +91,8 @@ def name_in(reference: str) -> str:
 def registered(program: Callable[[], object], *, project: str, config: Config | None = None) -> list[Registered]:
     """The resources that a program registers, in the order of their registration."""
     monitor = Monitor()
-    asyncio.set_event_loop(asyncio.new_event_loop())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     mocks.set_mocks(Engine(), project=project, stack="lab", monitor=monitor)
     config = config or {}
     secrets = [key for key, each in config.items() if each["secret"]]
@@ -97,7 +105,11 @@ def registered(program: Callable[[], object], *, project: str, config: Config | 
         # An SDK that waits for what the program returns would wait for a resource.
         program()
 
-    asyncio.get_event_loop().run_until_complete(run_pulumi_func(run))
+    try:
+        loop.run_until_complete(run_pulumi_func(run))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
     return [
         Registered(
             request.name,

@@ -29,6 +29,8 @@ CONNECT_TRIES = 4
 SILENT_SECONDS = 30
 # One that hangs up before the login is tried for so long: with a hundred connections at once, sshd lets in a few at a time.
 CROWDED_SECONDS = 90
+# The longest first pause between two such tries; each further one may be twice as long.
+CROWDED_PAUSE_SECONDS = 0.25
 # How long a jump host may take to show that it is still there.
 ALIVE_SECONDS = 10
 
@@ -95,7 +97,7 @@ class Way:
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         # Many processes begin at once, and are sent away at once: their next tries are spread.
-        crowded = tenacity.wait_random_exponential(multiplier=0.25, max=4)
+        crowded = tenacity.wait_random_exponential(multiplier=CROWDED_PAUSE_SECONDS, max=4)
         silent = tenacity.wait_exponential_jitter(initial=1, max=5)
         return (crowded if self.answered else silent)(state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -72,6 +73,17 @@ def lock_taken(connection: Connection, doing: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Time:
+    """How a wait reads the time and lets it pass."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = tenacity.nap.sleep
+
+
+REAL_TIME = Time()
+
+
 def wait_until(
     done: Callable[[], bool],
     *,
@@ -80,17 +92,19 @@ def wait_until(
     every: float = 1.0,
     seen: Callable[[], str] = lambda: "",
     advice: str = "",
+    passing: Time = REAL_TIME,
 ) -> None:
     """Calls `done` until it is true, and says now and then what it waits for and what was last `seen`.
 
     `doing` is a sentence's beginning with the node's name. Raises DeadlineExceeded with `doing`, what was last `seen`, and the
     sentences of `advice`.
     """
+    began = passing.now()
     said = 0.0
 
-    def beat(state: tenacity.RetryCallState) -> None:
+    def beat(_state: tenacity.RetryCallState) -> None:
         nonlocal said
-        waited = state.seconds_since_start or 0.0
+        waited = passing.now() - began
         if waited - said >= BEAT_SECONDS:
             said = waited
             last = seen()
@@ -99,10 +113,11 @@ def wait_until(
             )
 
     waiting = tenacity.Retrying(
-        stop=tenacity.stop_after_delay(seconds),
+        stop=lambda _state: passing.now() - began >= seconds,
         wait=tenacity.wait_fixed(every),
         retry=tenacity.retry_if_result(lambda result: not result),
         before_sleep=beat,
+        sleep=passing.sleep,
     )
     try:
         waiting(done)
@@ -112,4 +127,4 @@ def wait_until(
         raise DeadlineExceeded(f"{doing}: not within {seconds:.0f} s{found}. {advice}".rstrip()) from None
 
 
-__all__ = ["Decide", "Operated", "operate", "progress", "wait_until"]
+__all__ = ["Decide", "Operated", "Time", "operate", "progress", "wait_until"]

@@ -23,7 +23,7 @@ from ..node import CLOCK_SECONDS, holds_a_secret
 from ..refusals import Refusal, refusal_in
 from ..releases.release import NOVA_COMPUTE_CONF, NOVA_CONF
 from ..remote.inspection import Facts, Process, Question, facts_of, inspect
-from ..remote.operation import LOCK_SECONDS, TRIES, lock_taken, progress, wait_until
+from ..remote.operation import LOCK_SECONDS, REAL_TIME, TRIES, Time, lock_taken, progress, wait_until
 from ..remote.reason import Prohibited
 from ..remote.script import call, decoded
 
@@ -84,17 +84,24 @@ class Started:
 
 
 def wait_for_answers(
-    started: Started, places: Mapping[str, str], seconds: float, *, again: Again | None = None
+    started: Started,
+    places: Mapping[str, str],
+    seconds: float,
+    *,
+    again: Again | None = None,
+    passing: Time = REAL_TIME,
 ) -> None:
     """Returns when each service answers at its place: `host:port` as the node reaches it. With `again`, one that has ended is started once more.
 
     Raises DeadlineExceeded or RemoteError, with the end of its log; ConnectionFailed when the node's sshd does not let us ask.
     """
     for name, place in places.items():
-        _wait_for_answer(started.only([name]), name, place, seconds, again)
+        _wait_for_answer(started.only([name]), name, place, seconds, again=again, passing=passing)
 
 
-def _wait_for_answer(started: Started, name: str, place: str, seconds: float, again: Again | None) -> None:
+def _wait_for_answer(
+    started: Started, name: str, place: str, seconds: float, *, again: Again | None, passing: Time
+) -> None:
     doing = f"waiting until {name} answers at {place}"
     prohibited: Prohibited | None = None
 
@@ -124,6 +131,7 @@ def _wait_for_answer(started: Started, name: str, place: str, seconds: float, ag
         advice="deadlines.answer says how long it waits.",
         again=again,
         refuse=refuse_prohibited,
+        passing=passing,
     )
 
 
@@ -135,6 +143,7 @@ def wait_for_reports(
     doing: str,
     of_host: str = "",
     again: Again | None = None,
+    passing: Time = REAL_TIME,
 ) -> None:
     """Returns when every one of these services has reported to nova since it was started, or since this call began.
 
@@ -188,6 +197,7 @@ def wait_for_reports(
         advice="deadlines.report says how long it waits.",
         clock=compute,
         again=again,
+        passing=passing,
     )
 
 
@@ -287,27 +297,28 @@ def _wait(
     clock: Compute | None = None,
     again: Again | None = None,
     refuse: Callable[[], None] = lambda: None,
+    passing: Time,
 ) -> None:
     """Waits, and asks the nodes now and then whether it is of use; then `refuse` may raise what else makes it useless."""
     again = again or Again(allowed=False)
-    began = time.monotonic()
+    began = passing.now()
     next_look = began + FIRST_LOOK_SECONDS
 
     def done_or_hopeless() -> bool:
         nonlocal next_look
         if done():
             return True
-        if time.monotonic() >= next_look:
+        if passing.now() >= next_look:
             late = missing()
             # To ask very many nodes is dear, and most of them are about to report.
-            if len(late) <= NODES_AT_ONCE or time.monotonic() >= began + LOOK_SECONDS:
+            if len(late) <= NODES_AT_ONCE or passing.now() >= began + LOOK_SECONDS:
                 again.start_or_refuse(late)
                 refuse()
-                next_look = time.monotonic() + LOOK_SECONDS
+                next_look = passing.now() + LOOK_SECONDS
         return False
 
     try:
-        wait_until(done_or_hopeless, doing=doing, seconds=seconds, seen=seen, advice=advice)
+        wait_until(done_or_hopeless, doing=doing, seconds=seconds, seen=seen, advice=advice, passing=passing)
     except DeadlineExceeded as error:
         late = _look_at(again.as_started(missing()))
         known = [

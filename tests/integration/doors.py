@@ -212,3 +212,4 @@ def line(target: tuple[str, int], *, seconds: float = 0) -> Iterator[Line]:
 
         made._loop.call_soon_threadsafe(end)
         thread.join(5)
+        made._loop.close()

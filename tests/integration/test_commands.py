@@ -117,9 +117,9 @@ def test_an_interrupted_check_ends_at_once(stack: Stack, tmp_path: Path) -> None
             text=True,
         )
         # It has been connected to: it waits now.
-        silent.accept()
-        command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=15)
+        with silent.accept()[0]:
+            command.send_signal(signal.SIGINT)
+            out, err = command.communicate(timeout=15)
     assert command.returncode == 130
     assert out == ""
     assert "Traceback" not in err

@@ -27,6 +27,7 @@ from nova_infra.errors import ConnectionFailed, DatabaseError, RemoteError, Step
 from nova_infra.grants import GRANT_OPTION, SCHEMA_PRIVILEGES, Schema
 from nova_infra.mysql import Server
 from nova_infra.node import ADDED, FOUND
+from nova_infra.remote import connecting
 from nova_infra.remote.inspection import Facts, File, Process
 from nova_infra.remote.script import Answer, call
 from nova_infra.remote.sudo import refusal_in
@@ -424,7 +425,10 @@ def test_a_schema_that_is_there_is_adopted_and_another_character_set_is_told() -
 # ------------------------------------------------------------ machines that do not answer
 
 
-def test_a_machine_that_is_gone_is_a_note_where_the_stack_leaves_it_and_else_a_problem() -> None:
+def test_a_machine_that_is_gone_is_a_note_where_the_stack_leaves_it_and_else_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connecting, "CONNECT_TRIES", 1)
     said: list[str] = []
     with socket.socket() as held:
         # Bound, and nobody listens: connections are refused, and no other process gets the port.

@@ -37,7 +37,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("etc") / "nova.conf"
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     options=st.fixed_dictionaries(
         {"DEFAULT": st.fixed_dictionaries({"one": carried, "many": st.lists(carried, min_size=1, max_size=3)})},
@@ -51,7 +51,7 @@ def test_nova_reads_exactly_what_was_written(file: Path, options: dict[str, dict
     assert as_nova_reads(file, options) == options
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(value=carried, others=st.lists(carried, min_size=2, max_size=3))
 def test_we_read_back_what_we_wrote(value: str, others: list[str]) -> None:
     options: dict[str, dict[str, Value]] = {"DEFAULT": {"one": value, "many": others}}

@@ -29,6 +29,8 @@ from nova_infra.remote.http import session_through
 from nova_infra.remote.script import Call, call
 from tests.error_rows import assert_printed
 
+from .serving import serving
+
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -148,6 +150,8 @@ class Machine:
         return Address("127.0.0.1", self.port, user, key.export_public_key().decode().strip())
 
 
+# Each round of the key derivation takes time; ssh-keygen takes more of them.
+FEW_ROUNDS: dict[str, Any] = {"rounds": 1, "ignore_few_rounds": True}
 HOST_LINE = HOST_KEY.export_public_key().decode().strip()
 LOGIN = Login(private_key=KEY.export_private_key().decode())
 STRANGER = Login(private_key=OTHER_KEY.export_private_key().decode())
@@ -510,7 +514,7 @@ def test_an_encrypted_key_opens_with_its_passphrase(machine: Machine) -> None:
 
 
 def test_a_key_with_a_passphrase_as_ssh_keygen_writes_it_opens_with_it_and_with_no_other(machine: Machine) -> None:
-    encrypted = KEY.export_private_key("openssh", passphrase="hunter2").decode()
+    encrypted = KEY.export_private_key("openssh", passphrase="hunter2", **FEW_ROUNDS).decode()
     login = Login(private_key=encrypted, private_key_password="hunter2")
     assert run(Connection("compute1", machine.address(), login), ON).facts == [("on",)]
     with pytest.raises(ConnectionFailed, match="passphrase is not the one that was given") as error:
@@ -570,7 +574,10 @@ def test_a_server_that_knows_only_ssh_rsa_takes_an_rsa_key(machine: Machine) -> 
         machine.loop.call_soon_threadsafe(old.close)
 
 
-def test_a_machine_that_hangs_up_before_the_login_is_asked_again_and_gets_the_script_once(machine: Machine) -> None:
+def test_a_machine_that_hangs_up_before_the_login_is_asked_again_and_gets_the_script_once(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "CROWDED_PAUSE_SECONDS", 0.01)
     machine.hangs_up = 5
     assert run(Connection("compute1", machine.address(), LOGIN), ON).facts == [("on",)]
     assert (machine.hangs_up, machine.logins, len(machine.commands)) == (0, 1, 1)
@@ -697,10 +704,8 @@ class Says(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def web() -> Iterator[int]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Says)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        yield server.server_address[1]
 
 
 def test_http_goes_through_the_machine_and_past_any_proxy(

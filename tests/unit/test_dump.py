@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shlex
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from nova_infra.masking import Secret
 from nova_infra.mysql import option_file
 from nova_infra.remote.script import Call, call
 
-from .test_script import holding, run
+from .test_script import eventually, holding, run
 
 PASSWORD = 'it\'s 100% $w0rdfish\\ "quoted" # ünï'
 OPTIONS = option_file({"user": "root", "password": PASSWORD, "socket": "/var/run/mysqld/mysqld.sock"})
@@ -118,24 +117,23 @@ def test_a_dump_that_cannot_be_packed_fails(tmp_path: Path, dumped: Dumped) -> N
     assert dumps(tmp_path) == []
 
 
+# Dumps are named after it.
+SAME_SECOND = Call("date() { echo 20150211T090000Z; }")
+
+
 def test_a_dump_that_is_there_is_never_overwritten(tmp_path: Path, dumped: Dumped) -> None:
-    same_second = Call("date() { echo 20150211T090000Z; }")
-    dumped(COMPLETE, same_second, dump())
+    dumped(COMPLETE, SAME_SECOND, dump())
     (first,) = dumps(tmp_path)
     content = first.read_bytes()
-    status, _, complaint = dumped(f"echo 'another'; {COMPLETE}", same_second, dump())
+    status, _, complaint = dumped(f"echo 'another'; {COMPLETE}", SAME_SECOND, dump())
     assert status == 1
     assert f"could not write {first}, and nothing was dropped" in complaint
     assert first.read_bytes() == content
 
 
 def test_a_dump_that_was_cut_off_is_none_and_the_next_one_takes_it_away(tmp_path: Path, dumped: Dumped) -> None:
-    with holding(*prepared(tmp_path, "echo 'CREATE TABLE instances;'; sleep 60"), dump()):
-        deadline = time.monotonic() + 10
-        while not list(tmp_path.glob("backups/*.part")):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    time.sleep(1.1)  # another second, another name
+    with holding(*prepared(tmp_path, "echo 'CREATE TABLE instances;'; sleep 60"), SAME_SECOND, dump()):
+        eventually(lambda: bool(list(tmp_path.glob("backups/*.part"))))
     assert [path.suffix for path in dumps(tmp_path)] == [".part"]
     neighbour = tmp_path / "backups" / "nova-cell0-20150211T090000Z.sql.gz.part"
     neighbour.touch()

@@ -64,7 +64,7 @@ from nova_infra.throwaway import refuse_throwaway
 
 from .nodes import NOVA_CONF, Machine, facts_of_case
 from .servers import Node, Reached, Unreachable
-from .test_connection import KEY, LOGIN, OTHER_KEY, running  # noqa: F401 - a fixture
+from .test_connection import FEW_ROUNDS, KEY, LOGIN, OTHER_KEY, running  # noqa: F401 - a fixture
 from .test_connection import Machine as SSHMachine
 from .test_connection import run as run_on
 from .test_provider import refusal
@@ -324,13 +324,14 @@ def the_jump_host_dies(stage: Stage) -> None:
 
 @case("compute1 (root@127.0.0.1:", "passphrase", do="Correct the passphrase")
 def the_passphrase_is_wrong(stage: Stage) -> None:
-    key = KEY.export_private_key("openssh", passphrase="another").decode()
+    key = KEY.export_private_key("openssh", passphrase="another", **FEW_ROUNDS).decode()
     run_on(stage.node(private_key=key, private_key_password=SECRET), call("fact", "a"))
 
 
 @case("compute1 (root@127.0.0.1:", "no passphrase was given", do="Give the passphrase")
 def there_is_no_passphrase(stage: Stage) -> None:
-    run_on(stage.node(private_key=KEY.export_private_key("openssh", passphrase=SECRET).decode()), call("fact", "a"))
+    key = KEY.export_private_key("openssh", passphrase=SECRET, **FEW_ROUNDS).decode()
+    run_on(stage.node(private_key=key), call("fact", "a"))
 
 
 @case("compute1 (ubuntu@127.0.0.1:", "sudo refused: sudo: a password is required", do="(sudoPassword)")
@@ -529,7 +530,7 @@ class TalkingNode(Node):
 def on_a_node(stage: Stage, **wanted: Any) -> None:
     reached = Reached()
     stage.patch.setattr(reached, "node", lambda _name, _connection: TalkingNode(reached.log))
-    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.0)
     given = {NOVA_CONF: {"DEFAULT": {"rabbit_password": SECRET}}}
     lifecycle(ControllerNodeLifecycle, reached).create({**NODE, "options": given, **wanted})
 
@@ -565,7 +566,7 @@ def draining_is_too_long(stage: Stage) -> None:
 @case("nova-compute on compute1 is not known to nova", do="Look at the logs")
 def the_last_check_is_too_long(stage: Stage) -> None:
     reached = Reached()
-    stage.patch.setattr(reached, "deadline", lambda _name: 0.1)
+    stage.patch.setattr(reached, "deadline", lambda _name: 0.0)
     reached.compute.images = list  # type: ignore[attr-defined]
     lifecycle(ServiceCheckLifecycle, reached).create(CHECK)
 
@@ -1071,8 +1072,9 @@ def a_stack_would_be_deleted(stage: Stage) -> None:
 @case("The stack production", "no terminal to ask on", do="--answers FILE")
 def nobody_can_be_asked(stage: Stage) -> None:
     project(stage)
-    stage.patch.setattr("sys.stdin", (stage.folder / "Pulumi.yaml").open())
-    init.run(argparse.Namespace(stack="production", answers="", secrets_provider=""))
+    with (stage.folder / "Pulumi.yaml").open() as file:
+        stage.patch.setattr("sys.stdin", file)
+        init.run(argparse.Namespace(stack="production", answers="", secrets_provider=""))
 
 
 @case("The questions", "nothing is written", do="Run this again")
@@ -1445,17 +1447,12 @@ def faults(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_message_names_whom_it_is_about_and_says_what_to_do(name: str, outcome: Callable[[str], Outcome]) -> None:
-    text, wanted = outcome(name).text, CASES[name]
-    assert [each for each in (*wanted.names, wanted.do) if each not in text] == [], text
-    assert faults(text) == [], text
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_message_is_sentences_and_a_problem_goes_on_from_its_key(
+def test_a_message_names_whom_it_is_about_and_says_what_to_do_in_sentences(
     name: str, outcome: Callable[[str], Outcome]
 ) -> None:
-    found = outcome(name)
+    found, wanted = outcome(name), CASES[name]
+    assert [each for each in (*wanted.names, wanted.do) if each not in found.text] == [], found.text
+    assert faults(found.text) == [], found.text
     for each in found.messages:
         if isinstance(each.made, NovaInfraError):
             text = str(each.made)
@@ -1464,6 +1461,7 @@ def test_a_message_is_sentences_and_a_problem_goes_on_from_its_key(
             listed = text.splitlines()[-1].startswith("  - ") or "--- the end of the log of " in text
             assert text.endswith(".") or listed, text
         else:
+            # A problem goes on from its key.
             assert each.made.reason[0].islower() or each.made.reason[0] in "'\"0123456789M", each.made.reason
             # An item of a list; one that ends with a question asks it.
             assert not each.made.reason.endswith("."), each.made.reason

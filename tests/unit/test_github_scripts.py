@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +26,8 @@ from nova_infra.plan.reading import Plan
 from tests.browser import ARTIFACTS
 from tests.nodes import ROOT
 from tests.plans import CASES
+
+from .serving import serving
 
 SCRIPTS = ROOT / ".github" / "scripts"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -119,11 +123,8 @@ class GitHub:
 @pytest.fixture
 def github() -> Iterator[GitHub]:
     made = GitHub()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with serving(made.server):
+        yield made
 
 
 # ------------------------------------------------------------ comments
@@ -247,14 +248,6 @@ def test_a_stack_that_only_the_fork_has_gets_a_comment(github: GitHub, tmp_path:
     assert fields["body"].startswith(f"{marker('new.stack_1')}\n")
 
 
-def test_what_is_no_name_of_a_stack_gets_no_comment(github: GitHub, tmp_path: Path) -> None:
-    left_by_a_fork(tmp_path, "", "a stack", "$(id)", "ä", "a'b", "x" * 101, "-x", "x" * 100)
-    (tmp_path / "preview-a-file").touch()
-    from_a_fork(github, tmp_path, "success")
-    named = [fields["body"].splitlines()[0] for _, _, fields in github.sent]
-    assert sorted(named) == sorted([marker("-x"), marker("x" * 100)])
-
-
 # What `python` is asked for, in the place of it: to start the real one sixty times takes a minute.
 A_PYTHON = """#!/bin/sh
 case $* in
@@ -265,19 +258,37 @@ esac
 """
 
 
+def told(folder: Path, *names: str) -> list[str]:
+    """What the script that comments on a fork asks for, where these stacks are left by its run."""
+    (folder / "out").mkdir(exist_ok=True)
+    left_by_a_fork(folder / "out", *names)
+    (folder / "python").write_text(A_PYTHON)
+    (folder / "python").chmod(0o755)
+    command = [str(SCRIPTS / "comment-on-fork"), "7", str(folder / "out"), COMMIT, "success"]
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "RUN_URL": "https://example.org/runs/1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def test_what_is_no_name_of_a_stack_gets_no_comment(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "preview-a-file").touch()
+    lines = told(tmp_path, "", "a stack", "$(id)", "ä", "a'b", "x" * 101, "-x", "x" * 100)
+    posted = [line for line in lines if line.startswith("post")]
+    assert sorted(posted) == sorted(["post 7 comment--x.md", f"post 7 comment-{'x' * 100}.md"])
+    # The name is a value also where it looks like an option.
+    assert [line.split("--environment=")[1].split()[0] for line in lines if line.startswith("comment:")] == [
+        "-x",
+        "x" * 100,
+    ]
+
+
 @pytest.mark.parametrize("left_out", [0, 3])
 def test_a_fork_gets_twenty_comments_and_the_last_one_says_how_many_stacks_have_none(
     tmp_path: Path, left_out: int
 ) -> None:
     names = [f"s{each:02d}" for each in range(1, 21 + left_out)]
-    (tmp_path / "out").mkdir()
-    left_by_a_fork(tmp_path / "out", *names)
-    (tmp_path / "python").write_text(A_PYTHON)
-    (tmp_path / "python").chmod(0o755)
-    command = [str(SCRIPTS / "comment-on-fork"), "7", str(tmp_path / "out"), COMMIT, "success"]
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUN_URL": "https://example.org/runs/1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    *comments, touched = [line for line in done.stdout.splitlines() if line]
+    *comments, touched = told(tmp_path, *names)
     posted = [number for number, line in enumerate(comments) if line.startswith("post")]
     assert [comments[number] for number in posted] == [f"post 7 comment-{each}.md" for each in names[:20]]
     assert comments[-1].endswith(f"Without one: {left_out}.") == bool(left_out)
@@ -310,10 +321,19 @@ def test_what_github_refuses_is_said_with_what_to_do_and_without_the_token(
     assert "the token" not in done.stderr
 
 
-def test_what_github_cannot_answer_just_now_is_asked_again(github: GitHub, text: Path) -> None:
+def test_what_github_cannot_answer_just_now_is_asked_again(
+    github: GitHub, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     github.not_now = 2
-    assert github.run("post-comment", "7", str(text)).returncode == 0
+    for name, value in github.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    paused: list[float] = []
+    monkeypatch.setattr(importlib.import_module("github_api"), "time", SimpleNamespace(sleep=paused.append))
+    monkeypatch.setattr(sys, "argv", ["post-comment", "7", str(text)])
+    runpy.run_path(str(SCRIPTS / "post-comment"), run_name="__main__")
     assert [method for method, _, _ in github.sent] == ["POST"]
+    assert paused == [1, 2]
 
 
 def test_what_changes_something_is_sent_once(github: GitHub, text: Path) -> None:

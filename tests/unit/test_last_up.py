@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from typing import Any
@@ -276,8 +277,13 @@ def test_where_a_program_gives_what_may_be_a_secret_the_engine_keeps_it_as_one(
     monkeypatch.setattr(
         dynamic.Resource, "__init__", lambda _self, _lifecycle, _name, _inputs, opts: given.append(opts)
     )
-    url: Any = pulumi.Output.from_input(URL) if secret else URL
-    Endpoint("endpoint", EndpointArgs("regionOne", "compute", "nova", public_url=url, internal_url=URL, admin_url=URL))
+
+    async def program() -> None:
+        url: Any = pulumi.Output.from_input(URL) if secret else URL
+        urls = {"public_url": url, "internal_url": URL, "admin_url": URL}
+        Endpoint("endpoint", EndpointArgs("regionOne", "compute", "nova", **urls))
+
+    asyncio.run(program())
     assert given[0].additional_secret_outputs == ([LAST_UP] if secret else None)
 
 

@@ -158,12 +158,12 @@ def test_other_text_stays_as_it_is(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("begin", ["", "password='", "a://b:", "password=", "identified via "])
-def test_a_line_of_a_megabyte_is_masked_in_a_moment_whatever_it_holds(begin: str, part: str) -> None:
-    line = begin + part * (10**6 // len(part))
+def test_a_very_long_line_is_masked_in_a_moment_whatever_it_holds(begin: str, part: str) -> None:
+    line = begin + part * (200_000 // len(part))
     started = time.process_time()
     mask(line)
-    # Tried: half a second. Where the time grows with the square of the length, it is an hour.
-    assert time.process_time() - started < 20
+    # Tried: less than 0.1 s. Where the time grows with the square of the length, it is minutes.
+    assert time.process_time() - started < 0.8
 
 
 def test_a_secret_within_a_longer_one_does_not_leave_the_rest_of_it() -> None:

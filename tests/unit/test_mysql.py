@@ -78,14 +78,14 @@ class Wire:
         class Connection(real):  # type: ignore[misc, valid-type]
             server_status = 0  # what a server says first: no special SQL mode
 
-            def connect(self, sock: Any = None) -> None:  # noqa: ARG002 - as the real one has it
-                wire.password, wire.tls = self.password, self.ssl
+            def connect(self, sock: Any = None) -> None:
+                wire.password, wire.tls, self.dialled = self.password, self.ssl, sock
 
             def cursor(self, _cursor: Any = None) -> Cursor:
                 return Cursor(self)
 
             def close(self) -> None:
-                pass
+                self.dialled.close()
 
         return Connection(**options)
 
@@ -445,6 +445,7 @@ def test_a_server_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.Mon
 def test_only_connecting_is_tried_again_and_a_statement_is_sent_once(
     connected: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mysql, "PAUSE_SECONDS", 0.0)
     server, wire = connected()
     connect, tries = pymysql.connect, []
 

@@ -14,6 +14,7 @@ from nova_infra.errors import NoConnection, Refused, StepFailed
 from nova_infra.remote.inspection import Facts, Package
 from nova_infra.resources import node_packages
 from nova_infra.resources.node_packages import NodePackages, NodePackagesArgs, NodePackagesLifecycle, decide, observed
+from tests.mocked import registered
 
 THERE = Package("install ok installed", "1:2014.2.4")
 HELD = Package("hold ok installed", "1:2014.2.4")
@@ -191,31 +192,13 @@ def test_no_package_and_an_unknown_way_with_a_dead_machine_are_refused() -> None
     assert refused({**wanted(), "on_unreachable": "ignore", "node": ""}) == {"packages", "on_unreachable", "node"}
 
 
-class Recorded(pulumi.runtime.Mocks):
-    """Takes every resource, and keeps its inputs."""
-
-    def __init__(self) -> None:
-        self.inputs: dict[str, Any] = {}
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.inputs = dict(args.inputs)
-        return args.name, self.inputs
-
-    def call(self, _args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        return {}, None
-
-
 def test_a_version_may_be_an_output_of_another_resource() -> None:
-    recorded = Recorded()
-    pulumi.runtime.set_mocks(recorded)
-
-    @pulumi.runtime.test
-    def made() -> pulumi.Output[Any]:
+    def program() -> None:
         version = pulumi.Output.from_input("1:2014.2.4")
         args = NodePackagesArgs("controller", {"host": "10.0.0.11"}, {"nova-api": version, "nova-cert": "present"})
-        return NodePackages("packages", args).urn
+        NodePackages("packages", args)
 
-    made()
+    recorded = {each.name: each for each in registered(program, project="nova")}["packages"]
     assert recorded.inputs["packages"] == {"nova-api": "1:2014.2.4", "nova-cert": "present"}
     assert recorded.inputs["on_unreachable"] == "refuse"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,8 @@ from nova_infra.compute import Compute
 from nova_infra.errors import ComputeError, ComputeSilent, IdentityError
 from nova_infra.identity import Identity
 from tests.error_rows import assert_printed
+
+from .serving import serving
 
 pytestmark = pytest.mark.usefixtures("nothing_collected")
 
@@ -88,6 +89,8 @@ class Stub(http.server.BaseHTTPRequestHandler):
     """Answers for a token with `server.token`, for all else with `server.rest`."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body go apart: the body would wait 40 ms for the head to be acknowledged.
+    disable_nagle_algorithm = True
     server: Any
 
     def answer(self) -> None:
@@ -118,10 +121,8 @@ class Stub(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def running() -> Iterator[http.server.ThreadingHTTPServer]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture
@@ -196,48 +197,71 @@ NO_RECORDS = {
     "null for records": Said(json.dumps(dict.fromkeys(ROWS)).encode()),
     "an object for records": Said(json.dumps({name: {"a": 1} for name in ROWS}).encode()),
 }
+EMPTY_RECORDS = Said(json.dumps({name: [{}] for name in ROWS}).encode())
 CUT_OFF = {
     "a length that is not reached": Said(b'{"users": [', missing=10_000),
     "a part that is not reached": Said(b'{"users": [', chunked=True),
 }
 
 
-@pytest.mark.parametrize("answer", NO_TOKEN)
+# One function words the answers of Keystone, another one those of the compute API. So each call meets one answer that is no object, and
+# each such answer meets one call of each of the two that reads what it is answered, and one that does not. What is no record is read by
+# each call in its own way.
+TO_KEYSTONE, TO_NOVA = ("find_user", "delete_user"), ("services", "enable")
+
+
 @pytest.mark.parametrize("name", IDENTITY_CALLS)
-def test_who_gives_no_token_is_no_keystone_whatever_is_asked(stub: Any, name: str, answer: str) -> None:
-    stub.token = NO_TOKEN[answer]
-    said = refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))
-    assert_printed("Something else than Keystone answers", said)
+def test_every_call_to_keystone_says_that_something_else_answers(stub: Any, name: str) -> None:
+    good = stub.token
+    stub.token = NO_OBJECT["a page"]
+    said = [refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))]
+    stub.token = good
+    for answer in asked(name, OF_THE_TOKEN):
+        stub.rest = answer
+        said.append(refusal(IdentityError, IDENTITY_CALLS[name], identity(stub)))
+    for each in said:
+        assert_printed("Something else than Keystone answers", each)
+
+
+@pytest.mark.parametrize("name", COMPUTE_CALLS)
+def test_every_call_to_the_compute_api_says_that_something_else_answers(stub: Any, name: str) -> None:
+    good = stub.token
+    stub.token = NO_OBJECT["a page"]
+    assert BLAMES_KEYSTONE in refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
+    stub.token = good
+    for answer in [*asked(name), *([] if name in UNREAD else [EMPTY_RECORDS])]:
+        stub.rest = answer
+        said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
+        assert_printed("Something else than the compute API answers", said)
+
+
+BLAMES_KEYSTONE = "what answered is no Keystone. Check the URL (admin_url in nova:identity)"
+
+
+def asked(name: str, of_the_token: Container[str] = ()) -> list[Said]:
+    """What a call is answered: no object where it asks for more than a token, and no records where it reads some."""
+    if name in of_the_token:
+        return []
+    return [NO_OBJECT["a page"], *([] if name in UNREAD else NO_RECORDS.values())]
 
 
 @pytest.mark.parametrize("answer", NO_TOKEN)
-def test_the_compute_api_is_not_blamed_for_a_keystone_that_is_none(stub: Any, answer: str) -> None:
+def test_who_gives_no_token_is_no_keystone_and_the_compute_api_is_not_blamed(stub: Any, answer: str) -> None:
     stub.token = NO_TOKEN[answer]
-    for call in COMPUTE_CALLS.values():
-        said = refusal(ComputeError, call, compute(stub))
-        assert "what answered is no Keystone. Check the URL (admin_url in nova:identity)" in said
-
-
-def asked(calls: Iterable[str], answers: Iterable[str]) -> list[tuple[str, str]]:
-    """Each of these calls with each answer of which it reads something."""
-    return [(name, each) for name in calls for each in answers if each in NO_OBJECT or name not in UNREAD]
-
-
-@pytest.mark.parametrize(
-    ("name", "answer"), asked(sorted(set(IDENTITY_CALLS) - OF_THE_TOKEN), [*NO_OBJECT, *NO_RECORDS])
-)
-def test_who_gives_a_token_and_no_records_is_no_keystone(stub: Any, name: str, answer: str) -> None:
-    stub.rest = {**NO_OBJECT, **NO_RECORDS}[answer]
-    said = refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))
+    said = refusal(IdentityError, IDENTITY_CALLS["find_user"], identity(stub))
     assert_printed("Something else than Keystone answers", said)
+    assert BLAMES_KEYSTONE in refusal(ComputeError, COMPUTE_CALLS["services"], compute(stub))
 
 
-@pytest.mark.parametrize(("name", "answer"), asked(COMPUTE_CALLS, [*NO_OBJECT, *NO_RECORDS, "empty records"]))
-def test_who_answers_something_else_than_nova_is_no_compute_api(stub: Any, name: str, answer: str) -> None:
-    empty = Said(json.dumps({kind: [{}] for kind in ROWS}).encode())
-    stub.rest = {**NO_OBJECT, **NO_RECORDS, "empty records": empty}[answer]
-    said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
-    assert_printed("Something else than the compute API answers", said)
+@pytest.mark.parametrize("answer", NO_OBJECT)
+def test_who_gives_a_token_and_no_object_is_no_keystone_and_no_compute_api(stub: Any, answer: str) -> None:
+    stub.rest = NO_OBJECT[answer]
+    for name in TO_KEYSTONE:
+        said = refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))
+        assert_printed("Something else than Keystone answers", said)
+    for name in TO_NOVA:
+        said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
+        assert_printed("Something else than the compute API answers", said)
 
 
 @pytest.mark.parametrize("part", ["token", "rest"])
@@ -246,11 +270,12 @@ def test_an_answer_that_is_cut_off_is_said_to_be_that_and_somebody_has_answered(
     stub: Any, answer: str, part: str
 ) -> None:
     setattr(stub, part, CUT_OFF[answer])
-    for name, call in IDENTITY_CALLS.items():
-        if part == "token" or name not in OF_THE_TOKEN:
-            assert_printed("An answer of Keystone is cut off", refusal(IdentityError, call, identity(stub)))
-    for of_nova in COMPUTE_CALLS.values():
-        assert_printed("An answer of the compute API is cut off", refusal(ComputeError, of_nova, compute(stub)))
+    for name in TO_KEYSTONE:
+        said = refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))
+        assert_printed("An answer of Keystone is cut off", said)
+    for name in TO_NOVA:
+        said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
+        assert_printed("An answer of the compute API is cut off", said)
 
 
 def test_who_hangs_up_without_a_word_has_not_answered(stub: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from nova_infra.remote.script import Call, call, decoded
 
-from .test_script import facts
+from .test_script import eventually, facts
 
 # No other process of this machine has that name: another process of pytest may run a test of this file at the same time.
 NAME = f"nova-of-the-tests-{os.getpid()}"
@@ -61,7 +61,9 @@ def test_one_beside_the_service_is_told_from_it_and_workers_are_the_services_own
 ) -> None:
     main = start(started, tmp_path, "worker")
     stray = start(started, tmp_path, "--config-file", "/srv/mine.conf")
-    time.sleep(0.5)
+    # Nobody is a worker before it runs the program.
+    children = Path(f"/proc/{main}/task/{main}/children")
+    eventually(lambda: any(NAME in Path(f"/proc/{pid}/cmdline").read_text() for pid in children.read_text().split()))
     assert sorted(read(main)) == [
         ("process", NAME, "other", str(stray), "/srv/mine.conf"),
         ("process", NAME, "own", str(main)),
@@ -89,10 +91,16 @@ def test_a_young_process_that_ends_while_it_is_watched_is_said(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     stays = start(started, tmp_path)
-    short = subprocess.Popen(["/bin/sh", "-c", "sleep 0.6 & echo $!"], stdout=subprocess.PIPE, text=True)
-    (pid, _error) = short.communicate()
-    young = Call(f"young='stays={stays} short={pid.strip()}'; settled=2")
-    assert facts(young, call("read_young")) == [("ended", "short")]
+    # The shell looks once a round: the other process is there at the first look and has ended at the second.
+    young = Call(f"""
+        command sleep 60 >/dev/null 2>&1 & short=$!
+        young="stays={stays} short=$short"
+        sleep() {{
+            [ "$1" = 0.5 ] || exit 9
+            rounds=$((${{rounds:-0}} + 1))
+            [ "$rounds" -ne 2 ] || {{ kill "$short"; wait "$short"; }}
+        }}""")
+    assert facts(young, call("read_young"), Call('fact rounds "$rounds"')) == [("ended", "short"), ("rounds", "12")]
 
 
 def test_what_we_have_started_is_not_watched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:

@@ -19,6 +19,8 @@ from nova_infra.resources import readiness
 from nova_infra.resources.readiness import Again, Started, refuse_ended, wait_for_answers, wait_for_reports
 from tests.error_rows import assert_printed
 
+from .clock import Clock
+
 RUNNING = Process(100, "5000", 2000, enabled=True)
 CLOSED = "2014-12-01 10:00:00.1 1 ERROR x [-] AMQP server on controller:5672 is unreachable: Socket closed. Trying again in 1 seconds.\n"
 REFUSED = CLOSED * 3
@@ -78,17 +80,17 @@ class Nova:
         ]
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "FIRST_LOOK_SECONDS", 0.5)
-
-
 def started(*nodes: Node) -> list[Started]:
     return [Started(node, {"nova-compute": RUNNING}) for node in nodes]  # type: ignore[arg-type]
 
 
-def wait(nova: Nova, *nodes: Node, seconds: float = 5) -> None:
-    wait_for_reports(nova, started(*nodes), seconds, doing="The last check: waiting")  # type: ignore[arg-type]
+def wait(nova: Nova, *nodes: Node, seconds: float = 5, again: Again | None = None) -> None:
+    wait_for(nova, *started(*nodes), seconds=seconds, again=again)
+
+
+def wait_for(nova: Nova, *services: Started, seconds: float = 5, again: Again | None = None) -> None:
+    passing = Clock().passing
+    wait_for_reports(nova, services, seconds, doing="The last check: waiting", again=again, passing=passing)  # type: ignore[arg-type]
 
 
 def test_a_report_that_was_there_before_proves_nothing_and_one_that_comes_after_does() -> None:
@@ -111,7 +113,7 @@ def test_the_start_of_a_process_is_compared_on_the_clock_of_the_api() -> None:
     # The node is 100 s ahead of it: what it calls 2000 is 1900 there.
     nova = Nova({"compute1": "1970-01-01T00:31:42.000000"}, {"compute1": "later"})
     node = Started(Node("compute1"), {"nova-compute": RUNNING}, ahead=100.0)  # type: ignore[arg-type]
-    wait_for_reports(nova, [node], 5, doing="waiting")  # type: ignore[arg-type]
+    wait_for(nova, node)
     assert len(nova.asked) == 1
 
 
@@ -120,7 +122,7 @@ def test_where_only_the_moment_of_the_start_is_known_a_later_report_counts_at_on
     # Started at 2000 s on our clock; that of nova-api is 100 s ahead.
     nova = Nova({"compute1": report}, {"compute1": "later"}, ahead=100.0)
     node = Started(Node("compute1"), {"nova-compute": None}, since=2000.0)  # type: ignore[arg-type]
-    wait_for_reports(nova, [node], 5, doing="waiting")  # type: ignore[arg-type]
+    wait_for(nova, node)
     assert len(nova.asked) == (1 if counts else 2)
 
 
@@ -131,7 +133,7 @@ def test_a_service_that_was_started_again_by_itself_is_told_at_the_end() -> None
         node = Node("compute1", now=here)
         late = Started(node, {"nova-compute": None}, since=since)  # type: ignore[arg-type]
         with pytest.raises(DeadlineExceeded) as raised:
-            wait_for_reports(Nova({}), [late], 1, doing="waiting")  # type: ignore[arg-type]
+            wait_for(Nova({}), late)
         assert ("nova-compute on compute1 was started once more since" in str(raised.value)) is told
 
 
@@ -176,15 +178,18 @@ def test_an_account_that_is_refused_ends_the_waiting_and_only_the_node_that_is_l
 def test_very_many_nodes_are_not_asked_before_their_services_had_time_to_report() -> None:
     nodes = [Node(f"compute{number}", ticks="") for number in range(1, 40)]
     here = {node.name: "1" for node in nodes}
-    wait(Nova({}, {}, {}, here), *nodes, seconds=60)
+    # They report behind the first look.
+    wait(Nova(*[{}] * 8, here), *nodes, seconds=60)
     assert not any(node.asked for node in nodes)
+    with pytest.raises(RemoteError, match="ended after it had been started"):
+        wait(Nova({}), *nodes, seconds=60)
 
 
 def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
     # Its clock shows the time of this machine, nova-api's is 600 s ahead.
     node = Node("compute1", now=int(time.time()), log=REFUSED.replace("Socket closed", "[Errno 111] ECONNREFUSED"))
     with pytest.raises(DeadlineExceeded, match="last seen: nova-compute on compute1: never") as raised:
-        wait(Nova({}, ahead=600.0), node, seconds=2)
+        wait(Nova({}, ahead=600.0), node, seconds=20)
     assert "RabbitMQ at controller:5672 cannot be reached: [Errno 111] ECONNREFUSED" in str(raised.value)
     assert re.search(r"the clock of compute1 is 6[0-9]{2} s behind that of nova-api", str(raised.value))
 
@@ -192,16 +197,14 @@ def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
 def test_a_service_that_has_ended_is_started_once_more_where_nobody_else_would() -> None:
     node = Node("compute1", ticks="")
     node.comes_back = "7000"
-    nova = Nova({}, {}, {}, {}, {"compute1": "1"})
-    wait_for_reports(nova, started(node), 60, doing="The last check: waiting", again=Again())  # type: ignore[arg-type]
+    wait(Nova(*[{}] * 6, {"compute1": "1"}), node, seconds=60, again=Again())
     assert node.started == [("nova-compute",)]
 
 
-def test_a_service_that_ends_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.5)
+def test_a_service_that_ends_again_is_given_up() -> None:
     node = Node("compute1", log="gone\n", ticks="")
     with pytest.raises(RemoteError, match="nova-compute on compute1 ended after it had been started"):
-        wait_for_reports(Nova({}), started(node), 60, doing="waiting", again=Again())  # type: ignore[arg-type]
+        wait(Nova({}), node, seconds=60, again=Again())
     assert node.started == [("nova-compute",)]
 
 
@@ -255,17 +258,18 @@ class Closed(Node):
         raise Prohibited(f"{self.name} could not connect to {host}:{port}: open failed")
 
 
-def wait_for_nova_api(node: Node, seconds: float) -> None:
-    wait_for_answers(started(node)[0], {"nova-compute": "127.0.0.1:8774"}, seconds)
+def wait_for_nova_api(node: Node, seconds: float, clock: Clock) -> None:
+    places = {"nova-compute": "127.0.0.1:8774"}
+    wait_for_answers(started(node)[0], places, seconds, passing=clock.passing)
 
 
 def test_a_service_that_cannot_be_asked_for_because_sshd_forwards_nothing_is_not_waited_for_and_not_blamed() -> None:
-    began = time.monotonic()
+    clock = Clock()
     with pytest.raises(ConnectionFailed) as raised:
-        wait_for_nova_api(Closed("controller2", log="all is well\n"), 60)
-    assert time.monotonic() - began < 5
+        wait_for_nova_api(Closed("controller2", log="all is well\n"), 60, clock)
+    assert clock.now == readiness.FIRST_LOOK_SECONDS
     assert "all is well" not in str(raised.value)
     assert_printed("A controller's sshd forwards nothing", str(raised.value))
     # OpenSSH before 7 says the same of what nobody can connect to: the log of a process that has ended says more.
     with pytest.raises(RemoteError, match="ended after it had been started"):
-        wait_for_nova_api(Closed("controller2", ticks=""), 60)
+        wait_for_nova_api(Closed("controller2", ticks=""), 60, clock)

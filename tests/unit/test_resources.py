@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import time
 import types
@@ -1186,25 +1187,26 @@ def test_privileges_that_somebody_else_granted_after_us_stay_also_after_a_refres
 
 
 @pytest.mark.parametrize("refreshed", [False, True], ids=["", "refreshed"])
-# Without notes nothing tells what a run that died has done.
-@pytest.mark.parametrize(("cut", "noted"), [*((n, True) for n in range(6)), (None, True), (None, False)])
 @pytest.mark.parametrize("first", [["SELECT", "INSERT"], ["DROP"], [ALL]])
 @pytest.mark.parametrize("second", [["SELECT", "DELETE"], ["DELETE", "DROP"], [ALL]])
 def test_their_privileges_are_put_back_after_an_update_of_ours_that_was_cut_off(
-    reached: Reached, first: list[str], second: list[str], *, cut: int | None, noted: bool, refreshed: bool
+    first: list[str], second: list[str], *, refreshed: bool
 ) -> None:
-    their_privileges(reached)
-    state = lifecycle(DatabaseLifecycle, reached).create(privileges_at(first)).outs
-    reached.log.dies_after = None if cut is None else len(reached.log.done) + cut
-    with contextlib.suppress(Died):
-        state = lifecycle(DatabaseLifecycle, reached).update("nova", state, privileges_at(second)).outs
-    reached.log.dies_after = None
-    if not noted:
-        reached.notes.clear()
-    if refreshed:
-        state = lifecycle(DatabaseLifecycle, reached).read("nova", state).outs
-    lifecycle(DatabaseLifecycle, reached).delete("nova", state)
-    assert reached.database.grants == THEIRS
+    # Without notes nothing tells what a run that died has done.
+    for cut, noted in [*((n, True) for n in range(6)), (None, True), (None, False)]:
+        reached = Reached()
+        their_privileges(reached)
+        state = lifecycle(DatabaseLifecycle, reached).create(privileges_at(first)).outs
+        reached.log.dies_after = None if cut is None else len(reached.log.done) + cut
+        with contextlib.suppress(Died):
+            state = lifecycle(DatabaseLifecycle, reached).update("nova", state, privileges_at(second)).outs
+        reached.log.dies_after = None
+        if not noted:
+            reached.notes.clear()
+        if refreshed:
+            state = lifecycle(DatabaseLifecycle, reached).read("nova", state).outs
+        lifecycle(DatabaseLifecycle, reached).delete("nova", state)
+        assert reached.database.grants == THEIRS, (cut, noted)
 
 
 def test_privileges_as_the_stack_writes_them_are_no_drift(reached: Reached) -> None:
@@ -1290,6 +1292,11 @@ def there(reached: Reached) -> Any:
     )
 
 
+def every_cut(deeds: int) -> list[tuple[int, ...]]:
+    """After how many deeds one run is cut off, or several in turn, where a whole run does so many: after each of them at least once."""
+    return [*((cut,) for cut in range(deeds + 1)), (1, 1), (2, 1), (1, 2), (3, 1), (1, 1, 1, 1)]
+
+
 def cut_off(reached: Reached, operation: Any, cuts: tuple[int, ...]) -> Any:
     """Runs it, ends it after so many deeds each time, and then runs it whole."""
     for cut in cuts:
@@ -1300,43 +1307,44 @@ def cut_off(reached: Reached, operation: Any, cuts: tuple[int, ...]) -> Any:
     return operation()
 
 
-CUTS = pytest.mark.parametrize("cuts", [(n,) for n in range(9)] + [(1, 1), (2, 1), (1, 2), (3, 1), (1, 1, 1, 1)])
 ADOPTED = pytest.mark.parametrize("adopted", [False, True], ids=["ours", "adopted"])
 # pulumi refresh before each run.
 REFRESHED = pytest.mark.parametrize("refreshed", [False, True], ids=["", "refreshed"])
 
 
-@CUTS
 @ADOPTED
 @IN_SERVERS
 def test_make_that_is_cut_off_and_run_again_is_as_if_it_had_run_once(
-    kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool, cuts: tuple[int, ...]
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool
 ) -> None:
-    ends = []
-    for each_cuts in ((), cuts):
+    def end(cuts: tuple[int, ...]) -> tuple[int, Any]:
         reached = Reached()
         if kind is EndpointLifecycle:
             with_service(reached)
         if adopted:
             MADE_BEFORE[kind](reached)
         with_endpoints(reached, kind)
-        outs = cut_off(reached, lambda reached=reached: lifecycle(kind, reached).create(wanted).outs, each_cuts)
-        assert lifecycle(kind, reached).read(key, outs).inputs == wanted
-        ends.append((there(reached), outs["adopted"], outs["found"], outs.get("other_records"), reached.notes))
-    assert ends[0] == ends[1]
-    assert ends[0][1] is adopted
+        before = len(reached.log.done)
+        outs = cut_off(reached, lambda: lifecycle(kind, reached).create(wanted).outs, cuts)
+        deeds = len(reached.log.done) - before
+        assert lifecycle(kind, reached).read(key, outs).inputs == wanted, cuts
+        assert outs["adopted"] is adopted, cuts
+        return deeds, (there(reached), outs["found"], outs.get("other_records"), reached.notes)
+
+    deeds, whole = end(())
+    for cuts in every_cut(deeds):
+        assert end(cuts)[1] == whole, cuts
 
 
-@CUTS
 @ADOPTED
 @REFRESHED
 @IN_SERVERS
 def test_change_that_is_cut_off_and_run_again_is_as_if_it_had_run_once(
-    kind: type[Lifecycle], wanted: dict[str, Any], key: str, *, adopted: bool, refreshed: bool, cuts: tuple[int, ...]
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, *, adopted: bool, refreshed: bool
 ) -> None:
-    ends = []
     news = {**wanted, **CHANGED[kind]}
-    for each_cuts in ((), cuts):
+
+    def end(cuts: tuple[int, ...]) -> tuple[int, Any]:
         reached = Reached()
         if kind is EndpointLifecycle:
             with_service(reached)
@@ -1345,7 +1353,7 @@ def test_change_that_is_cut_off_and_run_again_is_as_if_it_had_run_once(
         with_endpoints(reached, kind)
         state = [lifecycle(kind, reached).create(wanted).outs]
 
-        def update(reached: Reached = reached, state: list[Any] = state) -> Any:
+        def update() -> Any:
             # A refresh looks at what a run that died has left.
             if refreshed and state[0] and kind in (ServiceLifecycle, EndpointLifecycle):
                 state[0] = lifecycle(kind, reached).read(key, state[0]).outs
@@ -1354,89 +1362,112 @@ def test_change_that_is_cut_off_and_run_again_is_as_if_it_had_run_once(
                 return lifecycle(kind, reached).create(news).outs
             return lifecycle(kind, reached).update(key, state[0], news).outs
 
-        outs = cut_off(reached, update, each_cuts)
-        assert lifecycle(kind, reached).read(key, outs).inputs == news
+        before = len(reached.log.done)
+        outs = cut_off(reached, update, cuts)
+        deeds = len(reached.log.done) - before
+        assert lifecycle(kind, reached).read(key, outs).inputs == news, cuts
         # Where a refresh has seen that all is done, nothing tells the note so.
-        ends.append((there(reached), outs["adopted"], outs["found"], refreshed or reached.notes))
-    assert ends[0] == ends[1]
+        return deeds, (there(reached), outs["adopted"], outs["found"], refreshed or reached.notes)
+
+    deeds, whole = end(())
+    for cuts in every_cut(deeds):
+        assert end(cuts)[1] == whole, cuts
 
 
-@CUTS
 @ADOPTED
 @IN_SERVERS
 def test_remove_that_is_cut_off_and_run_again_leaves_what_was_there_before_us(
-    kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool, cuts: tuple[int, ...]
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool
 ) -> None:
-    reached = Reached()
-    if kind is EndpointLifecycle:
-        with_service(reached)
-    if adopted:
-        MADE_BEFORE[kind](reached)
-        with_endpoints(reached, kind)
-    before = there(reached)
-    outs = lifecycle(kind, reached).create(wanted).outs
-    assert there(reached) != before
-    cut_off(reached, lambda: lifecycle(kind, reached).delete(key, outs), cuts)
-    assert there(reached) == before
-    assert reached.notes == {}
+    def removed(cuts: tuple[int, ...]) -> int:
+        reached = Reached()
+        if kind is EndpointLifecycle:
+            with_service(reached)
+        if adopted:
+            MADE_BEFORE[kind](reached)
+            with_endpoints(reached, kind)
+        before = there(reached)
+        outs = lifecycle(kind, reached).create(wanted).outs
+        assert there(reached) != before
+        done = len(reached.log.done)
+        cut_off(reached, lambda: lifecycle(kind, reached).delete(key, outs), cuts)
+        assert there(reached) == before, cuts
+        assert reached.notes == {}, cuts
+        return len(reached.log.done) - done
+
+    for cuts in every_cut(removed(())):
+        removed(cuts)
 
 
-@CUTS
 @ADOPTED
 @IN_KEYSTONE
 def test_a_destroy_after_a_change_that_was_cut_off_leaves_what_was_there_before_us(
-    kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool, cuts: tuple[int, ...]
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool
 ) -> None:
-    reached = Reached()
-    if kind is EndpointLifecycle:
-        with_service(reached)
-    if adopted:
-        MADE_BEFORE[kind](reached)
-    before = there(reached)
-    outs = lifecycle(kind, reached).create(wanted).outs
-    reached.log.dies_after = len(reached.log.done) + cuts[0]
     news = {**wanted, **CHANGED[kind]}
     if kind is KeystoneUserLifecycle:
         news = {**wanted, "password": "new"}
-    with contextlib.suppress(Died):
-        outs = lifecycle(kind, reached).update(key, outs, news).outs
-    reached.log.dies_after = None
-    lifecycle(kind, reached).delete(key, outs)
-    assert there(reached) == before
-    assert reached.notes == {}
+    # Until one is not cut off any more.
+    for cut in itertools.count():
+        reached = Reached()
+        if kind is EndpointLifecycle:
+            with_service(reached)
+        if adopted:
+            MADE_BEFORE[kind](reached)
+        before = there(reached)
+        outs = lifecycle(kind, reached).create(wanted).outs
+        reached.log.dies_after = len(reached.log.done) + cut
+        died = True
+        with contextlib.suppress(Died):
+            outs = lifecycle(kind, reached).update(key, outs, news).outs
+            died = False
+        reached.log.dies_after = None
+        lifecycle(kind, reached).delete(key, outs)
+        assert there(reached) == before, cut
+        assert reached.notes == {}, cut
+        if not died:
+            break
+    assert cut > 0
 
 
 # ------------------------------------------------------------ what was there before us is gone
 
 
-@CUTS
 @pytest.mark.parametrize("operation", ["create", "update"])
 @IN_KEYSTONE
 def test_what_is_made_anew_where_an_adopted_one_was_deleted_is_ours_and_goes(
-    kind: type[Lifecycle], wanted: dict[str, Any], key: str, operation: str, cuts: tuple[int, ...]
+    kind: type[Lifecycle], wanted: dict[str, Any], key: str, operation: str
 ) -> None:
-    reached = Reached()
-    if kind is EndpointLifecycle:
-        with_service(reached)
-    nothing = there(reached)
-    MADE_BEFORE[kind](reached)
-    state = lifecycle(kind, reached).create(wanted).outs
-    assert state["adopted"] is True
-    deleted_by_somebody(reached, kind)
     news = {**wanted, **CHANGED[kind]}
-    outs = cut_off(
-        reached,
-        lambda: (
-            lifecycle(kind, reached).create(news).outs
-            if operation == "create"
-            else lifecycle(kind, reached).update(key, state, news).outs
-        ),
-        cuts,
-    )
-    assert (outs["adopted"], outs["found"]) == (False, {})
-    lifecycle(kind, reached).delete(key, outs)
-    assert there(reached) == nothing
-    assert reached.notes == {}
+
+    def made_and_removed(cuts: tuple[int, ...]) -> int:
+        reached = Reached()
+        if kind is EndpointLifecycle:
+            with_service(reached)
+        nothing = there(reached)
+        MADE_BEFORE[kind](reached)
+        state = lifecycle(kind, reached).create(wanted).outs
+        assert state["adopted"] is True
+        deleted_by_somebody(reached, kind)
+        before = len(reached.log.done)
+        outs = cut_off(
+            reached,
+            lambda: (
+                lifecycle(kind, reached).create(news).outs
+                if operation == "create"
+                else lifecycle(kind, reached).update(key, state, news).outs
+            ),
+            cuts,
+        )
+        deeds = len(reached.log.done) - before
+        assert (outs["adopted"], outs["found"]) == (False, {}), cuts
+        lifecycle(kind, reached).delete(key, outs)
+        assert there(reached) == nothing, cuts
+        assert reached.notes == {}, cuts
+        return deeds
+
+    for cuts in every_cut(made_and_removed(())):
+        made_and_removed(cuts)
 
 
 @IN_KEYSTONE
@@ -1466,18 +1497,24 @@ def deleted_by_somebody(reached: Reached, kind: type[Lifecycle]) -> None:
     identity.roles.clear()
 
 
-@CUTS
-def test_a_record_made_anew_beside_one_of_somebody_else_is_ours_and_only_it_goes(cuts: tuple[int, ...]) -> None:
-    reached = Reached()
-    adopted = reached.identity.create_service("nova", "compute", SERVICE["description"])
-    theirs = reached.identity.create_service("nova", "compute", "theirs")
-    state = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
-    assert (state["adopted"], state["other_records"]) == (True, [theirs.id])
-    reached.identity.delete_service(adopted.id)
-    news = {**SERVICE, "description": "new"}
-    outs = cut_off(reached, lambda: lifecycle(ServiceLifecycle, reached).update("id", state, news).outs, cuts)
-    lifecycle(ServiceLifecycle, reached).delete("id", outs)
-    assert list(reached.identity.service_records) == [theirs.id]
+def test_a_record_made_anew_beside_one_of_somebody_else_is_ours_and_only_it_goes() -> None:
+    def made_and_removed(cuts: tuple[int, ...]) -> int:
+        reached = Reached()
+        adopted = reached.identity.create_service("nova", "compute", SERVICE["description"])
+        theirs = reached.identity.create_service("nova", "compute", "theirs")
+        state = lifecycle(ServiceLifecycle, reached).create(SERVICE).outs
+        assert (state["adopted"], state["other_records"]) == (True, [theirs.id])
+        reached.identity.delete_service(adopted.id)
+        news = {**SERVICE, "description": "new"}
+        before = len(reached.log.done)
+        outs = cut_off(reached, lambda: lifecycle(ServiceLifecycle, reached).update("id", state, news).outs, cuts)
+        deeds = len(reached.log.done) - before
+        lifecycle(ServiceLifecycle, reached).delete("id", outs)
+        assert list(reached.identity.service_records) == [theirs.id], cuts
+        return deeds
+
+    for cuts in every_cut(made_and_removed(())):
+        made_and_removed(cuts)
 
 
 def test_roles_in_the_tenant_of_the_next_run_are_found_too_when_the_first_one_died(reached: Reached) -> None:

@@ -8,12 +8,10 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import tenacity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +21,8 @@ from nova_infra.remote.connection import Address, Connection, Login
 from nova_infra.remote.inspection import Question, facts_of
 from nova_infra.remote.operation import operate, wait_until
 from nova_infra.remote.script import Answer, Call, Listener, call, compose, decoded, fields_of
+
+from .clock import Clock
 
 HOSTILE = [
     "plain",
@@ -402,6 +402,19 @@ def lives(pid: int) -> bool:
         return False
 
 
+def eventually(is_so: Callable[[], bool], within: float = 5.0) -> None:
+    """Fails when something is not so within these seconds."""
+    deadline = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def waiting_for(path: Path) -> str:
+    """Shell source that goes on when the file is there, or after ten seconds: a test that fails leaves no process behind."""
+    return f"for _ in $(seq 500); do [ ! -e {shlex.quote(str(path))} ] || break; sleep 0.02; done"
+
+
 def test_when_the_other_side_goes_the_script_and_its_children_end_within_five_seconds(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"sleep 60 & echo $! >{shlex.quote(str(pid_file))}; fact on; wait"
@@ -411,30 +424,40 @@ def test_when_the_other_side_goes_the_script_and_its_children_end_within_five_se
         began = time.monotonic()
     assert shell.returncode != 0
     # The child got the same signal; it may end a moment after the shell.
-    while lives(pid) and time.monotonic() - began < 5:
-        time.sleep(0.05)
-    assert not lives(pid)
+    eventually(lambda: not lives(pid), within=began + 5 - time.monotonic())
 
 
 def test_what_must_not_be_cut_off_goes_on_when_the_other_side_goes(tmp_path: Path, ours: Call) -> None:
     done = tmp_path / "done"
-    work = call("in_own_session", "^$", "sh", "-c", f"sleep 1; touch {shlex.quote(str(done))}")
-    with holding(ours, Call('mkdir -p "$ours"; fact on'), work):
-        time.sleep(0.3)
+    began, alone = tmp_path / "began", tmp_path / "alone"
+    work = f"touch {shlex.quote(str(began))}; {waiting_for(alone)}; touch {shlex.quote(str(done))}"
+    with holding(ours, Call('mkdir -p "$ours"; fact on'), call("in_own_session", "^$", "sh", "-c", work)):
+        eventually(began.exists)
     assert not done.exists()
-    deadline = time.monotonic() + 5
-    while not done.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert done.exists()
+    alone.touch()
+    eventually(done.exists)
 
 
-def test_whoever_waited_for_another_run_is_told_to_begin_again(ours: Call) -> None:
-    with holding(ours, call("lock", "5"), Call("fact on; sleep 0.5; exit 0")):
-        status, fields, _ = run(ours, call("lock", "5"), call("fact", "acted"))
+def test_whoever_waited_for_another_run_is_told_to_begin_again(tmp_path: Path, ours: Call) -> None:
+    enough = tmp_path / "enough"
+    with holding(ours, call("lock", "5"), Call(f"fact on; {waiting_for(enough)}; exit 0")):
+        status, fields, _ = run(ours, locked_for(0, enough), call("lock", "5"), call("fact", "acted"))
     assert status == 0
     assert ("again", "-") in fields
     assert ("fact", "acted") not in fields
     assert any(each[0] == "step" and "waiting for another run" in each[1] for each in fields)
+
+
+def locked_for(beats: int, then: Path) -> Call:
+    """Whoever waits for the lock sees so many beats pass, of a moment each, and this file made in the next."""
+    return Call(f"""
+        flock() {{
+            if [ "$1" = -n ]; then command flock "$@"; return; fi
+            [ "$1 $2" = "-w $beat" ] || exit 9
+            beats=$((${{beats:-0}} + 1))
+            if [ "$beats" -le {beats} ]; then command flock -w 0.05 "$3"; return; fi
+            : >{shlex.quote(str(then))}; command flock -w 5 "$3"
+        }}""")
 
 
 def test_a_lock_that_nobody_holds_is_taken_at_once(ours: Call) -> None:
@@ -443,7 +466,7 @@ def test_a_lock_that_nobody_holds_is_taken_at_once(ours: Call) -> None:
 
 def test_progress_of_long_work_is_shown_while_it_runs(ours: Call) -> None:
     work = call("in_own_session", "^Setting up", "sh", "-c", "echo Setting up nova-api; echo noise; exit 3")
-    _, fields, _ = run(ours, Call('mkdir -p "$ours"'), work, Call('fact status "$?"'))
+    _, fields, _ = run(*quickly(ours), work, Call('fact status "$?"'))
     assert ("progress", "Setting up nova-api") in fields
     assert ("progress", "noise") not in fields
     assert ("fact", "status", "3") in fields
@@ -508,8 +531,30 @@ def test_a_node_whose_lock_is_always_taken_is_given_up_with_a_sentence() -> None
 
 
 def quickly(ours: Call) -> list[Call]:
-    """Waits say after a second already what they wait for."""
-    return [ours, Call('beat=1; mkdir -p "$ours"')]
+    """Waits say after a second already what they wait for, and the half seconds and seconds of their rounds are moments."""
+    return [
+        ours,
+        Call('beat=1; mkdir -p "$ours"; sleep() { case $1 in 0.5 | 1) command sleep 0.02 ;; *) exit 9 ;; esac; }'),
+    ]
+
+
+def working(ours: Call, rounds: int, each: str = ":") -> tuple[list[Call], Call]:
+    """Calls ahead of a work, and that work, which prints a line and ends in the given round of looking at it. `each` is run a round."""
+    here = [
+        *quickly(ours),
+        Call(f"""
+        sleep() {{
+            [ "$1" = 0.5 ] || exit 9
+            round=$((${{round:-0}} + 1))
+            until [ -s "$ours/output" ]; do command sleep 0.02; done
+            {each}
+            [ "$round" -lt {rounds} ] || {{ : >"$ours/end"; while kill -0 "$child" 2>/dev/null; do command sleep 0.02; done; }}
+        }}"""),
+    ]
+    return here, Call(
+        """in_own_session "^Setting up" sh -c 'echo Unpacking nova-api; echo
+        for _ in $(seq 500); do [ ! -e "$1" ] || break; sleep 0.02; done' sh "$ours/end\""""
+    )
 
 
 def progress_of(fields: list[tuple[str, ...]]) -> list[str]:
@@ -517,8 +562,9 @@ def progress_of(fields: list[tuple[str, ...]]) -> list[str]:
 
 
 def test_long_work_that_says_nothing_worth_showing_shows_its_last_line_now_and_then(ours: Call) -> None:
-    work = call("in_own_session", "^Setting up", "sh", "-c", "echo Unpacking nova-api; echo; sleep 2.8")
-    _, fields, _ = run(*quickly(ours), work)
+    # Two and a half seconds.
+    here, work = working(ours, rounds=5)
+    _, fields, _ = run(*here, work)
     assert progress_of(fields) == ["still running: Unpacking nova-api"] * 2
 
 
@@ -531,24 +577,27 @@ def test_no_login_of_a_package_source_is_shown(ours: Call) -> None:
 
 
 def test_work_that_shows_something_is_not_said_to_run_as_well(ours: Call) -> None:
-    work = call("in_own_session", "^Setting up", "sh", "-c", "for n in 1 2 3 4; do echo Setting up $n; sleep 0.6; done")
-    _, fields, _ = run(*quickly(ours), work)
-    assert progress_of(fields) == [f"Setting up {number}" for number in (1, 2, 3, 4)]
+    here, work = working(ours, rounds=5, each='echo "Setting up $round" >>"$ours/output"')
+    _, fields, _ = run(*here, work)
+    assert progress_of(fields) == [f"Setting up {number}" for number in (1, 2, 3, 4, 5)]
 
 
-def test_whoever_waits_for_another_run_sees_what_that_one_does(ours: Call) -> None:
-    busy = Call('printf "Unpacking nova-api\\n" >"$ours/output"; fact on; sleep 2.5; exit 0')
+def test_whoever_waits_for_another_run_sees_what_that_one_does(tmp_path: Path, ours: Call) -> None:
+    enough = tmp_path / "enough"
+    busy = Call(f'printf "Unpacking nova-api\\n" >"$ours/output"; fact on; {waiting_for(enough)}; exit 0')
     with holding(ours, call("lock", "5"), busy):
-        _, fields, _ = run(*quickly(ours), call("lock", "5"))
+        _, fields, _ = run(*quickly(ours), locked_for(2, enough), call("lock", "5"))
     assert progress_of(fields) == ["it still works: Unpacking nova-api"] * 2
     assert ("again", "-") in fields
 
 
-def test_a_run_that_waits_too_long_for_another_one_says_so(ours: Call) -> None:
+def test_a_run_that_waits_too_long_for_another_one_says_so(tmp_path: Path, ours: Call) -> None:
+    never = locked_for(2, tmp_path / "never")
     with holding(ours, call("lock", "5"), Call("fact on; sleep 60")):
-        status, _, complaint = run(*quickly(ours), call("lock", "1"))
+        status, _, complaint = run(*quickly(ours), never, call("lock", "2"))
     assert status == 1
-    assert "the other run did not end within 1 s" in complaint
+    assert "the other run did not end within 2 s" in complaint
+    assert not (tmp_path / "never").exists()
 
 
 @contextlib.contextmanager
@@ -596,18 +645,6 @@ def test_a_step_is_named_again_after_a_wait_for_apt(tmp_path: Path, ours: Call) 
         "waiting for another apt or dpkg: process 7 (apt)",
         "installing nova-api",
     ]
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Heard:
@@ -683,14 +720,16 @@ def test_a_script_without_steps_is_said_to_run_by_what_it_is_for() -> None:
 
 
 def test_a_wait_says_what_it_waits_for_and_what_was_last_seen_without_secrets(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    clock = Clock()
-    passing = SimpleNamespace(monotonic=clock, sleep=clock.passes)
-    monkeypatch.setattr(tenacity, "time", passing)
-    monkeypatch.setattr(tenacity.nap, "time", passing)
     answers = iter([False] * 45 + [True])
-    wait_until(lambda: next(answers), doing="controller: reports", seconds=60, seen=lambda: "password=hunter2 never")
+    wait_until(
+        lambda: next(answers),
+        doing="controller: reports",
+        seconds=60,
+        seen=lambda: "password=hunter2 never",
+        passing=Clock().passing,
+    )
     said = capsys.readouterr().out.splitlines()
     # Every 20 s.
     assert said == [

@@ -170,7 +170,7 @@ def test_starting_and_stopping(machine: Machine, case: dict[str, Any]) -> None:
         (folder / "does").write_text(step["does"])
         if step.get("hangs"):
             (folder / "hangs").touch()
-    patience = Call(f"service_patience={case.get('patience', 20)}")
+    patience = Call(f"service_patience={case.get('patience', 20)}; sleep() {{ command sleep 0.02; }}")
     act = call("start_service", JOB, "abc") if case["do"] == "start" else call("stop_services", JOB)
     status, fields, complaint = run(*machine.calls(patience, act, call("read_service", JOB)))
     asked = machine.bin / "asked"
