@@ -44,6 +44,8 @@ class Times:
             self.seconds[parts[1]] = self.seconds.get(parts[1], 0) + report.duration
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.seconds:
+            return
         each = [f"{folder} {seconds:.0f} s" for folder, seconds in sorted(self.seconds.items(), reverse=True)]
         terminalreporter.write_line(f"time of tests, over all processes: {', '.join(each)}")
 
