@@ -181,8 +181,9 @@ def test_very_many_nodes_are_not_asked_before_their_services_had_time_to_report(
     # They report behind the first look.
     wait(Nova(*[{}] * 8, here), *nodes, seconds=60)
     assert not any(node.asked for node in nodes)
-    with pytest.raises(RemoteError, match="ended after it had been started"):
+    with pytest.raises(RemoteError, match="ended after it had been started") as raised:
         wait(Nova({}), *nodes, seconds=60)
+    assert raised.type is RemoteError, "it was waited for to the end"
 
 
 def test_what_may_pass_is_waited_for_and_told_at_the_end() -> None:
@@ -203,8 +204,9 @@ def test_a_service_that_has_ended_is_started_once_more_where_nobody_else_would()
 
 def test_a_service_that_ends_again_is_given_up() -> None:
     node = Node("compute1", log="gone\n", ticks="")
-    with pytest.raises(RemoteError, match="nova-compute on compute1 ended after it had been started"):
+    with pytest.raises(RemoteError, match="nova-compute on compute1 ended after it had been started") as raised:
         wait(Nova({}), node, seconds=60, again=Again())
+    assert raised.type is RemoteError, "it was waited for to the end"
     assert node.started == [("nova-compute",)]
 
 
