@@ -26,10 +26,9 @@ class Proxy:
                 threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        server = socket.create_connection(self.server, timeout=60)
         held = threading.Event()
-        threading.Thread(target=self._requests, args=(client, server, held), daemon=True).start()
-        with contextlib.suppress(OSError), client, server:
+        with contextlib.suppress(OSError), client, socket.create_connection(self.server, timeout=60) as server:
+            threading.Thread(target=self._requests, args=(client, server, held), daemon=True).start()
             while data := server.recv(65536):
                 if held.is_set():
                     self.answered.set()

@@ -45,21 +45,20 @@ def at_work(stack: Stack) -> set[int]:
 
 def kill_when(stack: Stack, arguments: list[str], moment: str | Callable[[], bool]) -> None:
     """Runs pulumi and kills the engine with -9 at that moment: a line that it prints, or a condition."""
-    engine = stack.running(*arguments, "--yes", "--skip-preview", "--non-interactive")
     printed = ""
-    assert engine.stdout
-    if callable(moment):
-        assert eventually(moment, seconds=60), "the moment did not come"
-        engine.send_signal(signal.SIGKILL)
-        printed = engine.stdout.read()
-    else:
-        for line in engine.stdout:
-            printed += line
-            if re.search(moment, line):
-                engine.send_signal(signal.SIGKILL)
-                break
+    with stack.running(*arguments, "--yes", "--skip-preview", "--non-interactive") as engine:
+        assert engine.stdout
+        if callable(moment):
+            assert eventually(moment, seconds=60), "the moment did not come"
+            engine.send_signal(signal.SIGKILL)
+        else:
+            for line in engine.stdout:
+                printed += line
+                if re.search(moment, line):
+                    engine.send_signal(signal.SIGKILL)
+                    break
         printed += engine.stdout.read()
-    assert engine.wait(30) == -signal.SIGKILL, f"it ended before {moment}:\n{printed}"
+    assert engine.returncode == -signal.SIGKILL, f"it ended before {moment}:\n{printed}"
     assert eventually(lambda: not at_work(stack), seconds=10), "what the engine had started goes on without it"
     # The engine's language host, and a provider that was never given anything to do, do not see that it is gone.
     for pid in started_by(stack):

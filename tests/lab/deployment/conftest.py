@@ -46,11 +46,10 @@ def first_up(own_lab: OwnLab, tmp_path_factory: pytest.TempPathFactory) -> First
     stack.create()
     own_lab.used()
     began = time.monotonic()
-    with command_lines() as seen:
-        engine = stack.running("up", "--yes", "--skip-preview", "--non-interactive")
+    with command_lines() as seen, stack.running("up", "--yes", "--skip-preview", "--non-interactive") as engine:
         assert engine.stdout
         lines = [(time.monotonic() - began, line.rstrip()) for line in engine.stdout]
-    assert engine.wait(60) == 0, "\n".join(line for _, line in lines)
+    assert engine.returncode == 0, "\n".join(line for _, line in lines)
     own_lab.keep(KEPT)
     return FirstUp(before, lines, seen, stack.backend)
 

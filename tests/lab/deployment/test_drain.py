@@ -23,17 +23,17 @@ def test_a_node_that_is_drained_is_removed_when_its_last_instance_has_left(
 ) -> None:
     deployed.up("--config-file", deployed.configured(tmp_path, computeDefaults={"drain": True}))
     lab.boot("the-last-one")
-    destroy = deployed.running("destroy", "--yes", "--skip-preview", "--non-interactive")
-    assert destroy.stdout
-    printed = ""
-    for line in destroy.stdout:
-        printed += line
-        if "draining: no new instances; still here: 1 instance: the-last-one" in line:
-            break
-    (row,) = [row for row in lab.table("nova service-list") if row["Host"] == "compute1"]
-    assert (row["Status"], row["State"]) == ("disabled", "up")
-    lab.delete_instance("the-last-one")
-    printed += destroy.stdout.read()
-    assert destroy.wait(120) == 0, printed
+    with deployed.running("destroy", "--yes", "--skip-preview", "--non-interactive") as destroy:
+        assert destroy.stdout
+        printed = ""
+        for line in destroy.stdout:
+            printed += line
+            if "draining: no new instances; still here: 1 instance: the-last-one" in line:
+                break
+        (row,) = [row for row in lab.table("nova service-list") if row["Host"] == "compute1"]
+        assert (row["Status"], row["State"]) == ("disabled", "up")
+        lab.delete_instance("the-last-one")
+        printed += destroy.stdout.read()
+    assert destroy.returncode == 0, printed
     assert snapshot(lab).differences(first_up.before) == {}
     assert deployed.resources() == []
