@@ -36,9 +36,7 @@ demo: setup ## the whole of it: start the lab, pulumi up, boot an instance, show
 browser:
 	toolchain/browser
 
-test: ## all tests but those marked slow, also on labs of their own
-	toolchain/timed setup $(MAKE) setup browser
-	toolchain/timed lint $(MAKE) lint
+test: setup lint browser ## all tests but those marked slow, also on labs of their own
 	. ./activate && exec pytest tests -n 3 --dist loadgroup
 
 test-unit: venv ## the tests that need no engine and no lab

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.snapshot import snapshot
 from tests.nodes import ROOT, Lab, Stack
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine]
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow]
 
 NODES = ("controller", "compute1")
 # nova's records of itself get new times; the fingerprints of what runs are compared one by one below.

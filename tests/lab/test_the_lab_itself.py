@@ -197,6 +197,7 @@ def test_the_credentials_are_readable_by_root_only(lab: Lab) -> None:
     assert (lab_state() / "id_ed25519").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_servers_start_with_their_node_and_data_survive(lab: Lab) -> None:
     lab.run("controller", "echo kept > /root/kept")
     lab.sql("CREATE DATABASE kept")
@@ -215,6 +216,7 @@ def test_servers_start_with_their_node_and_data_survive(lab: Lab) -> None:
         lab.run("controller", "rm -f /root/kept")
 
 
+@pytest.mark.slow
 def test_nodes_whose_processes_were_killed_come_back(lab: Lab) -> None:
     """As after a power cut: podman itself still thinks that the node runs."""
     pids = subprocess.run(
@@ -239,6 +241,7 @@ def test_nodes_whose_processes_were_killed_come_back(lab: Lab) -> None:
     assert "connected" in lab.run("compute1", "virsh -q -c qemu:///system hostname >/dev/null && echo connected")
 
 
+@pytest.mark.slow
 def test_nodes_whose_keys_are_gone_make_room_for_new_ones(lab: Lab, tmp_path: Path) -> None:
     """A checkout was removed and cloned again into the same folder: nobody can log in to what runs."""
     for name in ("id_ed25519", "id_ed25519.pub", "known_hosts", "hostkeys"):

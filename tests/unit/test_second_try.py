@@ -16,6 +16,7 @@ CONFTEST = """
 import pytest
 from tests.second_try import pytest_addoption, pytest_configure
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(pytest.mark.xdist_group("lab"))

@@ -18,7 +18,7 @@ from tests.own_lab import OwnLab
 
 KEPT = "deployed"
 # `up` notes which process it has started, and what that has read. It is so of a copy too: its files are those that were read then.
-AS_STARTED_BY_UP = """cd /var/lib/nova-infra && for note in service.*; do
+AS_STARTED_BY_UP = """cd /var/lib/nova-infra && for note in service.nova-*; do
   pid=$(cat /var/run/nova/${note#service.}.pid) && ticks=$(sed 's/^.*) //' /proc/$pid/stat | awk '{print $20}') &&
     sed -i "s/^[0-9]* /$ticks /" $note || exit 1
 done"""

@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.engine,
     pytest.mark.usefixtures("used_up"),
-    pytest.mark.xdist_group("deployment-2"),
 ]
 
 NODES = {
@@ -251,6 +250,7 @@ def newer_package(lab: Lab) -> Iterator[None]:
     withdraw_newer_package(lab)
 
 
+@pytest.mark.slow
 def test_another_version_of_a_package_is_installed_and_its_service_runs_the_new_code(
     lab: Lab, newer_package: None, changes: Changes
 ) -> None:

@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.engine,
     pytest.mark.usefixtures("used_up"),
-    pytest.mark.xdist_group("deployment-2"),
 ]
 
 
@@ -77,8 +76,8 @@ def test_what_is_protected_is_told_with_the_way_to_lift_it(lab: Lab, deployed: S
     assert {node: lab.processes(node) for node in NODES} == processes
 
 
-def test_destroy_does_what_was_told_and_leaves_machines_and_servers_as_they_were(
-    lab: Lab, deployed: Stack, first_up: FirstUp
+def test_destroy_waits_for_instances_does_what_was_told_and_leaves_machines_and_servers_as_they_were(
+    lab: Lab, deployed: Stack, first_up: FirstUp, tmp_path: Path
 ) -> None:
     there = snapshot(lab)
     code, ends = told(deployed)
@@ -89,12 +88,25 @@ def test_destroy_does_what_was_told_and_leaves_machines_and_servers_as_they_were
     assert "deleting its record in nova" in removed["compute1"]
     assert not [each for end in ends.values() for each in (*end["keeps"], *end["refuses"])]
 
-    printed = " ".join(deployed.destroy().stdout.split())
+    deployed.up("--config-file", deployed.configured(tmp_path, computeDefaults={"drain": True}))
+    lab.boot("the-last-one")
+    with deployed.running("destroy", "--yes", "--skip-preview", "--non-interactive") as destroy:
+        assert destroy.stdout
+        printed = ""
+        for line in destroy.stdout:
+            printed += line
+            if "draining: no new instances; still here: 1 instance: the-last-one" in line:
+                break
+        (row,) = [row for row in lab.table("nova service-list") if row["Host"] == "compute1"]
+        assert (row["Status"], row["State"]) == ("disabled", "up")
+        lab.delete_instance("the-last-one")
+        printed += destroy.stdout.read()
+    assert destroy.returncode == 0, printed
 
     nodes = [each for name, each in ends.items() if name.startswith(NODES)]
     deeds = [deed for each in nodes for deed in each["removes"] if deed.startswith(("stopping", "putting", "removing"))]
     assert len(deeds) == 7
-    assert [deed for deed in deeds if deed not in printed] == []
+    assert [deed for deed in deeds if deed not in " ".join(printed.split())] == []
     assert snapshot(lab).differences(first_up.before) == {}
     assert deployed.resources() == []
 

@@ -24,6 +24,8 @@ GROUPS: dict[str, list[Kind]] = {
         machine.CLOCK,
     ],
     "options": [*files.OPTIONS, files.OWNER_AND_MODE, files.GONE, packages.REMOVED, services.REMOVAL_CUT_OFF],
+}
+SLOW_GROUPS: dict[str, list[Kind]] = {
     "services": [
         services.STOPPED,
         services.DISABLED_AT_BOOT,
@@ -36,8 +38,6 @@ GROUPS: dict[str, list[Kind]] = {
         packages.HALF_CONFIGURED,
         catalog.URLS_OF_CLIENTS,
     ],
-}
-SLOW_GROUPS: dict[str, list[Kind]] = {
     "whole files": [files.LINK, machine.GAINED],
     "what crashes": [services.CRASHING, machine.LOST, packages.REMOVED_WITH_ITS_SERVICE],
     "another version, the schema, the record": [
