@@ -1,4 +1,4 @@
-# Sourced by lab/up: the network that the nodes are on.
+# Sourced by lab/up and others: the network that the nodes are on.
 # shellcheck shell=bash
 
 # other_use_of SUBNET: a route of this machine, or another network of podman, that overlaps it, if any.
@@ -52,6 +52,11 @@ choose_subnet() {
 # subnet_of_network: that of the lab's network, where there is one.
 subnet_of_network() {
   podman network inspect "$NETWORK" --format '{{range .Subnets}}{{.Subnet}}{{end}}' 2>/dev/null
+}
+
+# describe_network: its interface, subnet and gateway.
+describe_network() {
+  podman network inspect "$NETWORK" --format '{{.NetworkInterface}} {{range .Subnets}}{{.Subnet}} {{.Gateway}}{{end}}' 2>/dev/null
 }
 
 make_network() {
