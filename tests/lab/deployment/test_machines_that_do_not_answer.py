@@ -8,7 +8,7 @@ from tests.lab.drift.kinds import processes
 from tests.lab.drift.refused import CAUSES, Cause, assert_refused
 from tests.nodes import Lab, Stack
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine]
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.xdist_group("deployment-2")]
 
 
 @pytest.mark.parametrize(

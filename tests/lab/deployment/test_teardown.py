@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.engine,
     pytest.mark.usefixtures("used_up"),
+    pytest.mark.xdist_group("deployment-2"),
 ]
 
 
