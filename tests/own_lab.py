@@ -45,7 +45,7 @@ class OwnLab(Lab):
         self.stand_at = name
 
     def used(self) -> None:
-        """Whoever needs nodes next gets others."""
+        """The next file gets other nodes."""
         self.stand_at = None
 
 
@@ -93,7 +93,7 @@ def _place() -> Iterator[int]:
 
 
 def _remove_labs_of_checkouts_that_are_gone() -> None:
-    """Their tests were killed, and nobody else would know of them."""
+    """Their tests were killed, and no other script would find them."""
     listed = subprocess.run(
         ["podman", "ps", "--all", "--filter", f"name=^{NAME}-", "--format", "json"], capture_output=True, check=True
     )

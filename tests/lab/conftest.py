@@ -1,4 +1,4 @@
-"""Stories that begin with new nodes, and leave them to nobody."""
+"""Stories that begin with new nodes, which no other file uses."""
 
 from __future__ import annotations
 
