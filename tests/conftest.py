@@ -52,10 +52,14 @@ class Times:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares the nodes of a process stays together. Each process has one lab, whatever groups it gets."""
+    """What shares nodes, or what its file makes with the engine or with pip, stays together. Each process has one lab, whatever groups it gets."""
     for item in items:
-        if "own_lab" in getattr(item, "fixturenames", []) and not item.get_closest_marker("xdist_group"):
+        if item.get_closest_marker("xdist_group"):
+            continue
+        if "own_lab" in getattr(item, "fixturenames", []):
             item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+        elif item.path.parent.name == "integration":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

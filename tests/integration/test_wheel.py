@@ -75,7 +75,7 @@ def test_an_example_passes_the_strictest_type_check_against_the_wheel(
     folder.mkdir(exist_ok=True)
     shutil.copy(installed.examples / example / "__main__.py", folder / f"{example}.py")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python, f"{example}.py"],
+        [sys.executable, "-m", "mypy", "--strict", *of_the_wheel(installed), f"{example}.py"],
         cwd=folder,
         env=installed.environment(),
         capture_output=True,
@@ -85,12 +85,17 @@ def test_an_example_passes_the_strictest_type_check_against_the_wheel(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def of_the_wheel(installed: Installed) -> list[str]:
+    """Options of mypy: with the environment of the wheel, and what was read of that once."""
+    return ["--python-executable", str(installed.python), "--cache-dir", str(installed.venv.parent / "mypy-cache")]
+
+
 def test_a_mistake_in_the_arguments_is_found_by_the_type_check(installed: Installed, tmp_path: Path) -> None:
     # Without py.typed everything would pass.
     program = tmp_path / "mistake.py"
     program.write_text('import nova_infra\n\nnova_infra.ServiceArgs(name="nova", typ="compute")\n', encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python, program.name],
+        [sys.executable, "-m", "mypy", "--strict", *of_the_wheel(installed), program.name],
         cwd=tmp_path,
         env=installed.environment(),
         capture_output=True,
