@@ -114,10 +114,6 @@ class Lab:
         """The name of a node's container."""
         return _settings_say("container", node)
 
-    def up(self) -> None:
-        """Starts its nodes."""
-        lab_script("up")
-
     def sql(self, statement: str) -> list[list[str]]:
         """The rows that MariaDB's own client prints for root."""
         password = setting("DB_ROOT_PASS")

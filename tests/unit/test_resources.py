@@ -1297,6 +1297,16 @@ def every_cut(deeds: int) -> list[tuple[int, ...]]:
     return [*((cut,) for cut in range(deeds + 1)), (1, 1), (2, 1), (1, 2), (3, 1), (1, 1, 1, 1)]
 
 
+def begun(kind: type[Lifecycle], *, adopted: bool) -> Reached:
+    """Servers with what the resource needs, and where it is adopted with what was there before us."""
+    reached = Reached()
+    if kind is EndpointLifecycle:
+        with_service(reached)
+    if adopted:
+        MADE_BEFORE[kind](reached)
+    return reached
+
+
 def cut_off(reached: Reached, operation: Any, cuts: tuple[int, ...]) -> Any:
     """Runs it, ends it after so many deeds each time, and then runs it whole."""
     for cut in cuts:
@@ -1318,11 +1328,7 @@ def test_make_that_is_cut_off_and_run_again_is_as_if_it_had_run_once(
     kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool
 ) -> None:
     def end(cuts: tuple[int, ...]) -> tuple[int, Any]:
-        reached = Reached()
-        if kind is EndpointLifecycle:
-            with_service(reached)
-        if adopted:
-            MADE_BEFORE[kind](reached)
+        reached = begun(kind, adopted=adopted)
         with_endpoints(reached, kind)
         before = len(reached.log.done)
         outs = cut_off(reached, lambda: lifecycle(kind, reached).create(wanted).outs, cuts)
@@ -1345,11 +1351,7 @@ def test_change_that_is_cut_off_and_run_again_is_as_if_it_had_run_once(
     news = {**wanted, **CHANGED[kind]}
 
     def end(cuts: tuple[int, ...]) -> tuple[int, Any]:
-        reached = Reached()
-        if kind is EndpointLifecycle:
-            with_service(reached)
-        if adopted:
-            MADE_BEFORE[kind](reached)
+        reached = begun(kind, adopted=adopted)
         with_endpoints(reached, kind)
         state = [lifecycle(kind, reached).create(wanted).outs]
 
@@ -1380,11 +1382,8 @@ def test_remove_that_is_cut_off_and_run_again_leaves_what_was_there_before_us(
     kind: type[Lifecycle], wanted: dict[str, Any], key: str, adopted: bool
 ) -> None:
     def removed(cuts: tuple[int, ...]) -> int:
-        reached = Reached()
-        if kind is EndpointLifecycle:
-            with_service(reached)
+        reached = begun(kind, adopted=adopted)
         if adopted:
-            MADE_BEFORE[kind](reached)
             with_endpoints(reached, kind)
         before = there(reached)
         outs = lifecycle(kind, reached).create(wanted).outs

@@ -240,6 +240,9 @@ def test_a_privilege_is_granted_and_taken_away_at_that_host_only(lab: Lab, chang
     before = changes.deploy("a privilege")
     assert "WITH GRANT OPTION" in lab.sql("SHOW GRANTS FOR 'nova'@'localhost'")[-1][0]
     assert "WITH GRANT OPTION" not in lab.sql("SHOW GRANTS FOR 'nova'@'%'")[-1][0]
+    changes.take_back("a privilege")
+    changes.stack.up("--config-file", changes.settings())
+    assert "WITH GRANT OPTION" not in lab.sql("SHOW GRANTS FOR 'nova'@'localhost'")[-1][0]
     assert restarted(lab, before) == set()
 
 
