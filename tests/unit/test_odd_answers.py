@@ -253,18 +253,15 @@ def test_who_gives_no_token_is_no_keystone_and_the_compute_api_is_not_blamed(stu
     assert BLAMES_KEYSTONE in refusal(ComputeError, COMPUTE_CALLS["services"], compute(stub))
 
 
-def each_is_told(stub: Any, of_keystone: str, of_nova: str) -> None:
-    """What each call is told: the row of docs/errors.md of either API."""
-    for name in TO_KEYSTONE:
-        assert_printed(of_keystone, refusal(IdentityError, IDENTITY_CALLS[name], identity(stub)))
-    for name in TO_NOVA:
-        assert_printed(of_nova, refusal(ComputeError, COMPUTE_CALLS[name], compute(stub)))
-
-
 @pytest.mark.parametrize("answer", NO_OBJECT)
 def test_who_gives_a_token_and_no_object_is_no_keystone_and_no_compute_api(stub: Any, answer: str) -> None:
     stub.rest = NO_OBJECT[answer]
-    each_is_told(stub, "Something else than Keystone answers", "Something else than the compute API answers")
+    for name in TO_KEYSTONE:
+        said = refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))
+        assert_printed("Something else than Keystone answers", said)
+    for name in TO_NOVA:
+        said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
+        assert_printed("Something else than the compute API answers", said)
 
 
 @pytest.mark.parametrize("part", ["token", "rest"])
@@ -273,7 +270,12 @@ def test_an_answer_that_is_cut_off_is_said_to_be_that_and_somebody_has_answered(
     stub: Any, answer: str, part: str
 ) -> None:
     setattr(stub, part, CUT_OFF[answer])
-    each_is_told(stub, "An answer of Keystone is cut off", "An answer of the compute API is cut off")
+    for name in TO_KEYSTONE:
+        said = refusal(IdentityError, IDENTITY_CALLS[name], identity(stub))
+        assert_printed("An answer of Keystone is cut off", said)
+    for name in TO_NOVA:
+        said = refusal(ComputeError, COMPUTE_CALLS[name], compute(stub))
+        assert_printed("An answer of the compute API is cut off", said)
 
 
 def test_who_hangs_up_without_a_word_has_not_answered(stub: Any) -> None:
